@@ -1,0 +1,1 @@
+"""The Streamlit frame: what pages share. `python -m app STORE` opens it."""

@@ -1,0 +1,199 @@
+"""Recipes: a TOML file that says which model, dictionaries and corpus, checked before any work.
+
+Every table of the file is a dataclass here, every key a field with a sentence under it. Reading a
+recipe imports nothing heavy, so a mistake is reported at once.
+"""
+
+import difflib
+import re
+import tomllib
+import types
+import typing
+from dataclasses import MISSING, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from featurestore.errors import RecipeError
+
+Table = TypeVar("Table")
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+"""What a dictionary's id may be: it becomes a folder's name and a part of URLs."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """`[model]`: the language model."""
+
+    name: str
+    """Folder written by `save_pretrained` (relative to the recipe), or a name on the hub."""
+    revision: str | None = None
+    """Branch, tag or commit on the hub."""
+    step: int | None = None
+    """The model's own training step, shown beside its name."""
+
+
+@dataclass(frozen=True)
+class DictionaryConfig:
+    """`[[dictionaries]]`: one dictionary to build."""
+
+    id: str
+    """Name in the store and in URLs: letters, digits, '.', '_' and '-'."""
+    path: str
+    """Its folder or file, relative to the recipe."""
+    hook_name: str | None = None
+    """Hook point it reads, if its file does not say or says it wrongly."""
+    hook_name_out: str | None = None
+    """Hook point it writes to, likewise."""
+    family: str | None = None
+    """Training run or sweep it belongs to, likewise."""
+    step: int | None = None
+    """Dictionary-training step, likewise."""
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """`[corpus]`: the text that dashboards are computed on."""
+
+    files: tuple[str, ...]
+    """Patterns of UTF-8 text files relative to the recipe, such as `texts/**/*.txt`."""
+    name: str = "text files"
+    """What to call it."""
+    context_length: int = 128
+    """Tokens in a context, BOS included."""
+    prepend_bos: bool = True
+    """Whether each context opens with the model's BOS token."""
+    max_tokens: int | None = None
+    """Stop after this many tokens; all of them if absent."""
+
+
+@dataclass(frozen=True)
+class PassesConfig:
+    """`[passes]`: how much to keep of each feature."""
+
+    n_top: int = 24
+    """Contexts with the highest activations."""
+    n_bands: int = 10
+    """Interval bands, and as many rank bands."""
+    n_per_band: int = 5
+    """Examples sampled from each band."""
+    n_random: int = 20
+    """Examples sampled from all active tokens."""
+    n_zero: int = 10
+    """Examples sampled from tokens where the feature is silent."""
+    n_lens_tokens: int = 12
+    """Tokens kept at either end of the logit lens."""
+    n_bins: int = 50
+    """Bins of a histogram."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole file."""
+
+    model: ModelConfig
+    dictionaries: tuple[DictionaryConfig, ...]
+    corpus: CorpusConfig
+    passes: PassesConfig = field(default_factory=PassesConfig)
+    seed: int = 0
+    """Seed of every sample."""
+    contexts_per_block: int = 64
+    """Contexts that run through the model at once: part of the run's identity."""
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and check a recipe; its relative paths become relative to where you are.
+
+    Raises:
+        RecipeError: the file, a key, a type or a value is wrong.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"Recipe '{path}' cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"Recipe '{path}' is not valid TOML: {error}.") from error
+    recipe = _read_table(Recipe, content, str(path), "")
+    _check(recipe, path)
+    return _resolved(recipe, path.parent)
+
+
+def _read_table(table: type[Table], content: dict[str, Any], path: str, prefix: str) -> Table:
+    hints = typing.get_type_hints(table)
+    for key in content:
+        if key not in hints:
+            close = difflib.get_close_matches(key, hints, n=1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            raise RecipeError(
+                f"{path}: unknown key '{prefix}{key}'.{hint} Allowed here: {', '.join(hints)}."
+            )
+    values = {}
+    for item in fields(table):
+        if item.name in content:
+            where = f"{prefix}{item.name}"
+            values[item.name] = _read_value(hints[item.name], content[item.name], path, where)
+        elif item.default is MISSING and item.default_factory is MISSING:
+            raise RecipeError(f"{path}: key '{prefix}{item.name}' is missing.")
+    return table(**values)
+
+
+def _read_value(hint: Any, value: Any, path: str, where: str) -> Any:  # noqa: ANN401
+    """Check a value against a field's type; tables and lists of tables are read in turn."""
+    if isinstance(hint, types.UnionType):
+        hint = typing.get_args(hint)[0]
+    if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__"):
+        if not isinstance(value, dict):
+            raise _wrong_type(path, where, "a table", value)
+        return _read_table(hint, value, path, f"{where}.")
+    if typing.get_origin(hint) is tuple:
+        element = typing.get_args(hint)[0]
+        if not isinstance(value, list):
+            raise _wrong_type(path, where, "a list", value)
+        return tuple(
+            _read_value(element, item, path, f"{where}[{i}]") for i, item in enumerate(value)
+        )
+    if type(value) is not hint:
+        names = {str: "text", int: "a whole number", bool: "true or false"}
+        raise _wrong_type(path, where, names[hint], value)
+    return value
+
+
+def _wrong_type(path: str, where: str, expected: str, value: object) -> RecipeError:
+    return RecipeError(f"{path}: '{where}' is {value!r}; expected {expected}.")
+
+
+def _check(recipe: Recipe, path: Path) -> None:
+    ids = [dictionary.id for dictionary in recipe.dictionaries]
+    if not ids:
+        raise RecipeError(f"{path}: no [[dictionaries]]. Give at least one, with 'id' and 'path'.")
+    for name in ids:
+        if not ID_PATTERN.fullmatch(name) or ".." in name:
+            raise RecipeError(
+                f"{path}: 'dictionaries.id' is {name!r}; allowed are letters, digits, '.', '_' "
+                "and '-', at most 80, the first a letter or digit."
+            )
+        if ids.count(name) > 1:
+            raise RecipeError(f"{path}: 'dictionaries.id' {name!r} stands there twice.")
+    n_tokens = recipe.corpus.max_tokens
+    limits = {
+        "corpus.context_length": (recipe.corpus.context_length, 2, 2**15),
+        "corpus.max_tokens": (1 if n_tokens is None else n_tokens, 1, 2**40),
+        "contexts_per_block": (recipe.contexts_per_block, 1, 2**15),
+        **{
+            f"passes.{f.name}": (getattr(recipe.passes, f.name), 1, 1000)
+            for f in fields(PassesConfig)
+        },
+    }
+    for key, (value, least, most) in limits.items():
+        if not least <= value <= most:
+            raise RecipeError(f"{path}: '{key}' is {value:,}; expected {least:,} to {most:,}.")
+
+
+def _resolved(recipe: Recipe, folder: Path) -> Recipe:
+    """The same recipe with paths that hold from the working directory."""
+    model = recipe.model
+    if (folder / model.name).is_dir() or model.name.startswith((".", "/", "~")):
+        model = replace(model, name=str(folder / Path(model.name).expanduser()))
+    dictionaries = tuple(replace(d, path=str(folder / d.path)) for d in recipe.dictionaries)
+    corpus = replace(recipe.corpus, files=tuple(str(folder / f) for f in recipe.corpus.files))
+    return replace(recipe, model=model, dictionaries=dictionaries, corpus=corpus)

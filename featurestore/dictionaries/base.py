@@ -1,0 +1,154 @@
+"""What every dictionary is, whatever its file format: readers, directions and a nonlinearity.
+
+    pre         = (hidden - pre_bias) @ readers + reader_bias
+    activations = nonlinearity(pre)
+    decoded     = activations @ directions + direction_bias [+ lookup[token]]
+
+A format's loader fills in these fields; nothing downstream knows formats. Activations are the ones
+the source defines: directions are not rescaled, and their lengths are stored beside.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+
+from featurestore.errors import DictionaryError
+
+
+@dataclass(frozen=True)
+class Nonlinearity:
+    """What turns pre-activations into activations."""
+
+    name: Literal["relu", "jumprelu", "topk", "signed_topk"]
+    """relu keeps what is positive; jumprelu what is strictly above the feature's threshold; topk
+    the k largest of a token, if positive; signed_topk these whatever their sign."""
+    k: int | None = None
+    """For topk and signed_topk."""
+    threshold: Float[torch.Tensor, " n_features"] | None = None
+    """For jumprelu."""
+
+    def __call__(
+        self, pre: Float[torch.Tensor, "batch n_features"]
+    ) -> Float[torch.Tensor, "batch n_features"]:
+        """Activations; NaN stays NaN, so that it is counted instead of passing for silence."""
+        if self.name == "relu":
+            return torch.relu(pre)
+        if self.name == "jumprelu":
+            return torch.where(pre <= self.threshold, 0.0, torch.relu(pre))
+        values, indices = pre.topk(self.k, dim=-1, sorted=False)
+        kept = values if self.name == "signed_topk" else torch.relu(values)
+        return torch.zeros_like(pre).scatter_(-1, indices, kept)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a dictionary stands: what it reads, where it writes, and what it was trained on."""
+
+    kind: str
+    """sae, topk, jumprelu, gated, tokenized, transcoder, pca, ica, random, neurons or identity."""
+    hook_name: str
+    """Hook point that it reads."""
+    hook_name_out: str
+    """Hook point that it writes to; the same but for a transcoder."""
+    family: str | None = None
+    """Name of the training run or sweep that it belongs to."""
+    step: int | None = None
+    """Dictionary-training step."""
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """A set of directions with encode and decode."""
+
+    origin: Origin
+    readers: Float[torch.Tensor, "d_in n_features"]
+    reader_bias: Float[torch.Tensor, " n_features"]
+    pre_bias: Float[torch.Tensor, " d_in"]
+    """Subtracted from the hidden vector first; zeros where the source has none."""
+    directions: Float[torch.Tensor, "n_features d_out"]
+    direction_bias: Float[torch.Tensor, " d_out"]
+    nonlinearity: Nonlinearity
+    lookup: Float[torch.Tensor, "d_vocab d_out"] | None = None
+    """A vector for each token that a tokenized SAE adds to what it decodes."""
+
+    @property
+    def d_in(self) -> int:
+        """Length of the hidden vectors that it reads."""
+        return self.readers.shape[0]
+
+    @property
+    def d_out(self) -> int:
+        """Length of its directions."""
+        return self.directions.shape[1]
+
+    @property
+    def n_features(self) -> int:
+        """Number of its directions."""
+        return self.directions.shape[0]
+
+    @cached_property
+    def _bias(self) -> Float[torch.Tensor, " n_features"]:
+        """Both biases in one, so that encoding is a single fused multiply and add."""
+        return self.reader_bias - self.pre_bias @ self.readers
+
+    def encode(
+        self, hidden: Float[torch.Tensor, "batch d_in"]
+    ) -> Float[torch.Tensor, "batch n_features"]:
+        """Activations of every feature."""
+        return self.nonlinearity(torch.addmm(self._bias, hidden, self.readers))
+
+    def decode(
+        self,
+        activations: Float[torch.Tensor, "batch n_features"],
+        tokens: Int[torch.Tensor, " batch"],
+    ) -> Float[torch.Tensor, "batch d_out"]:
+        """The vectors that activations stand for; `tokens` matter to a tokenized SAE alone."""
+        decoded = torch.addmm(self.direction_bias, activations, self.directions)
+        return decoded if self.lookup is None else decoded + self.lookup[tokens]
+
+    def check(self, path: str) -> None:
+        """Raise DictionaryError unless all shapes agree and every weight is finite."""
+        d_in, d_out, n_features = self.d_in, self.d_out, self.n_features
+        expected = {
+            "readers": (d_in, n_features),
+            "reader_bias": (n_features,),
+            "pre_bias": (d_in,),
+            "directions": (n_features, d_out),
+            "direction_bias": (d_out,),
+            "threshold": (n_features,),
+        }
+        for name, weight in self._weights():
+            found = tuple(weight.shape)
+            if found != expected.get(name, found):
+                raise DictionaryError(
+                    f"{path}: '{name}' has shape {found}, expected {expected[name]} for "
+                    f"{n_features} features reading {d_in} and writing {d_out} dimensions."
+                )
+            n_bad = int((~torch.isfinite(weight)).sum())
+            if n_bad:
+                raise DictionaryError(
+                    f"{path}: '{name}' holds {n_bad:,} values that are NaN or infinite, of "
+                    f"{weight.numel():,}. Every weight must be finite; export the file again."
+                )
+
+    def digest(self) -> str:
+        """SHA-256 of what it computes: weights, nonlinearity and hook points."""
+        settings = (self.nonlinearity.name, self.nonlinearity.k, self.origin.hook_name)
+        digest = hashlib.sha256(repr((*settings, self.origin.hook_name_out)).encode())
+        for name, weight in self._weights():
+            array = weight.contiguous().numpy()
+            digest.update(f"{name}{array.dtype}{array.shape}".encode() + array.tobytes())
+        return digest.hexdigest()
+
+    def _weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        for name in ("readers", "reader_bias", "pre_bias", "directions", "direction_bias"):
+            yield name, getattr(self, name)
+        if self.nonlinearity.threshold is not None:
+            yield "threshold", self.nonlinearity.threshold
+        if self.lookup is not None:
+            yield "lookup", self.lookup

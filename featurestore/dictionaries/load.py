@@ -1,0 +1,50 @@
+"""Open a dictionary, whatever its format.
+
+A format is recognised by its files and keys, never by the shape of a matrix.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from featurestore.config import DictionaryConfig
+from featurestore.dictionaries import dictionary_learning, native
+from featurestore.dictionaries.base import Dictionary
+from featurestore.errors import DictionaryError
+
+FORMATS = (native, dictionary_learning)
+"""Modules of `recognises(path)` and `load(path, hook_name)`, asked in this order."""
+
+
+def load_dictionary(config: DictionaryConfig) -> Dictionary:
+    """Read and check the dictionary that a recipe names.
+
+    Raises:
+        DictionaryError: nothing is there, no format knows it, or its weights are wrong.
+    """
+    path = Path(config.path)
+    if not path.exists():
+        raise DictionaryError(
+            f"Dictionary '{config.id}': '{path}' does not exist. Mend 'path' in the recipe; it is "
+            "relative to the recipe's folder."
+        )
+    for format_ in FORMATS:
+        if format_.recognises(path):
+            dictionary = _with_overrides(format_.load(path, config.hook_name), config)
+            dictionary.check(str(path))
+            return dictionary
+    found = sorted(p.name for p in path.iterdir())[:8] if path.is_dir() else [path.name]
+    raise DictionaryError(
+        f"Dictionary '{config.id}': no known format in '{path}' (found: "
+        f"{', '.join(found) or 'an empty folder'}). "
+        "See the formats: python -m featurestore formats"
+    )
+
+
+def _with_overrides(dictionary: Dictionary, config: DictionaryConfig) -> Dictionary:
+    """What the recipe says of a dictionary goes before what its file says."""
+    said = {
+        name: getattr(config, name)
+        for name in ("hook_name", "hook_name_out", "family", "step")
+        if getattr(config, name) is not None
+    }
+    return replace(dictionary, origin=replace(dictionary.origin, **said))

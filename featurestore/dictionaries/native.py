@@ -1,0 +1,114 @@
+"""Our own format: a folder with `dictionary.json` and `dictionary.safetensors`.
+
+Tensors: W_enc (d_in, n_features), b_enc (n_features), W_dec (n_features, d_out), b_dec (d_out);
+optional: b_pre (d_in), threshold (n_features), lookup (d_vocab, d_out). The JSON file holds
+`format`, `kind`, `nonlinearity` (relu, jumprelu, topk, signed_topk), `k` for the last two,
+`hook_name`, and optionally `hook_name_out`, `family`, `step` and notes of any name.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from featurestore.dictionaries.base import Dictionary, Nonlinearity, Origin
+from featurestore.errors import DictionaryError
+
+FORMAT = "featurestore-dictionary-1"
+SETTINGS = "dictionary.json"
+WEIGHTS = "dictionary.safetensors"
+REQUIRED = frozenset({"W_enc", "b_enc", "W_dec", "b_dec"})
+OPTIONAL = frozenset({"b_pre", "threshold", "lookup"})
+NONLINEARITIES = ("relu", "jumprelu", "topk", "signed_topk")
+
+
+def recognises(path: Path) -> bool:
+    """Whether a path is a folder of this format."""
+    return (path / SETTINGS).is_file()
+
+
+def save(folder: Path, settings: dict[str, Any], weights: dict[str, torch.Tensor]) -> None:
+    """Write a dictionary; `settings` are the keys of the JSON file but `format`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: w.contiguous() for name, w in weights.items()}, folder / WEIGHTS)
+    text = json.dumps({"format": FORMAT, **settings}, indent=1, sort_keys=True)
+    (folder / SETTINGS).write_text(text + "\n", encoding="utf-8")
+
+
+def load(folder: Path, hook_name: str | None = None) -> Dictionary:
+    """Read a dictionary of this format; a recipe's hook point goes before its own.
+
+    Raises:
+        DictionaryError: a key or tensor is missing, unknown or wrong.
+    """
+    settings = _read_settings(folder / SETTINGS)
+    weights = _read_weights(folder / WEIGHTS)
+    read_at = hook_name or settings["hook_name"]
+    origin = Origin(
+        kind=settings["kind"],
+        hook_name=read_at,
+        hook_name_out=settings.get("hook_name_out") or read_at,
+        family=settings.get("family"),
+        step=settings.get("step"),
+    )
+    return Dictionary(
+        origin=origin,
+        readers=weights["W_enc"],
+        reader_bias=weights["b_enc"],
+        pre_bias=weights.get("b_pre", torch.zeros(weights["W_enc"].shape[0])),
+        directions=weights["W_dec"],
+        direction_bias=weights["b_dec"],
+        nonlinearity=_nonlinearity(settings, weights, folder / SETTINGS),
+        lookup=weights.get("lookup"),
+    )
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DictionaryError(f"{path}: not readable as JSON ({error}).") from error
+    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
+        raise DictionaryError(f"{path}: 'format' must be '{FORMAT}'.")
+    for key in ("kind", "hook_name", "nonlinearity"):
+        if not isinstance(settings.get(key), str):
+            raise DictionaryError(f"{path}: key '{key}' is missing or no text.")
+    return settings
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DictionaryError(f"{path}: not readable as safetensors ({error}).") from error
+    missing, unknown = REQUIRED - weights.keys(), weights.keys() - REQUIRED - OPTIONAL
+    if missing or unknown:
+        raise DictionaryError(
+            f"{path}: missing tensors: {', '.join(sorted(missing)) or 'none'}; unknown tensors: "
+            f"{', '.join(sorted(unknown)) or 'none'}. Expected {', '.join(sorted(REQUIRED))} and "
+            f"optionally {', '.join(sorted(OPTIONAL))}."
+        )
+    return {name: weight.float() for name, weight in weights.items()}
+
+
+def _nonlinearity(
+    settings: dict[str, Any], weights: dict[str, torch.Tensor], path: Path
+) -> Nonlinearity:
+    name, k = settings["nonlinearity"], settings.get("k")
+    if name not in NONLINEARITIES:
+        raise DictionaryError(
+            f"{path}: 'nonlinearity' is '{name}'; allowed: {', '.join(NONLINEARITIES)}."
+        )
+    if name == "relu":
+        return Nonlinearity("relu")
+    if name == "jumprelu":
+        if "threshold" not in weights:
+            raise DictionaryError(f"{path}: 'jumprelu' needs a tensor 'threshold'.")
+        return Nonlinearity("jumprelu", threshold=weights["threshold"])
+    n_features = weights["W_dec"].shape[0]
+    if not isinstance(k, int) or not 0 < k <= n_features:
+        raise DictionaryError(f"{path}: 'k' is {k!r}; it must be an integer, 1 to {n_features}.")
+    return Nonlinearity(name, k=k)

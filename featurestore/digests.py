@@ -1,0 +1,59 @@
+"""Digests of files and of tables: two runs are the same if and only if these are."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_digest(folder: Path, pattern: str = "*") -> str:
+    """SHA-256 over the names and bytes of a folder's files, in the order of their names."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob(pattern) if p.is_file()):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{file_digest(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def table_digest(batches: pa.RecordBatchReader) -> tuple[int, str]:
+    """Number of rows, and a SHA-256 of the values that does not depend on how they are stored.
+
+    Every column feeds hashes of its own (validity, list lengths, values), so the digest is the same
+    for any size of batches.
+    """
+    columns: list[list] = [[] for _ in batches.schema]
+    n_rows = 0
+    for batch in batches:
+        n_rows += batch.num_rows
+        for hashes, column in zip(columns, batch.columns, strict=True):
+            for i, piece in enumerate(_pieces(column)):
+                if i == len(hashes):
+                    hashes.append(hashlib.sha256())
+                hashes[i].update(piece)
+    total = hashlib.sha256()
+    for name, hashes in zip(batches.schema.names, columns, strict=True):
+        total.update(name.encode() + b"\0")
+        for piece_hash in hashes:
+            total.update(piece_hash.digest())
+    return n_rows, total.hexdigest()
+
+
+def _pieces(column: pa.Array) -> list[bytes]:
+    """The bytes that stand for a column's values: validity, then lengths, then values."""
+    valid = [np.asarray(pc.is_valid(column)).tobytes()]
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        lengths = pc.fill_null(pc.list_value_length(column), -1).cast(pa.int64())
+        return [*valid, np.asarray(lengths).tobytes(), *_pieces(pc.list_flatten(column))]
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        texts = [value.encode() for value in column.to_pylist() if value is not None]
+        lengths = np.array([len(text) for text in texts], dtype=np.int64)
+        return [*valid, lengths.tobytes(), b"".join(texts)]
+    filled = pc.fill_null(column, pa.scalar(0, pa.int8()).cast(column.type))
+    return [*valid, np.asarray(filled).tobytes()]

@@ -1,0 +1,162 @@
+"""A language model, opened through TransformerLens: tokens in, hidden vectors out.
+
+The only module that imports transformer_lens. Weights are used as they are (no folding, no
+centring), and code that comes with a model is never run.
+"""
+
+import difflib
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from transformer_lens.model_bridge import TransformerBridge
+from transformers import PreTrainedTokenizerBase
+
+from featurestore.errors import ModelError
+
+_RESIDUAL = re.compile(
+    r"hook_embed|hook_pos_embed|blocks\.\d+\."
+    r"(hook_in|hook_out|hook_resid_(pre|mid|post)|hook_(attn|mlp)_out|(attn|mlp)\.hook_out)"
+)
+"""Hook points whose vectors are parts of, or added to, the residual stream."""
+
+
+@dataclass(frozen=True)
+class Unembedding:
+    """What stands between the last residual vector and the logits."""
+
+    weight: Float[torch.Tensor, "d_model d_vocab"]
+    gain: Float[torch.Tensor, " d_model"]
+    """Scale of the final normalisation."""
+    is_centred: bool
+    """Whether that normalisation subtracts the mean (LayerNorm does, RMSNorm does not)."""
+
+
+class LanguageModel:
+    """A causal language model on one device, in inference mode."""
+
+    def __init__(self, bridge: TransformerBridge, name: str) -> None:
+        self._bridge = bridge
+        self.name = name
+        self.n_layers: int = bridge.cfg.n_layers
+        self.d_model: int = bridge.cfg.d_model
+        self.context_limit: int = bridge.cfg.n_ctx
+        self.d_vocab: int = bridge.W_U.shape[1]
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer that belongs to the model."""
+        return self._bridge.tokenizer
+
+    def width(self, hook_name: str) -> int:
+        """Length of the hidden vectors at a hook point, found by running one token.
+
+        Raises:
+            ModelError: the model has no such hook point, or it is switched off.
+        """
+        if self._bridge.get_hook_point(hook_name) is None:
+            known = sorted(self._bridge.hook_dict)
+            close = difflib.get_close_matches(hook_name, known, n=4, cutoff=0.5)
+            raise ModelError(
+                f"Model '{self.name}' has no hook point '{hook_name}'. "
+                f"Nearest: {', '.join(close) or 'none'}. Its layers are 0 to {self.n_layers - 1}; "
+                "names are TransformerLens's, such as 'blocks.0.hook_resid_post'."
+            )
+        token = np.zeros((1, 1), dtype=np.int64)
+        try:
+            return self.hidden(token, {hook_name})[hook_name].shape[-1]
+        except KeyError as error:
+            raise ModelError(
+                f"Hook point '{hook_name}' exists in model '{self.name}' but gives no vectors. "
+                "Choose one that carries the residual stream, such as 'blocks.0.hook_resid_post'."
+            ) from error
+
+    @torch.inference_mode()
+    def hidden(
+        self, tokens: Int[np.ndarray, "batch pos"], hook_names: set[str]
+    ) -> dict[str, Float[torch.Tensor, "batch pos d_in"]]:
+        """Hidden vectors at the hook points, from one forward no deeper than they need.
+
+        A hook point with a head dimension is flattened into one vector a position.
+        """
+        deepest = max(self._layer(name) for name in hook_names)
+        stop = deepest + 1 if deepest + 1 < self.n_layers else None
+        _, cache = self._bridge.run_with_cache(
+            torch.from_numpy(tokens).long(), names_filter=sorted(hook_names), stop_at_layer=stop
+        )
+        return {name: cache[name].flatten(2).float() for name in hook_names}
+
+    def unembedding(self) -> Unembedding:
+        """Weights for the logit lens, in float32."""
+        cfg = self._bridge.cfg
+        gain = self._bridge.ln_final.weight.detach().float()
+        if cfg.rmsnorm_uses_offset:
+            gain = gain + 1
+        weight = self._bridge.W_U.detach().float()
+        return Unembedding(weight, gain, is_centred=not cfg.uses_rms_norm)
+
+    def to_residual(self, hook_name: str) -> Float[torch.Tensor, "d_out d_model"] | None:
+        """Linear map from a hook point's space to the residual stream; None if there is none.
+
+        The identity where the hook point carries residual vectors, W_out for the neurons of an
+        MLP, W_O (heads flattened) for what attention heads read out.
+        """
+        match = re.fullmatch(r"blocks\.(\d+)\.(?:mlp\.hook_post|attn\.hook_z)", hook_name)
+        if match:
+            block = self._bridge.blocks[int(match.group(1))]
+            weight = block.mlp.W_out if "mlp" in hook_name else block.attn.W_O
+            return weight.detach().float().reshape(-1, self.d_model)
+        if _RESIDUAL.fullmatch(hook_name):
+            return torch.eye(self.d_model)
+        return None
+
+    def digest(self) -> str:
+        """SHA-256 of all weights, by name."""
+        digest = hashlib.sha256()
+        for name, weight in sorted(self._bridge.original_model.state_dict().items()):
+            array = weight.detach().float().contiguous().numpy()
+            digest.update(f"{name}{array.shape}".encode() + array.tobytes())
+        return digest.hexdigest()
+
+    def tokenizer_description(self) -> str:
+        """All that decides how the tokenizer works, as text."""
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        rules = repr(self.tokenizer) if backend is None else backend.to_str()
+        return f"{rules}{self.tokenizer.bos_token_id}"
+
+    def _layer(self, hook_name: str) -> int:
+        """The layer that must have run for a hook point to be known."""
+        match = re.match(r"blocks\.(\d+)\.", hook_name)
+        if match:
+            return int(match.group(1))
+        return 0 if hook_name in {"hook_embed", "hook_pos_embed"} else self.n_layers
+
+
+def load_model(name: str, revision: str | None = None, device: str = "cpu") -> LanguageModel:
+    """Open a model by hub name or local folder, in float32, with its raw weights.
+
+    Raises:
+        ModelError: nothing loadable is there.
+    """
+    folder = Path(name)
+    if folder.exists() and not (folder / "config.json").is_file():
+        raise ModelError(
+            f"Model folder '{name}' has no config.json. Write one with "
+            "model.save_pretrained(folder) and tokenizer.save_pretrained(folder)."
+        )
+    try:
+        bridge = TransformerBridge.boot_transformers(
+            name, device=device, dtype=torch.float32, revision=revision
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(
+            f"Model '{name}' could not be loaded: {error}. Give a folder made by save_pretrained, "
+            "or a hub name that is cached or reachable."
+        ) from error
+    if bridge.tokenizer is None:
+        raise ModelError(f"Model '{name}' has no tokenizer: save it into the same folder.")
+    return LanguageModel(bridge, name)

@@ -1,0 +1,99 @@
+"""How often and how strongly each feature is active.
+
+Moments are over active tokens alone, in float64, about the mean and divided by n; skewness is
+m3 / m2^1.5 and kurtosis m4 / m2^2 (3 for a normal distribution). The histogram has equal bins from
+the smallest to the largest non-zero activation; silent tokens are n_tokens - n_active. A feature
+that is never active has no value, which is not the same as zero.
+"""
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.activations import Activations
+from featurestore.passes.base import Pass, Run, list_column
+
+
+class Statistics(Pass):
+    """Columns of `features`: counts, density, moments, histogram, length of the direction."""
+
+    name = "statistics"
+
+    def __init__(self, run: Run) -> None:
+        self._n_tokens = run.corpus.n_tokens
+        self._context_length = run.corpus.tokens.shape[1]
+        self._n_bins = run.settings.n_bins
+        self._decoder_norm = run.dictionary.directions.double().norm(dim=1).numpy()
+
+    def rows(self, activations: Activations) -> dict[str, pa.Table]:
+        """One row a feature."""
+        low, high = extremes(activations)
+        is_alive = activations.n_active > 0
+        last = activations.first + activations.n_features
+        columns = {
+            "feature": pa.array(activations.features.astype(np.int32)),
+            "n_active": pa.array(activations.n_active),
+            "n_nonfinite": pa.array(activations.n_nonfinite),
+            "density": pa.array(activations.n_active / self._n_tokens),
+            "max_activation": pa.array(high, mask=~is_alive),
+            "min_activation": pa.array(low, mask=~is_alive),
+            **{name: pa.array(v, mask=np.isnan(v)) for name, v in moments(activations).items()},
+            "histogram": self._histogram(activations, low, high),
+            "n_contexts_active": pa.array(self._n_contexts(activations)),
+            "decoder_norm": pa.array(self._decoder_norm[activations.first : last]),
+        }
+        return {"features": pa.table(columns)}
+
+    def _histogram(self, activations: Activations, low: np.ndarray, high: np.ndarray) -> pa.Array:
+        """Counts in equal bins; a feature with a single value has a single bin."""
+        n_bins = np.where(high > low, self._n_bins, 1)
+        n_bins[activations.n_active == 0] = 0
+        owner = activations.owner
+        width = np.where(high > low, high.astype(np.float64) - low, 1.0)
+        share = (activations.values - low.astype(np.float64)[owner]) / width[owner]
+        bins = np.minimum((share * n_bins[owner]).astype(np.int64), n_bins[owner] - 1)
+        bounds = np.concatenate([[0], np.cumsum(n_bins)])
+        counts = np.bincount(bounds[owner] + bins, minlength=bounds[-1])
+        return list_column(counts, bounds, pa.int64())
+
+    def _n_contexts(self, activations: Activations) -> np.ndarray:
+        context = activations.tokens // self._context_length
+        is_first = np.ones(len(context), dtype=bool)
+        is_first[1:] = (context[1:] != context[:-1]) | (
+            activations.owner[1:] != activations.owner[:-1]
+        )
+        return np.bincount(activations.owner[is_first], minlength=activations.n_features)
+
+
+def extremes(activations: Activations) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest non-zero activation of each feature; 0 for a dead one."""
+    low = np.zeros(activations.n_features, dtype=np.float32)
+    high = np.zeros(activations.n_features, dtype=np.float32)
+    is_alive = activations.n_active > 0
+    if is_alive.any():
+        starts = activations.bounds[:-1][is_alive]
+        low[is_alive] = np.minimum.reduceat(activations.values, starts)
+        high[is_alive] = np.maximum.reduceat(activations.values, starts)
+    return low, high
+
+
+def moments(activations: Activations) -> dict[str, np.ndarray]:
+    """Mean, standard deviation, skewness and kurtosis over active tokens; NaN where undefined."""
+    owner, n = activations.owner, activations.n_active
+    values = activations.values.astype(np.float64)
+
+    def mean_of(terms: np.ndarray) -> np.ndarray:
+        sums = np.bincount(owner, weights=terms, minlength=len(n))
+        return np.divide(sums, n, out=np.full(len(n), np.nan), where=n > 0)
+
+    mean = mean_of(values)
+    centred = values - mean[owner]
+    variance = mean_of(centred**2)
+    # Rounding alone leaves a variance of about eps^2 mean^2 where all values are equal.
+    varies = variance > (1e-12 * np.abs(mean)) ** 2
+    spread = np.where(varies, variance, np.nan)
+    return {
+        "mean_activation": mean,
+        "std_activation": np.sqrt(variance),
+        "skewness": mean_of(centred**3) / spread**1.5,
+        "kurtosis": mean_of(centred**4) / spread**2,
+    }

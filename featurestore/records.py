@@ -1,0 +1,239 @@
+"""What the store answers with: plain frozen records, free of DuckDB, torch and Streamlit.
+
+Tokens are given as text, already decoded, and may hold anything: whoever shows one escapes it.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+Sampler = Literal["top", "interval", "quantile", "random", "zero"]
+"""How examples were drawn: highest; by equal-width interval; by equal-count rank; among all active
+tokens; among all inactive tokens."""
+
+
+@dataclass(frozen=True)
+class DictionaryInfo:
+    """A dictionary of the store and the run that built its file: the manifest's columns."""
+
+    dictionary_id: str
+    run_id: str
+    kind: str
+    family: str | None
+    step: int | None
+    model_name: str
+    model_step: int | None
+    hook_name: str
+    hook_name_out: str
+    d_in: int
+    d_out: int
+    n_features: int
+    context_length: int
+    n_contexts: int
+    n_tokens: int
+    token_mask: str
+    corpus_name: str
+    seed: int
+    built_at: str
+    git_commit: str | None
+    recipe: dict
+    digests: dict[str, str]
+    versions: dict[str, str]
+    tables: dict[str, dict]
+    path: str
+
+    @property
+    def is_transcoder(self) -> bool:
+        """Whether it writes at another hook point than it reads."""
+        return self.hook_name_out != self.hook_name
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file of the store that cannot be served, and why, in a sentence that names the cure."""
+
+    path: str
+    dictionary_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All that a store holds."""
+
+    dictionaries: tuple[DictionaryInfo, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class LensToken:
+    """A token and the logit that a direction gives it."""
+
+    token: str
+    logit: float
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts in equal bins from low to high."""
+
+    low: float
+    high: float
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FeatureSummary:
+    """A row of the table of features. Numbers that a dead feature cannot have are None."""
+
+    feature: int
+    n_active: int
+    n_nonfinite: int
+    density: float
+    max_activation: float | None
+    mean_activation: float | None
+    decoder_norm: float
+    promoted: tuple[str, ...]
+    peak_tokens: tuple[tuple[str, int], ...]
+    """Tokens at the peaks of the top contexts, with how many of these peak on each."""
+    histogram: tuple[int, ...]
+    logit_kurtosis: float | None
+
+    @property
+    def is_dead(self) -> bool:
+        """Never active on this corpus."""
+        return self.n_active == 0
+
+
+@dataclass(frozen=True)
+class Feature:
+    """All that a feature's page says beside its contexts."""
+
+    feature: int
+    n_active: int
+    n_nonfinite: int
+    density: float
+    max_activation: float | None
+    min_activation: float | None
+    mean_activation: float | None
+    std_activation: float | None
+    skewness: float | None
+    kurtosis: float | None
+    histogram: Histogram | None
+    n_contexts_active: int
+    peak_tokens: tuple[tuple[str, int], ...]
+    decoder_norm: float
+    promoted: tuple[LensToken, ...]
+    suppressed: tuple[LensToken, ...]
+    logit_std: float | None
+    logit_kurtosis: float | None
+    logit_histogram: Histogram | None
+
+    @property
+    def is_dead(self) -> bool:
+        """Never active on this corpus."""
+        return self.n_active == 0
+
+
+@dataclass(frozen=True)
+class Example:
+    """A context with the activations of one feature on it."""
+
+    context: int
+    document: str
+    start: int
+    """The first token's place in the document, in tokens."""
+    tokens: tuple[str, ...]
+    token_ids: tuple[int, ...]
+    peak: int
+    """The position that was sampled."""
+    activation: float
+    """The exact activation at the peak."""
+    activations: dict[int, float]
+    """Position to activation, non-zero ones alone, to 1/127 of the context's largest."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """Activations between two bounds, and the examples sampled from it."""
+
+    sampler: Sampler
+    band: int
+    low: float | None
+    high: float | None
+    n_band: int
+    examples: tuple[Example, ...]
+
+    @property
+    def n_sampled(self) -> int:
+        """Number of examples."""
+        return len(self.examples)
+
+
+class Flag(StrEnum):
+    """A property that the table of features can be filtered by."""
+
+    DEAD = "dead"
+    DENSE = "dense"
+    NONFINITE = "nonfinite"
+
+
+DENSE_ABOVE = 0.1
+"""A feature active on more than this share of tokens is called dense."""
+
+TokenRole = Literal["promotes", "suppresses", "peaks on"]
+
+NUMERIC_COLUMNS = (
+    "feature",
+    "density",
+    "n_active",
+    "max_activation",
+    "mean_activation",
+    "std_activation",
+    "skewness",
+    "kurtosis",
+    "decoder_norm",
+    "logit_std",
+    "logit_kurtosis",
+)
+"""Columns of `features` that a list can be sorted and filtered by."""
+
+
+@dataclass(frozen=True)
+class FeatureQuery:
+    """Which features of a dictionary, in which order. Hashable; it is all that a URL must say."""
+
+    dictionary_id: str
+    ranges: tuple[tuple[str, float | None, float | None], ...] = ()
+    """(column, at least, at most) with a column of NUMERIC_COLUMNS; None leaves a side open."""
+    flags: frozenset[Flag] = field(default_factory=frozenset)
+    """Keep only features with all of these; without DEAD among them, dead ones are left out."""
+    include_dead: bool = False
+    token: str = ""
+    """Text of a token to look for; empty for none. Surrounding spaces count only between quotes."""
+    role: TokenRole = "promotes"
+    """What the token must be to the feature."""
+    sort: str = "density"
+    descending: bool = True
+
+
+@dataclass(frozen=True)
+class FeaturePage:
+    """A page of the list that a query keeps."""
+
+    rows: tuple[FeatureSummary, ...]
+    n_kept: int
+    n_features: int
+    matched_tokens: tuple[str, ...]
+    """The vocabulary's tokens that the query's text stands for; empty without a text."""
+
+
+@dataclass(frozen=True)
+class ListPlace:
+    """Where a feature stands in the list that a query keeps."""
+
+    place: int | None
+    """From 0; None when the query leaves the feature out."""
+    n_kept: int
+    previous: int | None
+    next: int | None

@@ -1,0 +1,101 @@
+-- One dictionary's file. Rows stand in the order of their key; there are no indexes, because
+-- DuckDB's zone maps on the sorted key already answer a page in milliseconds.
+-- The manifest row is written last: a file without it is not complete.
+
+create table manifest (
+    schema_version integer,   -- of this file; a reader refuses others
+    run_id varchar,           -- hash of all that decides the numbers
+    dictionary_id varchar,    -- name in the store and in URLs
+    kind varchar,             -- sae, topk, jumprelu, gated, tokenized, transcoder, pca, ica, random, neurons, identity
+    family varchar,           -- dictionaries of one training run or sweep; null if none
+    step bigint,              -- dictionary-training step; null if unknown
+    model_name varchar,       -- as given in the recipe
+    model_step bigint,        -- the model's own training step; null if unknown
+    hook_name varchar,        -- hook point it reads
+    hook_name_out varchar,    -- hook point it writes to (differs for a transcoder)
+    d_in integer,             -- length of the vectors it reads
+    d_out integer,            -- length of its directions
+    n_features integer,       -- number of directions
+    context_length integer,   -- tokens in a context, BOS included
+    n_contexts bigint,        -- contexts of the corpus
+    n_tokens bigint,          -- valid tokens: every density's denominator
+    token_mask varchar,       -- which tokens are left out of every statistic
+    corpus_name varchar,      -- as given in the recipe
+    seed bigint,              -- of every sample
+    built_at varchar,         -- UTC, ISO 8601
+    git_commit varchar,       -- of the code that built it; null outside a checkout
+    recipe varchar,           -- JSON: every setting of the run
+    digests varchar,          -- JSON: sha256 of model, tokenizer, dictionary, corpus
+    versions varchar,         -- JSON: Python and libraries
+    tables varchar            -- JSON: for each table, rows and logical digest
+);
+
+create table vocab (
+    token_id integer,         -- key
+    token varchar             -- its text; bytes that are no text as <0xE2>
+);
+
+create table contexts (
+    context integer,          -- key: number in the corpus
+    document varchar,         -- name of the text it was cut from
+    start integer,            -- first token's place in the document, in tokens
+    tokens integer[]          -- token ids, padding left out
+);
+
+create table features (
+    feature integer,          -- key
+    n_active bigint,          -- valid tokens with a non-zero, finite activation
+    n_nonfinite bigint,       -- valid tokens with NaN or infinity: counted, never ranked
+    density double,           -- n_active / n_tokens
+    max_activation float,     -- null for a dead feature, as all that follows
+    min_activation float,     -- smallest non-zero value (below zero for signed dictionaries)
+    mean_activation double,   -- mean over active tokens
+    std_activation double,    -- over active tokens, divided by n
+    skewness double,          -- central third moment / std^3, over active tokens
+    kurtosis double,          -- central fourth moment / std^4, over active tokens (3 for a normal)
+    histogram bigint[],       -- counts of non-zero activations in equal bins from min to max
+    n_contexts_active bigint, -- contexts with at least one active token
+    peak_tokens integer[],    -- tokens at the peaks of the top contexts, most frequent first
+    peak_counts integer[],    -- how many of the top contexts peak on each
+    decoder_norm double,      -- Euclidean length of the direction
+    promoted integer[],       -- tokens whose logit the direction raises most
+    promoted_logits float[],  -- centred logit-lens values of these, falling
+    suppressed integer[],     -- tokens whose logit the direction lowers most
+    suppressed_logits float[],-- centred logit-lens values of these, rising
+    logit_std double,         -- over the vocabulary
+    logit_kurtosis double,    -- over the vocabulary: high when few tokens stand out
+    logit_low float,          -- left edge of the logit histogram
+    logit_high float,         -- right edge
+    logit_histogram bigint[]  -- counts over the vocabulary in equal bins
+);
+
+create table bands (
+    feature integer,          -- key
+    sampler varchar,          -- key: top, interval, quantile, random, zero
+    band smallint,            -- key: 0 holds the highest activations
+    low float,                -- activations above this ...
+    high float,               -- ... and up to this are in the band
+    n_band bigint,            -- tokens in the band
+    n_sampled integer         -- contexts shown for it
+);
+
+create table examples (
+    feature integer,          -- key
+    sampler varchar,          -- key
+    band smallint,            -- key
+    rank smallint,            -- key: order inside the band
+    context integer,          -- where it is
+    peak smallint,            -- position that was sampled, inside the context
+    activation float,         -- exact value there
+    scale float,              -- largest |activation| of the context: value = q / 127 * scale
+    pos smallint[],           -- positions with a non-zero activation
+    q tinyint[]               -- their activations, quantised to 8 bits
+);
+
+create table promoted_tokens (
+    token_id integer,         -- key
+    is_promoted boolean,      -- key: raised or lowered
+    rank smallint,            -- key: place in the feature's list, 0 first
+    feature integer,          -- key
+    logit float               -- centred logit-lens value
+);
