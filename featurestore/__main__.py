@@ -6,7 +6,7 @@ import logging
 import sys
 from pathlib import Path
 
-from featurestore.errors import FeatureStoreError
+from featurestore.errors import DamagedStore, FeatureStoreError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,6 +18,9 @@ def main(arguments: list[str] | None = None) -> int:
     except FeatureStoreError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -31,7 +34,9 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="what a store holds")
     info.add_argument("--json", action="store_true", help="everything, as JSON")
     info.set_defaults(run=_info)
-    for command in (build, info):
+    verify = commands.add_parser("verify", help="read every table, compare with what was written")
+    verify.set_defaults(run=_verify)
+    for command in (build, info, verify):
         command.add_argument("--store", type=Path, default=Path("store"), help="folder (store)")
     formats = commands.add_parser("formats", help="dictionary formats, how each is recognised")
     formats.set_defaults(run=_formats)
@@ -64,6 +69,20 @@ def _info(options: argparse.Namespace) -> None:
         )
     for problem in catalogue.problems:
         print(f"problem: {problem.reason}")
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from featurestore.verify import verify
+
+    bad = []
+    for finding in verify(options.store):
+        print(finding)
+        bad += [str(finding.path)] if finding.faults else []
+    if bad:
+        raise DamagedStore(
+            f"{len(bad)} damaged: {', '.join(bad)}. Delete what is damaged and build it again, or "
+            "restore it from a copy."
+        )
 
 
 def _formats(options: argparse.Namespace) -> None:

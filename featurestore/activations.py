@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int64, UInt32
+from jaxtyping import Float32, Int64, UInt32, UInt64
 from safetensors import safe_open
 from safetensors.numpy import save
 
@@ -32,8 +32,10 @@ class Activations:
     """Place in the corpus, context * context_length + pos, rising within a feature."""
     values: Float32[np.ndarray, " n_entries"]
     """Finite and non-zero."""
-    n_nonfinite: Int64[np.ndarray, " n_features"]
-    """Entries that were NaN or infinite, and are left out above."""
+    nonfinite_owner: Int64[np.ndarray, " n_left_out"]
+    """Feature of the range, from 0, of each entry that was NaN or infinite: left out above."""
+    nonfinite_tokens: Int64[np.ndarray, " n_left_out"]
+    """The places of these entries."""
 
     @property
     def n_features(self) -> int:
@@ -51,6 +53,11 @@ class Activations:
         return np.diff(self.bounds)
 
     @cached_property
+    def n_nonfinite(self) -> Int64[np.ndarray, " n_features"]:
+        """Number of entries of each feature that were NaN or infinite."""
+        return np.bincount(self.nonfinite_owner, minlength=self.n_features)
+
+    @cached_property
     def owner(self) -> Int64[np.ndarray, " n_entries"]:
         """Which feature of the range each entry belongs to, from 0."""
         return np.repeat(np.arange(self.n_features), self.n_active)
@@ -59,7 +66,7 @@ class Activations:
 def write_block(
     path: Path,
     features: Int64[np.ndarray, " n_entries"],
-    tokens: Int64[np.ndarray, " n_entries"],
+    tokens: UInt32[np.ndarray, " n_entries"] | UInt64[np.ndarray, " n_entries"],
     values: Float32[np.ndarray, " n_entries"],
 ) -> None:
     """Write one block's entries, grouped by feature and in order of tokens within."""
@@ -69,7 +76,7 @@ def write_block(
         "features": present.astype(np.uint32),
         "counts": counts.astype(np.uint32),
         "tokens": tokens[order],
-        "values": values[order].astype(np.float32),
+        "values": values[order],
     }
     unfinished = path.with_suffix(f".{os.getpid()}.tmp")
     try:
@@ -105,7 +112,7 @@ class ActivationFiles:
         order = np.argsort(owner, kind="stable")
         tokens = np.concatenate([part[1] for part in parts])[order]
         values = np.concatenate([part[2] for part in parts])[order]
-        owner = owner[order]
+        owner, tokens = owner[order], tokens.astype(np.int64)
         finite = np.isfinite(values)
         n_features = last - first
         bounds = np.zeros(n_features + 1, dtype=np.int64)
@@ -113,9 +120,10 @@ class ActivationFiles:
         return Activations(
             first=first,
             bounds=bounds,
-            tokens=tokens[finite].astype(np.int64),
+            tokens=tokens[finite],
             values=values[finite],
-            n_nonfinite=np.bincount(owner[~finite], minlength=n_features).astype(np.int64),
+            nonfinite_owner=owner[~finite],
+            nonfinite_tokens=tokens[~finite],
         )
 
 
@@ -135,6 +143,6 @@ class _Block:
         start, end = int(self._ends[a]), int(self._ends[b])
         owner = np.repeat(self.features[a:b] - first, self.counts[a:b])
         with safe_open(self._path, framework="numpy") as file:
-            tokens: UInt32[np.ndarray, " n"] = file.get_slice("tokens")[start:end]
-            values: Float32[np.ndarray, " n"] = file.get_slice("values")[start:end]
+            tokens = file.get_slice("tokens")[start:end]
+            values = file.get_slice("values")[start:end]
         return owner, tokens, values

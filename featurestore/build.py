@@ -135,7 +135,8 @@ def _open_jobs(
             "passes": asdict(recipe.passes),
             "seed": recipe.seed,
             "contexts_per_block": recipe.contexts_per_block,
-            "shown": [config.id, asdict(dictionary.origin), recipe.model.step, recipe.corpus.name],
+            "shown": [config.id, asdict(dictionary.origin), _title(recipe), recipe.model.step],
+            "corpus_name": recipe.corpus.name,
         }
         text = json.dumps(decisive, sort_keys=True)
         run_id = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -212,7 +213,7 @@ def _manifest(job: _Job, recipe: Recipe, corpus: Corpus) -> dict:
         "run_id": job.run_id,
         "dictionary_id": job.config.id,
         **asdict(origin),
-        "model_name": Path(recipe.model.name).name or recipe.model.name,
+        "model_name": _title(recipe),
         "model_step": recipe.model.step,
         "d_in": dictionary.d_in,
         "d_out": dictionary.d_out,
@@ -225,10 +226,26 @@ def _manifest(job: _Job, recipe: Recipe, corpus: Corpus) -> dict:
         "seed": recipe.seed,
         "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "git_commit": _git_commit(),
-        "recipe": asdict(recipe),
+        "recipe": _shareable(recipe),
         "digests": job.digests,
         "versions": {"python": platform.python_version(), **versions},
     }
+
+
+def _title(recipe: Recipe) -> str:
+    """What to call the model."""
+    name = recipe.model.name
+    return recipe.model.title or (Path(name).name if Path(name).is_dir() else name)
+
+
+def _shareable(recipe: Recipe) -> dict:
+    """Every setting, with folders cut from paths: a store may be sent to others."""
+    settings = asdict(recipe)
+    settings["model"]["name"] = Path(recipe.model.name).name
+    settings["corpus"]["files"] = [Path(pattern).name for pattern in recipe.corpus.files]
+    for dictionary in settings["dictionaries"]:
+        dictionary["path"] = Path(dictionary["path"]).name
+    return settings
 
 
 def _code_digest() -> str:

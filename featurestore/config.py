@@ -9,7 +9,7 @@ import re
 import tomllib
 import types
 import typing
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,8 +29,10 @@ class ModelConfig:
     """Folder written by `save_pretrained` (relative to the recipe), or a name on the hub."""
     revision: str | None = None
     """Branch, tag or commit on the hub."""
+    title: str | None = None
+    """What to call it; the name, or the last part of a folder's, if absent."""
     step: int | None = None
-    """The model's own training step, shown beside its name."""
+    """The model's own training step, shown beside its title."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ def _read_table(table: type[Table], content: dict[str, Any], path: str, prefix: 
             where = f"{prefix}{item.name}"
             values[item.name] = _read_value(hints[item.name], content[item.name], path, where)
         elif item.default is MISSING and item.default_factory is MISSING:
-            raise RecipeError(f"{path}: key '{prefix}{item.name}' is missing.")
+            expected = _expected(hints[item.name])
+            raise RecipeError(f"{path}: key '{prefix}{item.name}' is missing; expected {expected}.")
     return table(**values)
 
 
@@ -141,25 +144,33 @@ def _read_value(hint: Any, value: Any, path: str, where: str) -> Any:  # noqa: A
     """Check a value against a field's type; tables and lists of tables are read in turn."""
     if isinstance(hint, types.UnionType):
         hint = typing.get_args(hint)[0]
-    if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__"):
+    if is_dataclass(hint):
         if not isinstance(value, dict):
-            raise _wrong_type(path, where, "a table", value)
+            raise _wrong_type(path, where, hint, value)
         return _read_table(hint, value, path, f"{where}.")
     if typing.get_origin(hint) is tuple:
         element = typing.get_args(hint)[0]
         if not isinstance(value, list):
-            raise _wrong_type(path, where, "a list", value)
+            raise _wrong_type(path, where, hint, value)
         return tuple(
             _read_value(element, item, path, f"{where}[{i}]") for i, item in enumerate(value)
         )
     if type(value) is not hint:
-        names = {str: "text", int: "a whole number", bool: "true or false"}
-        raise _wrong_type(path, where, names[hint], value)
+        raise _wrong_type(path, where, hint, value)
     return value
 
 
-def _wrong_type(path: str, where: str, expected: str, value: object) -> RecipeError:
-    return RecipeError(f"{path}: '{where}' is {value!r}; expected {expected}.")
+def _wrong_type(path: str, where: str, hint: Any, value: object) -> RecipeError:  # noqa: ANN401
+    return RecipeError(f"{path}: '{where}' is {value!r}; expected {_expected(hint)}.")
+
+
+def _expected(hint: Any) -> str:  # noqa: ANN401
+    """A field's type in words."""
+    if typing.get_origin(hint) is tuple:
+        return f"a list, each element {_expected(typing.get_args(hint)[0])}"
+    if is_dataclass(hint):
+        return "a table"
+    return {str: "text", int: "a whole number", bool: "true or false"}[hint]
 
 
 def _check(recipe: Recipe, path: Path) -> None:
@@ -174,10 +185,17 @@ def _check(recipe: Recipe, path: Path) -> None:
             )
         if ids.count(name) > 1:
             raise RecipeError(f"{path}: 'dictionaries.id' {name!r} stands there twice.")
-    n_tokens = recipe.corpus.max_tokens
+    if not recipe.corpus.files:
+        raise RecipeError(f"{path}: 'corpus.files' is []; expected at least one pattern.")
     limits = {
+        "model.step": (recipe.model.step, 0, 2**62),
+        **{
+            f"dictionaries[{i}].step": (dictionary.step, 0, 2**62)
+            for i, dictionary in enumerate(recipe.dictionaries)
+        },
+        "seed": (recipe.seed, 0, 2**62),
         "corpus.context_length": (recipe.corpus.context_length, 2, 2**15),
-        "corpus.max_tokens": (1 if n_tokens is None else n_tokens, 1, 2**40),
+        "corpus.max_tokens": (recipe.corpus.max_tokens, 1, 2**40),
         "contexts_per_block": (recipe.contexts_per_block, 1, 2**15),
         **{
             f"passes.{f.name}": (getattr(recipe.passes, f.name), 1, 1000)
@@ -185,7 +203,7 @@ def _check(recipe: Recipe, path: Path) -> None:
         },
     }
     for key, (value, least, most) in limits.items():
-        if not least <= value <= most:
+        if value is not None and not least <= value <= most:
             raise RecipeError(f"{path}: '{key}' is {value:,}; expected {least:,} to {most:,}.")
 
 

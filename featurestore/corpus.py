@@ -79,8 +79,8 @@ def read_documents(patterns: Iterable[str]) -> list[Document]:
         CorpusError: nothing matches, or a file is no UTF-8 text.
     """
     patterns = tuple(patterns)
-    paths = {Path(p) for pattern in patterns for p in glob.glob(pattern, recursive=True)}
-    paths = {path for path in paths if path.is_file()}
+    found = {p for pattern in patterns for p in glob.glob(pattern, recursive=True)}
+    paths = {path for path in map(Path, map(os.path.abspath, found)) if path.is_file()}
     if not paths:
         raise CorpusError(
             f"No file matches {', '.join(patterns)}. Check 'corpus.files' in the recipe: patterns "

@@ -28,7 +28,7 @@ _ROLES = {
     "peaks on": "list_has_any(peak_tokens, ?::integer[])",
 }
 
-COUNT = "select count(*) from features where {where}"
+COUNT = "select count(*) as n_kept from features where {where}"
 PAGE = """
     select feature, n_active, n_nonfinite, density, max_activation, mean_activation, decoder_norm,
         promoted, peak_tokens, peak_counts, histogram, logit_kurtosis

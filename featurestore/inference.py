@@ -6,6 +6,7 @@ centring), and code that comes with a model is never run.
 
 import difflib
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from safetensors import SafetensorError
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedTokenizerBase
 
@@ -23,6 +25,10 @@ _RESIDUAL = re.compile(
     r"(hook_in|hook_out|hook_resid_(pre|mid|post)|hook_(attn|mlp)_out|(attn|mlp)\.hook_out)"
 )
 """Hook points whose vectors are parts of, or added to, the residual stream."""
+
+
+_NOT_THE_MODEL = ("_name_or_path", "transformers_version", "dtype")
+"""Keys of a model's configuration that say where it was found and who wrote it."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +121,10 @@ class LanguageModel:
         return None
 
     def digest(self) -> str:
-        """SHA-256 of all weights, by name."""
-        digest = hashlib.sha256()
+        """SHA-256 of the configuration and of all weights, by name."""
+        config = self._bridge.original_model.config.to_dict()
+        settings = {k: v for k, v in config.items() if k not in _NOT_THE_MODEL}
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
         for name, weight in sorted(self._bridge.original_model.state_dict().items()):
             array = weight.detach().float().contiguous().numpy()
             digest.update(f"{name}{array.shape}".encode() + array.tobytes())
@@ -152,11 +160,16 @@ def load_model(name: str, revision: str | None = None, device: str = "cpu") -> L
         bridge = TransformerBridge.boot_transformers(
             name, device=device, dtype=torch.float32, revision=revision
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             f"Model '{name}' could not be loaded: {error}. Give a folder made by save_pretrained, "
             "or a hub name that is cached or reachable."
         ) from error
-    if bridge.tokenizer is None:
-        raise ModelError(f"Model '{name}' has no tokenizer: save it into the same folder.")
+    # Where there are no files for it, transformers makes up a tokenizer of special tokens alone.
+    tokenizer = bridge.tokenizer
+    if tokenizer is None or len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise ModelError(
+            f"Model '{name}' has no tokenizer. Save it into the same folder: "
+            "tokenizer.save_pretrained(folder)."
+        )
     return LanguageModel(bridge, name)

@@ -1,26 +1,17 @@
-"""Read a store: one method per question, records out, every SELECT of the project in here.
+"""Read a store: one method per question, records out.
 
-Files are opened read-only with everything switched off that could reach beyond them. A file that
-cannot be read is reported as a problem and takes nothing else down.
+A file that cannot be read is reported as a problem and takes nothing else down.
 """
 
-import json
 import threading
 from collections import Counter
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from featurestore import feature_list
-from featurestore.errors import (
-    DamagedStore,
-    StoreError,
-    StoreNotFound,
-    UnknownDictionary,
-    UnknownFeature,
-)
+from featurestore.dictionary_file import DictionaryFile, stamp
+from featurestore.errors import DamagedStore, StoreError, StoreNotFound, UnknownDictionary
 from featurestore.feature_list import ListSql, list_sql
 from featurestore.records import (
     Band,
@@ -38,24 +29,6 @@ from featurestore.records import (
     Sampler,
 )
 
-SCHEMA_VERSION = 1
-QUERY_LIMIT_S = 5.0
-"""A query that runs longer is interrupted: no question of ours takes a tenth of this."""
-
-_HARDENED = {
-    "enable_external_access": "false",
-    "python_enable_replacements": "false",
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "allow_community_extensions": "false",
-    "allow_persistent_secrets": "false",
-    "memory_limit": "1GB",
-    "threads": "2",
-    "max_temp_directory_size": "1GB",
-    "lock_configuration": "true",
-}
-
-_MANIFEST = "select * from manifest"
 _FEATURE = "select * from features where feature = ?"
 _BANDS = """
     select band, low, high, n_band from bands where feature = ? and sampler = ? order by band
@@ -66,12 +39,6 @@ _EXAMPLES = """
     from examples e join contexts c using (context)
     where e.feature = ? and e.sampler = ? order by e.band, e.rank
 """
-_TOKENS = "select token_id, token from vocab where list_contains(?::integer[], token_id)"
-_TOKENS_LIKE = """
-    select token_id, token from vocab
-    where trim(lower(token)) = trim(lower(?)) order by token_id limit 100
-"""
-_TOKENS_EXACT = "select token_id, token from vocab where token = ? order by token_id limit 100"
 
 
 class Store:
@@ -80,7 +47,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = threading.Lock()
-        self._open: dict[Path, _File] = {}
+        self._open: dict[Path, DictionaryFile] = {}
 
     def catalogue(self) -> Catalogue:
         """Every dictionary's newest complete file, and the files that cannot be served.
@@ -88,22 +55,19 @@ class Store:
         Raises:
             StoreNotFound: there is no store in this folder.
         """
-        if not (self.folder / "dictionaries").is_dir():
-            raise StoreNotFound(
-                f"No store in '{self.folder}': it has no folder 'dictionaries'. "
-                f"Build one: python -m featurestore build RECIPE --store {self.folder}"
-            )
-        dictionaries, problems = [], []
-        for folder in sorted((self.folder / "dictionaries").iterdir()):
-            served = []
-            for path in sorted(folder.glob("*.duckdb")):
-                try:
-                    served.append(self._file(path).info)
-                except DamagedStore as error:
-                    problems.append(Problem(str(path), folder.name, str(error)))
-            if served:
-                dictionaries.append(max(served, key=lambda info: (info.built_at, info.run_id)))
-        return Catalogue(tuple(dictionaries), tuple(problems))
+        paths = dictionary_paths(self.folder)
+        newest: dict[str, DictionaryInfo] = {}
+        problems = []
+        for path in paths:
+            try:
+                info = self._file(path).info
+            except StoreError as error:
+                problems.append(Problem(str(path), path.parent.name, str(error)))
+                continue
+            known = newest.setdefault(info.dictionary_id, info)
+            newest[info.dictionary_id] = max(known, info, key=lambda i: (i.built_at, i.run_id))
+        self._forget_all_but(set(paths))
+        return Catalogue(tuple(newest.values()), tuple(problems))
 
     def dictionary(self, dictionary_id: str) -> DictionaryInfo:
         """The newest run of a dictionary.
@@ -123,9 +87,11 @@ class Store:
 
     def features(self, query: FeatureQuery, limit: int = 50, offset: int = 0) -> FeaturePage:
         """A page of the features that a query keeps, in its order."""
+        if limit < 0 or offset < 0:
+            raise StoreError(f"No page of {limit} rows after {offset}: both must be 0 or more.")
         file = self._served(query.dictionary_id)
         matched, sql = self._list(file, query)
-        count = file.rows(sql.fill(feature_list.COUNT), *sql.parameters)[0]["count_star()"]
+        count = file.count(sql)
         rows = file.rows(sql.fill(feature_list.PAGE), *sql.parameters, limit, offset)
         ids = {t for row in rows for t in [*(row["promoted"] or []), *(row["peak_tokens"] or [])]}
         text = file.token_texts(ids)
@@ -136,8 +102,9 @@ class Store:
         """Where a feature stands in a query's list, and its neighbours there."""
         file = self._served(query.dictionary_id)
         _, sql = self._list(file, query)
-        count = file.rows(sql.fill(feature_list.COUNT), *sql.parameters)[0]["count_star()"]
-        rows = file.rows(sql.fill(feature_list.PLACE), *sql.parameters, feature)
+        count = file.count(sql)
+        is_known = 0 <= feature < file.info.n_features
+        rows = file.rows(sql.fill(feature_list.PLACE), *sql.parameters, feature) if is_known else []
         if not rows:
             first = file.rows(sql.fill(feature_list.PAGE), *sql.parameters, 1, 0)
             return ListPlace(None, count, None, first[0]["feature"] if first else None)
@@ -150,7 +117,7 @@ class Store:
         """
         file = self._served(query.dictionary_id)
         _, sql = self._list(file, query)
-        count = file.rows(sql.fill(feature_list.COUNT), *sql.parameters)[0]["count_star()"]
+        count = file.count(sql)
         if count == 0:
             return None
         rows = file.rows(sql.fill(feature_list.FEATURE_AT), *sql.parameters, number % count)
@@ -163,19 +130,19 @@ class Store:
             UnknownFeature: the dictionary has no feature of this number.
         """
         file = self._served(dictionary_id)
-        rows = file.rows(_FEATURE, feature) if abs(feature) < 2**31 else []
-        if not rows:
-            raise UnknownFeature(
-                f"No feature {feature} in '{dictionary_id}': "
-                f"its features are 0 to {file.info.n_features - 1}."
-            )
-        row = rows[0]
+        file.check(feature)
+        row = file.rows(_FEATURE, feature)[0]
         ids = {*(row["promoted"] or []), *(row["suppressed"] or []), *(row["peak_tokens"] or [])}
         return _feature(row, file.token_texts(ids))
 
     def bands(self, dictionary_id: str, feature: int, sampler: Sampler) -> tuple[Band, ...]:
-        """The examples of a feature, band by band, the highest activations first."""
+        """The examples of a feature, band by band, the highest activations first.
+
+        Raises:
+            UnknownFeature: the dictionary has no feature of this number.
+        """
         file = self._served(dictionary_id)
+        file.check(feature)
         examples = file.rows(_EXAMPLES, feature, sampler)
         text = file.token_texts({token for row in examples for token in row["tokens"]})
         return tuple(
@@ -197,99 +164,43 @@ class Store:
                 file.close()
             self._open.clear()
 
-    def _list(self, file: "_File", query: FeatureQuery) -> tuple[dict[int, str], ListSql]:
+    def _list(self, file: DictionaryFile, query: FeatureQuery) -> tuple[dict[int, str], ListSql]:
         matched = file.matching_tokens(query.token) if query.token else {}
         return matched, list_sql(query, list(matched))
 
-    def _served(self, dictionary_id: str) -> "_File":
+    def _served(self, dictionary_id: str) -> DictionaryFile:
         return self._file(Path(self.dictionary(dictionary_id).path))
 
-    def _file(self, path: Path) -> "_File":
+    def _file(self, path: Path) -> DictionaryFile:
+        """An open file; opened anew if another now stands in its place."""
         with self._lock:
-            if path not in self._open:
-                self._open[path] = _File(path)
+            held = self._open.get(path)
+            if held and held.stamp == stamp(path):
+                return held
+            if held:
+                # DuckDB serves the old bytes to everybody until the last connection is closed.
+                self._open.pop(path).close()
+            self._open[path] = DictionaryFile(path)
             return self._open[path]
 
+    def _forget_all_but(self, paths: set[Path]) -> None:
+        """Let go of deleted files; a question under way keeps its own open until it is answered."""
+        with self._lock:
+            self._open = {path: file for path, file in self._open.items() if path in paths}
 
-class _File:
-    """One open dictionary file."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            self._connection = duckdb.connect(str(path), read_only=True, config=_HARDENED)
-        except duckdb.Error as error:
-            raise self._damaged(error) from error
-        rows = self.rows(_MANIFEST)
-        if len(rows) != 1:
-            raise DamagedStore(
-                f"{path} is not complete: it has no manifest. Delete it and rebuild."
-            )
-        if rows[0]["schema_version"] != SCHEMA_VERSION:
-            raise DamagedStore(
-                f"{path} has schema version {rows[0]['schema_version']}; this program reads "
-                f"{SCHEMA_VERSION}. Build the dictionary again with this version."
-            )
-        self.info = _info(rows[0], path)
+def dictionary_paths(folder: Path) -> list[Path]:
+    """Every file of a store's dictionaries, older runs and damaged ones too.
 
-    def rows(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
-        """All rows of a statement, as dicts."""
-        cursor = self._connection.cursor()
-        timer = threading.Timer(QUERY_LIMIT_S, cursor.interrupt)
-        timer.start()
-        try:
-            result = cursor.execute(statement, list(parameters))
-            names = [column[0] for column in result.description]
-            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-        except duckdb.InterruptException as error:
-            raise StoreError(
-                f"The question took longer than {QUERY_LIMIT_S:g} s and was stopped."
-            ) from error
-        except duckdb.Error as error:
-            raise self._damaged(error) from error
-        finally:
-            timer.cancel()
-            cursor.close()
-
-    def token_texts(self, token_ids: set[int]) -> dict[int, str]:
-        """Token ids to texts."""
-        rows = self.rows(_TOKENS, sorted(token_ids))
-        return {row["token_id"]: row["token"] for row in rows}
-
-    def matching_tokens(self, text: str) -> dict[int, str]:
-        """Tokens equal to a text but for case and outer spaces; exactly equal to a quoted one."""
-        is_quoted = len(text) > 2 and text[0] == text[-1] == '"'
-        rows = self.rows(_TOKENS_EXACT, text[1:-1]) if is_quoted else self.rows(_TOKENS_LIKE, text)
-        return {row["token_id"]: row["token"] for row in rows}
-
-    def close(self) -> None:
-        """Release the file."""
-        self._connection.close()
-
-    def _read_manifest(self) -> DictionaryInfo:
-        rows = self.rows(_MANIFEST)
-        if len(rows) != 1:
-            raise DamagedStore(f"{self._path} has no manifest: delete it and build again.")
-        if rows[0]["schema_version"] != SCHEMA_VERSION:
-            raise DamagedStore(
-                f"{self._path} has schema version {rows[0]['schema_version']}; this program reads "
-                f"{SCHEMA_VERSION}. Build the dictionary again with this version."
-            )
-        return _info(rows[0], self._path)
-
-    def _damaged(self, error: duckdb.Error) -> DamagedStore:
-        reason = str(error).splitlines()[0]
-        return DamagedStore(
-            f"{self._path} cannot be read ({reason}). Delete it and build the dictionary again, "
-            "or restore it from a copy."
+    Raises:
+        StoreNotFound: there is no store in this folder.
+    """
+    if not (folder / "dictionaries").is_dir():
+        raise StoreNotFound(
+            f"No store in '{folder}': it has no folder 'dictionaries'. "
+            f"Build one: python -m featurestore build RECIPE --store {folder}"
         )
-
-
-def _info(row: dict[str, Any], path: Path) -> DictionaryInfo:
-    as_json = {"recipe", "digests", "versions", "tables"}
-    names = [field.name for field in fields(DictionaryInfo) if field.name != "path"]
-    values = {name: json.loads(row[name]) if name in as_json else row[name] for name in names}
-    return DictionaryInfo(**values, path=str(path))
+    return sorted((folder / "dictionaries").glob("*/*.duckdb"))
 
 
 def _peaks(row: dict[str, Any], text: dict[int, str]) -> tuple[tuple[str, int], ...]:

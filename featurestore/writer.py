@@ -15,21 +15,11 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
+from featurestore.dictionary_file import KEYS, SCHEMA_VERSION
 from featurestore.digests import table_digest
 from featurestore.errors import BuildFailed
 
-SCHEMA_VERSION = 1
 SCHEMA = (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
-
-KEYS = {
-    "vocab": "token_id",
-    "contexts": "context",
-    "features": "feature",
-    "bands": "feature, sampler, band",
-    "examples": "feature, sampler, band, rank",
-    "promoted_tokens": "token_id, is_promoted, rank, feature",
-}
-"""Every table but the manifest, with the columns that order its rows."""
 
 INSERT = {table: f"insert into {table} by name from incoming" for table in [*KEYS, "manifest"]}
 COPY = {
@@ -43,13 +33,16 @@ class StoreWriter:
 
     def __init__(self, store: Path, dictionary_id: str, run_id: str) -> None:
         folder = store / "work" / run_id
-        folder.mkdir(parents=True, exist_ok=True)
         self._gathered = folder / f"{dictionary_id}.gathered.duckdb"
         self._complete = folder / f"{dictionary_id}.complete.duckdb"
         self.path = store / "dictionaries" / dictionary_id / f"{run_id}.duckdb"
-        self._discard()
-        self._connection = duckdb.connect(str(self._gathered))
-        self._connection.execute(SCHEMA)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._discard()
+            self._connection = duckdb.connect(str(self._gathered))
+            self._connection.execute(SCHEMA)
+        except (duckdb.Error, OSError) as error:
+            raise _failed("preparing the file", self.path, error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +82,8 @@ class StoreWriter:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             force_to_disk(self._complete)
             os.replace(self._complete, self.path)
-            force_to_disk(self.path.parent)
+            for folder in self.path.parents[:3]:  # down to the store's own
+                force_to_disk(folder)
         except (duckdb.Error, OSError) as error:
             raise _failed("publishing", self.path, error) from error
         return self.path

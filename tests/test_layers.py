@@ -26,7 +26,12 @@ TORCH = (
     "featurestore.corpus",
     "featurestore.vocabulary",
 )
-DUCKDB = ("featurestore.store", "featurestore.writer", "featurestore.annotations")
+DUCKDB = (
+    "featurestore.store",
+    "featurestore.writer",
+    "featurestore.dictionary_file",
+    "featurestore.annotations",
+)
 
 LAYERS = {
     "pages": ("app", *RECORDS),
@@ -46,7 +51,10 @@ LAYERS = {
     ),
     "featurestore.activations": RECORDS,
     **dict.fromkeys(TORCH, (*TORCH, "featurestore.config", *RECORDS)),
-    **dict.fromkeys(DUCKDB, ("featurestore.feature_list", "featurestore.digests", *RECORDS)),
+    **dict.fromkeys(
+        (*DUCKDB, "featurestore.verify"),
+        ("featurestore.feature_list", "featurestore.digests", *DUCKDB, *RECORDS),
+    ),
     "featurestore.feature_list": RECORDS,
     "featurestore.digests": RECORDS,
     "featurestore.config": RECORDS,

@@ -15,6 +15,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 
@@ -116,8 +117,8 @@ class Trainee(torch.nn.Module):
             return pre
         if self.spec.nonlinearity == "topk":
             return _keep_largest(pre, self.spec.k)
-        n_kept = self.spec.k * len(pre)
-        smallest = pre.detach().flatten().topk(n_kept, sorted=False).values.min()
+        place = pre.numel() - self.spec.k * len(pre)
+        smallest = torch.tensor(np.partition(pre.detach().numpy(), place, axis=None)[place])
         self.threshold.lerp_(smallest, 0.02 if self.threshold > 0 else 1.0)
         return torch.where(pre >= smallest, pre, 0.0)
 

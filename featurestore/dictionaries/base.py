@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -111,31 +112,6 @@ class Dictionary:
         decoded = torch.addmm(self.direction_bias, activations, self.directions)
         return decoded if self.lookup is None else decoded + self.lookup[tokens]
 
-    def check(self, path: str) -> None:
-        """Raise DictionaryError unless all shapes agree and every weight is finite."""
-        d_in, d_out, n_features = self.d_in, self.d_out, self.n_features
-        expected = {
-            "readers": (d_in, n_features),
-            "reader_bias": (n_features,),
-            "pre_bias": (d_in,),
-            "directions": (n_features, d_out),
-            "direction_bias": (d_out,),
-            "threshold": (n_features,),
-        }
-        for name, weight in self._weights():
-            found = tuple(weight.shape)
-            if found != expected.get(name, found):
-                raise DictionaryError(
-                    f"{path}: '{name}' has shape {found}, expected {expected[name]} for "
-                    f"{n_features} features reading {d_in} and writing {d_out} dimensions."
-                )
-            n_bad = int((~torch.isfinite(weight)).sum())
-            if n_bad:
-                raise DictionaryError(
-                    f"{path}: '{name}' holds {n_bad:,} values that are NaN or infinite, of "
-                    f"{weight.numel():,}. Every weight must be finite; export the file again."
-                )
-
     def digest(self) -> str:
         """SHA-256 of what it computes: weights, nonlinearity and hook points."""
         settings = (self.nonlinearity.name, self.nonlinearity.k, self.origin.hook_name)
@@ -152,3 +128,64 @@ class Dictionary:
             yield "threshold", self.nonlinearity.threshold
         if self.lookup is not None:
             yield "lookup", self.lookup
+
+
+def check_weights(
+    file: Path,
+    weights: dict[str, torch.Tensor],
+    required: dict[str, str],
+    optional: dict[str, str],
+) -> None:
+    """Raise DictionaryError unless the tensors are those of a format, agree, and are finite.
+
+    A shape is written as "d_in n_features"; the first tensor that names a dimension sets its size.
+    """
+    missing, unknown = required.keys() - weights, weights.keys() - required - optional.keys()
+    if missing or unknown:
+        raise DictionaryError(
+            f"{file}: missing tensors: {', '.join(sorted(missing)) or 'none'}; unknown tensors: "
+            f"{', '.join(sorted(unknown)) or 'none'}. Expected {', '.join(sorted(required))} and "
+            f"optionally {', '.join(sorted(optional)) or 'none'}."
+        )
+    sizes: dict[str, int] = {}
+    for name, shape in (required | optional).items():
+        if name in weights:
+            _check_shape(file, name, tuple(weights[name].shape), shape.split(), sizes)
+            n_bad = int((~torch.isfinite(weights[name])).sum())
+            if n_bad:
+                raise DictionaryError(
+                    f"{file}: '{name}' holds {n_bad:,} values that are NaN or infinite, of "
+                    f"{weights[name].numel():,}. Every weight must be finite; export it again."
+                )
+
+
+def _check_shape(
+    file: Path, name: str, found: tuple[int, ...], dimensions: list[str], sizes: dict[str, int]
+) -> None:
+    if len(found) == len(dimensions):
+        for dimension, size in zip(dimensions, found, strict=True):
+            sizes.setdefault(dimension, size)
+    expected = tuple(sizes.get(dimension, 0) for dimension in dimensions)
+    if found != expected or 0 in found:
+        wanted = (f"{d} = {sizes[d]}" if sizes.get(d) else d for d in dimensions)
+        raise DictionaryError(
+            f"{file}: '{name}' has shape {found}, expected ({', '.join(wanted)}), none of them 0."
+        )
+
+
+def check_k(file: Path, k: object, n_features: int) -> None:
+    """Raise DictionaryError unless `k` can be the k of a topk."""
+    if type(k) is not int or not 0 < k <= n_features:
+        raise DictionaryError(
+            f"{file}: 'k' is {k!r}; it must be a whole number from 1 to {n_features}."
+        )
+
+
+def refuse_pointer(file: Path) -> None:
+    """Raise DictionaryError if a Git LFS pointer stands where the weights should."""
+    start = b"version https://git-lfs"
+    with file.open("rb") as stream:
+        if stream.read(len(start)) == start:
+            raise DictionaryError(
+                f"{file}: a Git LFS pointer, not the weights. Fetch them there: git lfs pull"
+            )

@@ -29,9 +29,7 @@ def load_dictionary(config: DictionaryConfig) -> Dictionary:
         )
     for format_ in FORMATS:
         if format_.recognises(path):
-            dictionary = _with_overrides(format_.load(path, config.hook_name), config)
-            dictionary.check(str(path))
-            return dictionary
+            return _with_overrides(format_.load(path, config.hook_name), config)
     found = sorted(p.name for p in path.iterdir())[:8] if path.is_dir() else [path.name]
     raise DictionaryError(
         f"Dictionary '{config.id}': no known format in '{path}' (found: "

@@ -14,14 +14,26 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from featurestore.dictionaries.base import Dictionary, Nonlinearity, Origin
+from featurestore.dictionaries.base import (
+    Dictionary,
+    Nonlinearity,
+    Origin,
+    check_k,
+    check_weights,
+    refuse_pointer,
+)
 from featurestore.errors import DictionaryError
 
 FORMAT = "featurestore-dictionary-1"
 SETTINGS = "dictionary.json"
 WEIGHTS = "dictionary.safetensors"
-REQUIRED = frozenset({"W_enc", "b_enc", "W_dec", "b_dec"})
-OPTIONAL = frozenset({"b_pre", "threshold", "lookup"})
+REQUIRED = {
+    "W_enc": "d_in n_features",
+    "b_enc": "n_features",
+    "W_dec": "n_features d_out",
+    "b_dec": "d_out",
+}
+OPTIONAL = {"b_pre": "d_in", "threshold": "n_features", "lookup": "d_vocab d_out"}
 NONLINEARITIES = ("relu", "jumprelu", "topk", "signed_topk")
 
 
@@ -69,29 +81,29 @@ def load(folder: Path, hook_name: str | None = None) -> Dictionary:
 def _read_settings(path: Path) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DictionaryError(f"{path}: not readable as JSON ({error}).") from error
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         raise DictionaryError(f"{path}: 'format' must be '{FORMAT}'.")
     for key in ("kind", "hook_name", "nonlinearity"):
         if not isinstance(settings.get(key), str):
             raise DictionaryError(f"{path}: key '{key}' is missing or no text.")
+    for key, kind in (("hook_name_out", str), ("family", str), ("step", int)):
+        if not isinstance(settings.get(key), kind | None):
+            raise DictionaryError(
+                f"{path}: key '{key}' is {settings[key]!r}; expected {kind.__name__} or nothing."
+            )
     return settings
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:
     try:
-        weights = load_file(path)
+        refuse_pointer(path)
+        weights = {name: weight.float() for name, weight in load_file(path).items()}
     except (OSError, SafetensorError) as error:
         raise DictionaryError(f"{path}: not readable as safetensors ({error}).") from error
-    missing, unknown = REQUIRED - weights.keys(), weights.keys() - REQUIRED - OPTIONAL
-    if missing or unknown:
-        raise DictionaryError(
-            f"{path}: missing tensors: {', '.join(sorted(missing)) or 'none'}; unknown tensors: "
-            f"{', '.join(sorted(unknown)) or 'none'}. Expected {', '.join(sorted(REQUIRED))} and "
-            f"optionally {', '.join(sorted(OPTIONAL))}."
-        )
-    return {name: weight.float() for name, weight in weights.items()}
+    check_weights(path, weights, REQUIRED, OPTIONAL)
+    return weights
 
 
 def _nonlinearity(
@@ -108,7 +120,5 @@ def _nonlinearity(
         if "threshold" not in weights:
             raise DictionaryError(f"{path}: 'jumprelu' needs a tensor 'threshold'.")
         return Nonlinearity("jumprelu", threshold=weights["threshold"])
-    n_features = weights["W_dec"].shape[0]
-    if not isinstance(k, int) or not 0 < k <= n_features:
-        raise DictionaryError(f"{path}: 'k' is {k!r}; it must be an integer, 1 to {n_features}.")
+    check_k(path, k, weights["W_dec"].shape[0])
     return Nonlinearity(name, k=k)

@@ -65,7 +65,7 @@ def window_hashes(corpus: Corpus) -> UInt64[np.ndarray, " n_places"]:
     state = np.zeros_like(tokens)
     for shift in range(DUPLICATE_WINDOW - 1, -1, -1):
         earlier = np.zeros_like(tokens)
-        earlier[:, shift:] = tokens[:, : tokens.shape[1] - shift]
+        earlier[:, shift:] = tokens[:, : max(0, tokens.shape[1] - shift)]
         state = _mix(state ^ earlier)
     return state.reshape(-1)
 
@@ -172,12 +172,14 @@ def zero_pool(corpus: Corpus, n: int, seed: int) -> Int64[np.ndarray, " n_pool"]
 def zero(activations: Activations, pool: np.ndarray, n_tokens: int, n: int) -> Sample:
     """Samples of the tokens on which a feature is silent: the first of the pool that are."""
     n_features = activations.n_features
+    owner = np.concatenate([activations.owner, activations.nonfinite_owner])
+    tokens = np.concatenate([activations.tokens, activations.nonfinite_tokens])
     by_place = np.argsort(pool)
-    found = np.searchsorted(pool[by_place], activations.tokens)
+    found = np.searchsorted(pool[by_place], tokens)
     found = by_place[np.minimum(found, len(pool) - 1)]
-    is_hit = pool[found] == activations.tokens
+    is_hit = pool[found] == tokens
     is_silent = np.ones((n_features, len(pool)), dtype=bool)
-    is_silent[activations.owner[is_hit], found[is_hit]] = False
+    is_silent[owner[is_hit], found[is_hit]] = False
     is_silent &= np.cumsum(is_silent, axis=1) <= n
     owner, place = np.nonzero(is_silent)
     return Sample(

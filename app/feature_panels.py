@@ -1,0 +1,174 @@
+"""The pieces of a feature's page: header, numbers, logits, contexts."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app import charts, exports, links, markup, panels, session, token_text
+from app.numerals import percent, short
+from app.selection import PAGE_SIZE, Selection
+from app.token_view import token_view
+from featurestore.errors import UnknownFeature
+from featurestore.records import DictionaryInfo, Feature, Histogram, Sampler
+
+TABS = {"Top": "top", "Bands": "bands", "Random": "random", "Zero": "zero"}
+"""Label of each tab and its name in the URL."""
+
+
+def open_feature(chosen: Selection) -> tuple[Selection, Feature]:
+    """The feature that the URL names; without one, ways to choose one, and the page ends."""
+    sentence = "No feature is chosen. Click one in the list, or enter its number."
+    try:
+        selection = session.read_feature(chosen)
+        if selection.feature is not None:
+            store = session.store()
+            feature = store.feature(selection.query.dictionary_id, selection.feature)
+            return selection, feature
+    except UnknownFeature as error:
+        sentence = str(error)
+        panels.note(sentence, "error")
+    else:
+        panels.note(sentence)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="header"):
+        _random(chosen)
+        panels.go_to_number(chosen)
+        _back(chosen)
+    st.stop()
+
+
+def header(selection: Selection) -> None:
+    """The feature's number, its place in the list, and the ways to others."""
+    query = selection.query
+    st.set_page_config(page_title=f"{selection.feature} · {query.dictionary_id}")
+    place = session.store().place(query, selection.feature)
+    back = selection
+    if place.place is not None:
+        back = replace(selection, page=place.place // PAGE_SIZE + 1)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="header"):
+        _neighbour("‹ Previous", "previous", selection, place.previous)
+        _neighbour("Next ›", "next", selection, place.next)
+        _random(selection)
+        order = markup.order_words(query.sort, query.descending)
+        detail = f"{markup.place_words(place)}, {order}"
+        st.html(markup.heading(f"Feature {selection.feature}", detail), width="stretch")
+        panels.go_to_number(selection)
+        _back(back)
+
+
+def _neighbour(label: str, key: str, selection: Selection, feature: int | None) -> None:
+    st.button(
+        label,
+        key=key,
+        disabled=feature is None,
+        on_click=session.go,
+        args=(replace(selection, feature=feature),),
+    )
+
+
+def _random(selection: Selection) -> None:
+    st.button(
+        "Random", key="random", on_click=session.on_random, args=(selection,), help="Active ones"
+    )
+
+
+def _back(selection: Selection) -> None:
+    st.page_link(links.BROWSE, label="Back to the list", query_params=links.browse(selection))
+
+
+def activity(feature: Feature, info: DictionaryInfo) -> None:
+    """What the feature is active on, in numbers."""
+    if feature.n_nonfinite:
+        panels.note(
+            f"{feature.n_nonfinite:,} tokens gave NaN or infinity; no number here counts them.",
+            "error",
+        )
+    if feature.is_dead:
+        bound = short(3 / info.n_tokens) if info.n_tokens else "1"
+        panels.note(
+            f"Dead: active on none of {info.n_tokens:,} tokens. Its density is below {bound} "
+            "(3/N, 95% confidence)."
+        )
+        return
+    if feature.peak_tokens:
+        n_top = sum(count for _, count in feature.peak_tokens)
+        st.html(
+            markup.part("Peaks on", f"in its {n_top} highest contexts")
+            + token_text.chips(feature.peak_tokens[:12])
+        )
+    n_zero = info.n_tokens - feature.n_active - feature.n_nonfinite
+    st.html(
+        markup.part("Activations", f"{feature.n_active:,} of {info.n_tokens:,} tokens")
+        + markup.feature_stats(feature, info)
+    )
+    detail = f"zero on {n_zero:,} ({percent(n_zero / info.n_tokens)}), not drawn"
+    histogram("Histogram of activations", detail, feature.histogram, "activation")
+
+
+def logits(feature: Feature) -> None:
+    """The tokens that the direction promotes and suppresses, and all its logits."""
+    tokens = (*feature.promoted, *feature.suppressed)
+    largest = max((abs(token.logit) for token in tokens), default=1.0)
+    st.html(
+        markup.part("Logit lens", "centred over the vocabulary")
+        + token_text.lens_tables(feature.promoted, feature.suppressed, largest)
+    )
+    histogram("Histogram of logits", "over the vocabulary", feature.logit_histogram, "logit")
+
+
+def histogram(title: str, detail: str, data: Histogram | None, kind: str) -> None:
+    """A histogram under its heading; nothing where there is none. `kind`: activation or logit."""
+    if data is None:
+        return
+    make = {"activation": charts.activation_histogram, "logit": charts.logit_histogram}[kind]
+    st.html(markup.part(title, detail))
+    st.plotly_chart(make(data), key=f"{kind} histogram", config=charts.CONFIG, theme=None)
+
+
+def provenance(info: DictionaryInfo) -> None:
+    """Where the numbers come from, folded away."""
+    with st.expander("Provenance"):
+        st.html(markup.provenance(info))
+
+
+def contexts(feature: Feature, info: DictionaryInfo, selection: Selection) -> None:
+    """Texts with the feature's activations; only the open tab asks the store."""
+    session.seed({"tab": next(label for label, tab in TABS.items() if tab == selection.tab)})
+    tabs = st.tabs(list(TABS), key="tab", on_change=session.on_tab, args=(TABS,))
+    for tab, name in zip(tabs, TABS.values(), strict=True):
+        if tab.open:
+            with tab:
+                if name == "bands":
+                    _band_switch(selection)
+                sampler = selection.bands if name == "bands" else name
+                _examples(feature, info, selection, sampler)
+
+
+def _band_switch(selection: Selection) -> None:
+    session.seed({"bands": selection.bands})
+    st.segmented_control(
+        "Bands of",
+        ["interval", "quantile"],
+        required=True,
+        format_func={"interval": "equal width", "quantile": "equal count"}.__getitem__,
+        key="bands",
+        on_change=session.on_bands,
+        label_visibility="collapsed",
+    )
+
+
+def _examples(
+    feature: Feature, info: DictionaryInfo, selection: Selection, sampler: Sampler
+) -> None:
+    bands = session.store().bands(info.dictionary_id, feature.feature, sampler)
+    if not any(band.examples for band in bands):
+        panels.note(
+            f"The store holds no such contexts of feature {feature.feature}"
+            + (": it is never active." if feature.is_dead else ".")
+        )
+        return
+    token_view(bands, feature, info.n_tokens, selection.view, selection.breaks, session.on_shown)
+    panels.export(
+        f"{info.dictionary_id}-{feature.feature}-{sampler}.csv",
+        lambda: exports.examples_csv(feature.feature, bands),
+        "These contexts with all their activations",
+    )

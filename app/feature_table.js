@@ -1,0 +1,113 @@
+// The table of features: a plain HTML table, so that text can be found, copied and read aloud.
+//
+// data: { columns: [{name, label, title, kind, sort}], rows: [{feature, href, cells}], sort,
+// descending }. Tokens reach the page through textContent alone.
+
+const SVG = "http://www.w3.org/2000/svg";
+const tables = new WeakMap();
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  let table = tables.get(parentElement);
+  if (!table) {
+    table = document.createElement("table");
+    parentElement.append(table);
+    tables.set(parentElement, table);
+  }
+  const head = make("thead");
+  const body = make("tbody");
+  const line = make("tr");
+  line.append(...data.columns.map((column) => heading(column, data, setTriggerValue)));
+  head.append(line);
+  body.append(...data.rows.map((row) => bodyRow(row, data, setTriggerValue)));
+  // A click on a heading rebuilds it: give the new one the focus that the old one had.
+  const focused = parentElement.activeElement?.dataset?.column;
+  table.replaceChildren(head, body);
+  if (focused) table.querySelector(`button[data-column="${focused}"]`)?.focus();
+}
+
+function make(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function heading(column, data, send) {
+  const cell = make("th", column.kind + " " + column.name);
+  cell.scope = "col";
+  cell.title = column.title;
+  if (!column.sort) {
+    cell.textContent = column.label;
+    return cell;
+  }
+  const isSorted = column.name === data.sort;
+  cell.setAttribute("aria-sort", !isSorted ? "none" : data.descending ? "descending" : "ascending");
+  const button = make("button", "", column.label);
+  button.type = "button";
+  button.dataset.column = column.name;
+  button.append(make("span", "arrow", isSorted ? (data.descending ? "▼" : "▲") : ""));
+  button.addEventListener("click", () => send("sort", column.name));
+  cell.append(button);
+  return cell;
+}
+
+function bodyRow(row, data, send) {
+  const line = make("tr");
+  line.dataset.feature = row.feature;
+  const open = (event) => {
+    const isModified = event.ctrlKey || event.metaKey || event.shiftKey || event.button;
+    const isSelecting = String(getSelection()).length > 0 && !event.target.closest("a");
+    if (isModified || isSelecting) return;
+    event.preventDefault();
+    send("open", row.feature);
+  };
+  line.addEventListener("click", open);
+  row.cells.forEach((cell, i) => line.append(bodyCell(cell, data.columns[i], row)));
+  return line;
+}
+
+function bodyCell(cell, column, row) {
+  const made = make("td", column.kind + " " + column.name);
+  if (column.kind === "link") {
+    const link = make("a", "", String(cell));
+    link.href = row.href;
+    made.append(link);
+  } else if (column.kind === "number") {
+    [made.textContent, made.title] = cell;
+  } else if (column.kind === "bars") {
+    if (cell.length) made.append(bars(cell));
+  } else if (column.kind === "words") {
+    made.append(...cell.map((word) => make("span", "word", word)));
+  } else {
+    const list = make("div", "chips");
+    list.append(...cell.map(chip));
+    made.append(list);
+  }
+  return made;
+}
+
+function chip([shown, title, count]) {
+  const made = make("span", "chip", shown);
+  made.title = title;
+  if (count) made.append(make("i", "", `×${count}`));
+  return made;
+}
+
+// Heights are logarithmic: the first bin would otherwise hide the others.
+function bars(counts) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", `0 0 ${counts.length} 20`);
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("aria-hidden", "true");
+  const highest = Math.log1p(Math.max(...counts));
+  counts.forEach((count, i) => {
+    const height = (20 * Math.log1p(count)) / (highest || 1);
+    const bar = document.createElementNS(SVG, "rect");
+    bar.setAttribute("x", i);
+    bar.setAttribute("y", 20 - height);
+    bar.setAttribute("width", 0.86);
+    bar.setAttribute("height", height);
+    svg.append(bar);
+  });
+  return svg;
+}

@@ -1,0 +1,175 @@
+"""The list of features: the controls that filter and sort it, and what they keep."""
+
+from dataclasses import replace
+from typing import get_args
+
+import streamlit as st
+
+from app import exports, markup, panels, session, token_text
+from app.markup import COLUMN_WORDS
+from app.numerals import percent
+from app.selection import PAGE_SIZE, RANGES, Selection, filters
+from featurestore.records import (
+    DENSE_ABOVE,
+    NUMERIC_COLUMNS,
+    DictionaryInfo,
+    FeaturePage,
+    FeatureQuery,
+    Flag,
+    TokenRole,
+)
+
+_SHOWN = ("density", "max_activation")
+_FOLDED = tuple(column for column in RANGES if column not in _SHOWN)
+
+
+def filter_row(selection: Selection) -> None:
+    """One row of controls; what they say is in the URL."""
+    session.seed(filters(selection))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="filters"):
+        st.text_input(
+            "Token",
+            key="token",
+            placeholder='river or " river"',
+            on_change=session.on_filters,
+            help='Case and outer spaces do not count, unless in quotes: `" river"`',
+            width=170,
+        )
+        st.selectbox(
+            "is what the feature",
+            get_args(TokenRole),
+            key="role",
+            on_change=session.on_filters,
+            width=128,
+        )
+        for column in _SHOWN:
+            bounds(column)
+        st.pills(
+            "Flags",
+            [flag.value for flag in Flag],
+            selection_mode="multi",
+            key="flags",
+            on_change=session.on_filters,
+        )
+        st.checkbox("with dead", key="dead", on_change=session.on_filters)
+        folded = sum(column in _FOLDED for column, _, _ in selection.query.ranges)
+        with st.popover(f"More ({folded})" if folded else "More", width="content", key="more"):
+            for column in _FOLDED:
+                bounds(column)
+            order()
+        if is_filtered(selection.query):
+            query = selection.query
+            plain = FeatureQuery(query.dictionary_id, sort=query.sort, descending=query.descending)
+            st.button(
+                "Clear",
+                type="tertiary",
+                on_click=session.go,
+                args=(replace(selection, query=plain, page=1, feature=None),),
+            )
+
+
+def bounds(column: str) -> None:
+    """Two boxes for the least and the most of a column."""
+    words = COLUMN_WORDS[column]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", width="content"):
+        for end, label, example in (("low", f"{words} ≥", "least"), ("high", "≤", "most")):
+            st.number_input(
+                label,
+                value=None,
+                key=f"{column}_{end}",
+                format="%g",
+                placeholder=example,
+                on_change=session.on_filters,
+                width=112 if end == "low" else 80,
+            )
+
+
+def order() -> None:
+    """Sort by any column, the ones without a heading in the table too."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.selectbox(
+            "Sort by",
+            NUMERIC_COLUMNS,
+            key="sort",
+            format_func=COLUMN_WORDS.__getitem__,
+            on_change=session.on_filters,
+            width=180,
+        )
+        st.selectbox(
+            "Order",
+            ["desc", "asc"],
+            key="order",
+            format_func={"desc": "highest first", "asc": "lowest first"}.__getitem__,
+            on_change=session.on_filters,
+            width=130,
+        )
+
+
+def is_filtered(query: FeatureQuery) -> bool:
+    """Whether anything is left out that is not dead, or anything dead is kept."""
+    return query != FeatureQuery(
+        query.dictionary_id, sort=query.sort, descending=query.descending, role=query.role
+    )
+
+
+def population(info: DictionaryInfo) -> None:
+    """How many features of the dictionary are alive, dead and dense."""
+    store, plain = session.store(), FeatureQuery(info.dictionary_id)
+    n_alive = store.features(plain, limit=0).n_kept
+    n_dense = store.features(replace(plain, flags=frozenset({Flag.DENSE})), limit=0).n_kept
+    n_dead = info.n_features - n_alive
+    st.html(
+        markup.line(
+            [
+                (f"{n_alive:,} alive", percent(n_alive / info.n_features)),
+                (f"{n_dead:,} dead", f"never active: {percent(n_dead / info.n_features)}"),
+                (f"{n_dense:,} dense", f"active on more than {percent(DENSE_ABOVE)} of tokens"),
+                (f"corpus {info.corpus_name}", ""),
+                (f"{info.n_tokens:,} tokens counted", f"left out: {info.token_mask}"),
+            ]
+        )
+    )
+
+
+def kept_line(kept: FeaturePage, query: FeatureQuery) -> None:
+    """What the filter keeps, in which order, and which tokens a searched text stands for."""
+    parts = [
+        f"{kept.n_kept:,} of {kept.n_features:,} features",
+        markup.order_words(query.sort, query.descending),
+    ]
+    html = markup.line(parts)
+    if kept.matched_tokens:
+        shown = [(token, None) for token in kept.matched_tokens[:8]]
+        html = f'<div class="fb-matched">{html}{token_text.chips(shown)}</div>'
+    st.html(html, width="stretch")
+
+
+def nothing_kept(kept: FeaturePage, query: FeatureQuery) -> None:
+    """Why the list is empty."""
+    if query.token and not kept.matched_tokens:
+        panels.note(f"No token of the vocabulary is '{query.token[:80]}'. Clear the filter.")
+    else:
+        panels.note(
+            f"The filter keeps none of {kept.n_features:,} features. Clear it, or widen it."
+        )
+
+
+def export_list(query: FeatureQuery) -> None:
+    """All that the filter keeps, not only the page, as CSV."""
+    rows = session.all_rows(query)
+    name = f"{query.dictionary_id}-features.csv"
+    panels.export(name, lambda: exports.features_csv(rows()), "All features that the filter keeps")
+
+
+def page_numbers(n_kept: int, selection: Selection) -> None:
+    """Numbers of the pages of a list, if there is more than one."""
+    n_pages = last_page(n_kept)
+    if n_pages > 1:
+        at = min(selection.page, n_pages)
+        key = f"page {at}"  # a key of its own for each: a default holds for a new control only
+        st.pagination(n_pages, default=at, key=key, on_change=session.on_page, args=(key,))
+
+
+def last_page(n_kept: int) -> int:
+    """The number of pages, at least one."""
+    return max(1, -(-n_kept // PAGE_SIZE))

@@ -1,0 +1,28 @@
+"""The frame around every page: title, style, menu. `streamlit run app/main.py -- STORE` runs it."""
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+ROOT = Path(__file__).parent.parent
+if str(ROOT) not in sys.path:  # Streamlit puts only this file's folder there
+    sys.path.insert(0, str(ROOT))
+
+from app import links, panels, session  # noqa: E402
+from featurestore.errors import FeatureStoreError  # noqa: E402
+
+st.set_page_config(page_title="Feature Browser", page_icon=str(panels.ICON), layout="wide")
+panels.style()
+page = st.navigation(
+    [
+        st.Page(links.BROWSE, title="Browse", url_path="browse", default=True),
+        st.Page(links.FEATURE, title="Feature", url_path="feature"),
+    ],
+    position="top",
+)
+session.remember(page.title)
+try:
+    page.run()
+except FeatureStoreError as error:
+    panels.note(str(error), "error")

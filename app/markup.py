@@ -1,0 +1,141 @@
+"""Small pieces of HTML, every value escaped. Pure; their looks are in style.css."""
+
+import re
+from collections.abc import Iterable
+from html import escape
+
+from app.numerals import exact, large, short
+from featurestore.records import DictionaryInfo, Feature, ListPlace
+
+_COMMAND = re.compile(r"python -m [^\n;]+")
+
+COLUMN_WORDS = {
+    "feature": "number",
+    "density": "density",
+    "n_active": "active tokens",
+    "max_activation": "max activation",
+    "mean_activation": "mean activation",
+    "std_activation": "std of activations",
+    "skewness": "skewness",
+    "kurtosis": "kurtosis",
+    "decoder_norm": "decoder norm",
+    "logit_std": "std of logits",
+    "logit_kurtosis": "kurtosis of logits",
+}
+"""What a column of the list is called on the screen."""
+
+
+def note(text: str, kind: str) -> str:
+    """A sentence to the user; a command in it is set apart."""
+    body, at = "", 0
+    for found in _COMMAND.finditer(text):
+        body += f"{escape(text[at : found.start()])}<code>{escape(found.group())}</code>"
+        at = found.end()
+    return f'<div class="fb-note fb-{kind}" role="status">{body}{escape(text[at:])}</div>'
+
+
+def line(parts: Iterable[str | tuple[str, str]]) -> str:
+    """Facts in a row; a pair is a fact and the text that hovering shows."""
+    pairs = [(part, "") if isinstance(part, str) else part for part in parts]
+    spans = "".join(f'<span title="{escape(tip)}">{escape(fact)}</span>' for fact, tip in pairs)
+    return f'<div class="fb-line fb-muted">{spans}</div>'
+
+
+def part(title: str, detail: str = "") -> str:
+    """The heading of a part of a page."""
+    return f'<div class="fb-part">{escape(title)}<small>{escape(detail)}</small></div>'
+
+
+def heading(title: str, detail: str) -> str:
+    """The heading of a page."""
+    return f'<h1 class="fb-heading">{escape(title)}<small>{escape(detail)}</small></h1>'
+
+
+def stats(rows: Iterable[tuple[str, str, str]], is_wide: bool = False) -> str:
+    """Name, value and hover text of each number."""
+    cells = "".join(
+        f'<div><dt>{escape(name)}</dt><dd title="{escape(tip)}">{escape(value)}</dd></div>'
+        for name, value, tip in rows
+    )
+    return f'<dl class="fb-stats{" fb-wide" if is_wide else ""}">{cells}</dl>'
+
+
+def keys(rows: Iterable[tuple[str, str]]) -> str:
+    """The list of keys and what they do."""
+    cells = "".join(
+        f"<tr><td><kbd>{escape(key)}</kbd></td><td>{escape(deed)}</td></tr>" for key, deed in rows
+    )
+    return f'<table class="fb-keys">{cells}</table>'
+
+
+def dictionary_line(info: DictionaryInfo) -> str:
+    """What a dictionary is, in one line."""
+    steps = [("step", info.step), ("model step", info.model_step)]
+    hook = f"{info.hook_name} → {info.hook_name_out}" if info.is_transcoder else info.hook_name
+    return line(
+        [
+            (info.kind, "Kind of dictionary"),
+            (info.model_name, "Model"),
+            (hook, "Hook point"),
+            *((f"{name} {step:,}", "") for name, step in steps if step is not None),
+            (f"{info.n_features:,} features", ""),
+            (f"{large(info.n_tokens)} tokens", f"{info.n_tokens:,} tokens of '{info.corpus_name}'"),
+        ]
+    )
+
+
+def feature_stats(feature: Feature, info: DictionaryInfo) -> str:
+    """The numbers of a feature, with the number of tokens that they rest on."""
+    n_tokens = f"{feature.n_active:,} of {info.n_tokens:,} tokens"
+    contexts = f"{feature.n_contexts_active:,} of {info.n_contexts:,} contexts"
+    over = f"over {feature.n_active:,} active tokens"
+    numbers = (
+        ("density", feature.density, n_tokens),
+        ("active tokens", feature.n_active, n_tokens),
+        ("contexts", feature.n_contexts_active, contexts),
+        ("max", feature.max_activation, over),
+        ("mean", feature.mean_activation, over),
+        ("std", feature.std_activation, over),
+        ("min", feature.min_activation, f"smallest non-zero value, {over}"),
+        ("skewness", feature.skewness, over),
+        ("kurtosis", feature.kurtosis, f"{over}; 3 for a normal distribution"),
+        ("decoder norm", feature.decoder_norm, "Euclidean length of the direction"),
+        ("logit std", feature.logit_std, "over the vocabulary"),
+        ("logit kurtosis", feature.logit_kurtosis, "over the vocabulary; 3 for a normal"),
+    )
+    return stats((name, short(value), f"{exact(value)} · {tip}") for name, value, tip in numbers)
+
+
+def provenance(info: DictionaryInfo) -> str:
+    """Where the numbers come from."""
+    facts = {
+        "model": info.model_name,
+        "hook point": info.hook_name,
+        "writes to": info.hook_name_out if info.is_transcoder else None,
+        "family": info.family,
+        "step": info.step,
+        "model step": info.model_step,
+        "corpus": info.corpus_name,
+        "contexts": f"{info.n_contexts:,} of {info.context_length} tokens",
+        "tokens counted": f"{info.n_tokens:,}",
+        "left out": info.token_mask,
+        "seed": info.seed,
+        "run": info.run_id,
+        "built": info.built_at,
+        "commit": info.git_commit,
+        **info.versions,
+    }
+    told = ((name, str(fact), str(fact)) for name, fact in facts.items() if fact is not None)
+    return stats(told, is_wide=True)
+
+
+def place_words(place: ListPlace) -> str:
+    """Where a feature stands in its list."""
+    if place.place is None:
+        return f"not among the {place.n_kept:,} kept"
+    return f"{place.place + 1:,} of {place.n_kept:,} kept"
+
+
+def order_words(column: str, descending: bool) -> str:
+    """How a list is sorted."""
+    return f"sorted by {COLUMN_WORDS[column]}, {'highest' if descending else 'lowest'} first"

@@ -1,0 +1,46 @@
+"""Numbers as text: three significant digits, thousands separators, small ones as 4.2e-5."""
+
+import math
+
+NONE = "–"
+"""Stands for a number that does not exist."""
+
+
+def short(value: float | None) -> str:
+    """A number to read; counts in full."""
+    if value is None or math.isnan(value):
+        return NONE
+    if value < 0:
+        return f"−{short(-value)}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    size = abs(value)
+    if size == 0 or math.isinf(value):
+        return f"{value:g}"
+    if size < 1e-3 or size >= 1e9:
+        digits, _, power = f"{value:.2e}".partition("e")
+        return f"{float(digits):g}e{int(power)}"
+    if size >= 100:
+        return f"{value:,.0f}"
+    decimals = 2 - math.floor(math.log10(float(f"{size:.2e}")))
+    return f"{value:.{decimals}f}"
+
+
+def exact(value: float | None) -> str:
+    """A number in full, for hovering over the short one."""
+    if value is None:
+        return "does not exist"
+    return f"{value:,}" if isinstance(value, int) else repr(value)
+
+
+def large(value: int) -> str:
+    """A large count in three digits: 12.8k, 1.2M, 3.4B."""
+    for size, unit in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if value >= size:
+            return f"{value / size:.3g}{unit}"
+    return str(value)
+
+
+def percent(share: float) -> str:
+    """A share as percent."""
+    return f"{short(100.0 * share)}%"

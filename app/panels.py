@@ -1,0 +1,137 @@
+"""The pieces of pages: each draws one thing and holds no numbers of its own.
+
+A token or any other text of the store goes through `st.html` escaped, or through a component's
+textContent; never through a Markdown label.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from app import links, markup, session
+from app.selection import Selection
+from featurestore.errors import UnknownDictionary
+from featurestore.records import DictionaryInfo
+
+HERE = Path(__file__).parent
+ICON = HERE / "icon.svg"
+_STYLE = (HERE / "style.css").read_text(encoding="utf-8")
+_keyboard = st.components.v2.component(
+    "feature_browser_keyboard", js=(HERE / "keyboard.js").read_text(encoding="utf-8")
+)
+
+KEYS = (
+    ("←", "previous feature of the list"),
+    ("→", "next feature of the list"),
+    ("r", "random active feature of the list"),
+    ("g", "go to a feature by its number"),
+    ("/", "look for a token"),
+    ("Tab", "into the contexts; arrows then walk over tokens"),
+    ("?", "this list"),
+)
+_SELECTORS = {
+    "ArrowLeft": ".st-key-previous button",
+    "ArrowRight": ".st-key-next button",
+    "r": ".st-key-random button",
+    "g": ".st-key-number input",
+    "/": ".st-key-token input",
+    "?": ".st-key-keys button",
+}
+
+
+def style() -> None:
+    """Put our style sheet into the page."""
+    st.html(f"<style>{_STYLE}</style>")
+
+
+def note(text: str, kind: str = "plain") -> None:
+    """Say something in a sentence; `kind` error marks it."""
+    st.html(markup.note(text, kind))
+
+
+def keyboard() -> None:
+    """Listen to keys, and list them behind a button."""
+    with st.popover("?", key="keys", help="Keyboard", width="content"):
+        st.html(markup.keys(KEYS))
+    _keyboard(data={"keys": _SELECTORS}, key="keyboard")
+
+
+def dictionary() -> tuple[DictionaryInfo, Selection]:
+    """The picker, always at the top; returns what is chosen and what the URL selects in it.
+
+    Without a dictionary to show it says why and ends the page.
+    """
+    known = session.catalogue()
+    ids = [info.dictionary_id for info in known.dictionaries]
+    asked = session.dictionary_id(known)
+    chosen = next((info for info in known.dictionaries if info.dictionary_id == asked), None)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="picker"):
+        if ids:
+            session.seed({"dictionary": asked if chosen else None})
+            st.selectbox(
+                "Dictionary",
+                ids,
+                index=0 if chosen else None,
+                key="dictionary",
+                placeholder="Choose a dictionary",
+                on_change=session.on_dictionary,
+                label_visibility="collapsed",
+                width=290,
+            )
+        if chosen:
+            st.html(markup.dictionary_line(chosen), width="stretch")
+        keyboard()
+    for problem in known.problems:
+        note(problem.reason, "error")
+    if not ids and not known.problems:
+        note(
+            f"The store '{session.store().folder}' holds no dictionary yet. Build one: "
+            f"python -m featurestore build RECIPE --store {session.store().folder}"
+        )
+    if not chosen:
+        if ids or asked:
+            _say_unknown(asked)
+        st.stop()
+    selection, problems = session.read()
+    for problem in problems:
+        note(problem, "error")
+    return chosen, selection
+
+
+def _say_unknown(asked: str) -> None:
+    try:
+        session.store().dictionary(asked)
+    except UnknownDictionary as error:
+        note(str(error), "error")
+
+
+def go_to_number(selection: Selection) -> None:
+    """A box for a feature's number; what is typed is opened, or said to be none on its page."""
+    st.text_input(
+        "Go to feature",
+        key="number",
+        placeholder="Go to feature",
+        on_change=session.on_number,
+        label_visibility="collapsed",
+        width=122,
+    )
+    wanted = session.wanted()
+    if wanted is not None:
+        target = {**links.browse(selection), "feature": wanted}
+        st.switch_page(links.FEATURE, query_params=target)
+
+
+def export(name: str, make: Callable[[], bytes], help_text: str) -> None:
+    """A button that makes a CSV file when it is clicked."""
+    st.download_button(
+        "CSV",
+        make,
+        file_name=name,
+        mime="text/csv",
+        help=help_text,
+        type="tertiary",
+        icon=":material/download:",
+        on_click="ignore",
+        key=f"export {name}",
+    )

@@ -1,0 +1,203 @@
+"""What the screen shows, as one record, and the same as query parameters.
+
+The URL is the state: pages read a Selection from it and every control writes one back. A value
+that means nothing becomes a sentence that says what was asked and what exists.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from featurestore.errors import UnknownFeature
+from featurestore.records import NUMERIC_COLUMNS, FeatureQuery, Flag, TokenRole
+
+PAGE_SIZE = 50
+"""Rows on one page of the list."""
+
+RANGES = tuple(column for column in NUMERIC_COLUMNS if column != "feature")
+"""Columns with a range filter; `feature` in a URL is the feature that is open."""
+
+Tab = Literal["top", "bands", "random", "zero"]
+BandKind = Literal["interval", "quantile"]
+View = Literal["stacked", "snippet", "full"]
+Order = Literal["desc", "asc"]
+
+_WHOLE = re.compile(r"-?[0-9]{1,15}")
+_LONGEST_TOKEN = 1000
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The list of features, the place in it, and how contexts are shown."""
+
+    query: FeatureQuery
+    page: int = 1
+    feature: int | None = None
+    tab: Tab = "top"
+    bands: BandKind = "interval"
+    view: View = "stacked"
+    breaks: bool = False
+    """Break lines where the text does."""
+
+    def listing(self, **changes: object) -> "Selection":
+        """The same with another list, from its first page."""
+        return replace(self, query=replace(self.query, **changes), page=1)
+
+
+class _Reader:
+    """Takes typed values out of query parameters, gathering a sentence for each bad one."""
+
+    def __init__(self, params: Mapping[str, str]) -> None:
+        self._params = params
+        self.problems: list[str] = []
+
+    def choice(self, name: str, options: tuple[str, ...]) -> str:
+        value = self._params.get(name, options[0])
+        if value in options:
+            return value
+        self._bad(name, value, f"Known: {', '.join(options)}. Showing {options[0]}.")
+        return options[0]
+
+    def switch(self, name: str) -> bool:
+        return self.choice(name, ("0", "1")) == "1"
+
+    def text(self, name: str) -> str:
+        value = self._params.get(name, "")
+        if len(value) > _LONGEST_TOKEN:
+            self._bad(name, value, f"It has {len(value):,} characters; {_LONGEST_TOKEN:,} fit.")
+            return ""
+        return value
+
+    def page(self) -> int:
+        value = self._params.get("page", "1")
+        if _WHOLE.fullmatch(value) and int(value) > 0:
+            return int(value)
+        self._bad("page", value, "Pages are 1, 2, 3, and so on. Showing page 1.")
+        return 1
+
+    def span(self, name: str) -> tuple[float | None, float | None]:
+        """Two bounds written `0.001..0.1`, either of which may be missing."""
+        value = self._params.get(name, "..")
+        low, dots, high = value.partition("..")
+        try:
+            bounds = [float(text) if text else None for text in (low, high)]
+        except ValueError:
+            bounds = [math.nan]
+        if not dots or any(bound is not None and not math.isfinite(bound) for bound in bounds):
+            self._bad(name, value, "A range looks like 0.001..0.1, 0.001.. or ..0.1. Left out.")
+            return None, None
+        return bounds[0], bounds[1]
+
+    def flags(self) -> frozenset[Flag]:
+        names = [name for name in self._params.get("flags", "").split(",") if name]
+        known = {flag.value: flag for flag in Flag}
+        for name in names:
+            if name not in known:
+                self._bad("flags", name, f"Known: {', '.join(known)}. Left out.")
+        return frozenset(known[name] for name in names if name in known)
+
+    def _bad(self, name: str, value: str, cure: str) -> None:
+        self.problems.append(f"The link says {name}={_shortened(value)}. {cure}")
+
+
+def read(params: Mapping[str, str], dictionary_id: str) -> tuple[Selection, tuple[str, ...]]:
+    """A selection and what was wrong with the parameters; the feature is left to `read_feature`."""
+    reader = _Reader(params)
+    spans = [(column, *reader.span(column)) for column in RANGES]
+    query = FeatureQuery(
+        dictionary_id,
+        ranges=tuple(span for span in spans if span[1:] != (None, None)),
+        flags=reader.flags(),
+        include_dead=reader.switch("dead"),
+        token=reader.text("token"),
+        role=reader.choice("role", get_args(TokenRole)),
+        sort=reader.choice("sort", ("density", *(c for c in NUMERIC_COLUMNS if c != "density"))),
+        descending=reader.choice("order", get_args(Order)) == "desc",
+    )
+    selection = Selection(
+        query,
+        page=reader.page(),
+        tab=reader.choice("tab", get_args(Tab)),
+        bands=reader.choice("bands", get_args(BandKind)),
+        view=reader.choice("view", get_args(View)),
+        breaks=reader.switch("breaks"),
+    )
+    return selection, tuple(reader.problems)
+
+
+def read_feature(text: str, selection: Selection) -> Selection:
+    """The selection with the feature that a link or a box names; whether it exists is not checked.
+
+    Raises:
+        UnknownFeature: it is no whole number.
+    """
+    if not _WHOLE.fullmatch(text.strip()):
+        raise UnknownFeature(
+            f"No feature '{_shortened(text)}' in '{selection.query.dictionary_id}': "
+            "a feature is a whole number."
+        )
+    return replace(selection, feature=int(text))
+
+
+def params(selection: Selection) -> dict[str, str]:
+    """The query parameters that `read` turns into this selection: the shortest that do."""
+    query = selection.query
+    flags = ",".join(sorted(flag.value for flag in query.flags))
+    values = {
+        "dictionary": query.dictionary_id,
+        "feature": "" if selection.feature is None else str(selection.feature),
+        "token": query.token,
+        "role": query.role if query.token and query.role != "promotes" else "",
+        **{column: f"{_bound(low)}..{_bound(high)}" for column, low, high in query.ranges},
+        "flags": flags,
+        "dead": "1" if query.include_dead else "",
+        "sort": query.sort if query.sort != "density" else "",
+        "order": "" if query.descending else "asc",
+        "page": str(selection.page) if selection.page > 1 else "",
+        "tab": selection.tab if selection.tab != "top" else "",
+        "bands": selection.bands if selection.bands != "interval" else "",
+        "view": selection.view if selection.view != "stacked" else "",
+        "breaks": "1" if selection.breaks else "",
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def filters(selection: Selection) -> dict[str, Any]:
+    """What the filter controls hold for a selection, by their keys."""
+    query = selection.query
+    bounds = {column: (low, high) for column, low, high in query.ranges}
+    values: dict[str, Any] = {
+        "token": query.token,
+        "role": query.role,
+        "flags": sorted(flag.value for flag in query.flags),
+        "dead": query.include_dead,
+        "sort": query.sort,
+        "order": "desc" if query.descending else "asc",
+    }
+    for column in RANGES:
+        values[f"{column}_low"], values[f"{column}_high"] = bounds.get(column, (None, None))
+    return values
+
+
+def with_filters(selection: Selection, values: Mapping[str, Any]) -> Selection:
+    """The selection after an edit of the filter controls, at the first page of the new list."""
+    spans = [(c, values[f"{c}_low"], values[f"{c}_high"]) for c in RANGES]
+    return selection.listing(
+        token=values["token"].strip(),
+        role=values["role"] or "promotes",
+        flags=frozenset(Flag(name) for name in values["flags"]),
+        include_dead=values["dead"],
+        sort=values["sort"],
+        descending=values["order"] != "asc",
+        ranges=tuple(span for span in spans if span[1:] != (None, None)),
+    )
+
+
+def _bound(value: float | None) -> str:
+    return "" if value is None else repr(float(value)).removesuffix(".0")
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= 60 else f"{value[:60]}…"

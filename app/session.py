@@ -1,0 +1,184 @@
+"""Between Streamlit and the selection: the open store, the URL, and the callbacks of controls.
+
+Data flows one way. A page reads its Selection from the URL and puts the values into the controls;
+a control's callback writes the changed selection back to the URL, and the page runs again.
+"""
+
+import argparse
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app import selection as selections
+from app.selection import Selection
+from featurestore.errors import UnknownFeature
+from featurestore.records import Catalogue, FeatureQuery, Flag
+from featurestore.store import Store
+
+LAST = "last parameters of each page"
+WANTED = "a feature that was asked for by number"
+
+
+def arguments(given: list[str]) -> argparse.Namespace:
+    """The command line of the app, after Streamlit's own part."""
+    parser = argparse.ArgumentParser(prog="python -m app", description=__doc__.partition("\n")[0])
+    parser.add_argument("store", type=Path, nargs="?", default=Path("store"))
+    parser.add_argument("--port", type=int, default=8501)
+    parser.add_argument("--read-only", action="store_true", help="let nobody change anything")
+    return parser.parse_args(given)
+
+
+def store() -> Store:
+    """The store that the app was started with; shared by all sessions."""
+    return _store(arguments(sys.argv[1:]).store.resolve())
+
+
+@st.cache_resource(show_spinner=False)
+def _store(folder: Path) -> Store:
+    return Store(folder)
+
+
+def check(folder: Path) -> None:
+    """Say now, not in the browser, that a folder holds no store.
+
+    Raises:
+        StoreNotFound: it does not.
+    """
+    Store(folder).catalogue()
+
+
+def catalogue() -> Catalogue:
+    """Every dictionary of the store.
+
+    Raises:
+        StoreNotFound: there is no store.
+    """
+    return store().catalogue()
+
+
+def remember(page: str) -> None:
+    """Reopen a page that is entered without parameters, by its name in the menu, as it was left."""
+    last = st.session_state.setdefault(LAST, {})
+    if not st.query_params and page in last:
+        st.query_params.from_dict(last[page])
+    last[page] = st.query_params.to_dict()
+
+
+def dictionary_id(known: Catalogue) -> str:
+    """The dictionary that the URL names, else the first; whether it exists is not checked."""
+    first = known.dictionaries[0].dictionary_id if known.dictionaries else ""
+    return st.query_params.get("dictionary", first)
+
+
+def read() -> tuple[Selection, tuple[str, ...]]:
+    """The selection that the URL says, and what was wrong with it; the feature left out."""
+    return selections.read(st.query_params, dictionary_id(catalogue()))
+
+
+def read_feature(selection: Selection) -> Selection:
+    """The selection with the URL's feature; without one if it names none.
+
+    Raises:
+        UnknownFeature: it is no whole number.
+    """
+    text = st.query_params.get("feature")
+    return selection if text is None else selections.read_feature(text, selection)
+
+
+def seed(values: dict[str, Any]) -> None:
+    """Make controls show what the URL says."""
+    for key, value in values.items():
+        st.session_state[key] = value
+
+
+def go(selection: Selection) -> None:
+    """Callback: show this."""
+    st.query_params.from_dict(selections.params(selection))
+
+
+def on_dictionary() -> None:
+    """Callback of the picker: the same list and feature in another dictionary."""
+    go(_now().listing(dictionary_id=st.session_state["dictionary"]))
+
+
+def on_filters() -> None:
+    """Callback of every filter control."""
+    now = _now()
+    held = {key: st.session_state.get(key, old) for key, old in selections.filters(now).items()}
+    go(selections.with_filters(now, held))
+
+
+def on_page(key: str) -> None:
+    """Callback of the page numbers."""
+    go(replace(_now(), page=st.session_state[key]))
+
+
+def on_sort() -> None:
+    """Callback of a heading: sort by it, highest first; in turn if it is sorted by already."""
+    query = _now().query
+    column = st.session_state["features"].sort
+    descending = not query.descending if column == query.sort else column != "feature"
+    go(_now().listing(sort=column, descending=descending))
+
+
+def on_number() -> None:
+    """Callback of the box for a feature's number; `wanted` hands it to the page."""
+    st.session_state[WANTED] = st.session_state["number"]
+    st.session_state["number"] = ""
+
+
+def wanted() -> str | None:
+    """The number typed since the last run, once."""
+    return st.session_state.pop(WANTED, None) or None
+
+
+def on_tab(labels: dict[str, str]) -> None:
+    """Callback of the tabs of a feature; `labels` says which tab a label stands for."""
+    go(replace(_now(), tab=labels[st.session_state["tab"]]))
+
+
+def on_bands() -> None:
+    """Callback of the switch between kinds of bands."""
+    go(replace(_now(), bands=st.session_state["bands"]))
+
+
+def on_shown() -> None:
+    """Callback of the token view's buttons."""
+    shown = st.session_state["tokens"].shown
+    go(replace(_now(), view=shown["view"], breaks=shown["breaks"]))
+
+
+def on_random(selection: Selection) -> None:
+    """Callback: an active feature of the list, each with the same chance, and another than now."""
+    query = alive(selection.query)
+    for _ in range(8):
+        found = store().feature_at(query, random.randrange(2**31))
+        if found != selection.feature:
+            break
+    if found is not None:
+        go(replace(selection, feature=found))
+
+
+def alive(query: FeatureQuery) -> FeatureQuery:
+    """A list without its dead features, unless it is a list of dead ones."""
+    return query if Flag.DEAD in query.flags else replace(query, include_dead=False)
+
+
+def all_rows(query: FeatureQuery) -> Callable[[], tuple]:
+    """A function that fetches every row of a list, for an export that may never be asked for."""
+    opened = store()
+    return lambda: opened.features(query, limit=2**31 - 1).rows
+
+
+def _now() -> Selection:
+    """The selection of the URL in full; a feature that is no number counts as none."""
+    selection, _ = read()
+    try:
+        return read_feature(selection)
+    except UnknownFeature:
+        return selection

@@ -1,0 +1,175 @@
+"""Tokens as text that can be looked at: control characters as glyphs, HTML escaped. Pure.
+
+A token may hold anything. What leaves here is either plain text for `textContent`, or HTML in
+which every token has been escaped.
+"""
+
+import json
+import math
+import unicodedata
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+
+from app.numerals import exact, percent, short
+from featurestore.records import Band, Example, LensToken, Sampler
+
+LONGEST_SHOWN = 120
+"""Characters of a token that are shown in running text."""
+
+LONGEST_CHIP = 24
+
+_GLYPHS = {"\n": "↵", "\t": "⇥", "\r": "⟦CR⟧", "\0": "⟦NUL⟧", "\x1b": "⟦ESC⟧"}
+_HIDDEN = {"Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn"}
+"""Unicode categories that draw nothing or move what stands around them."""
+
+
+def visible(token: str) -> str:
+    """A token as it stands in running text: nothing invisible, nothing that reorders."""
+    shown = "".join(_glyph(character) for character in token[:LONGEST_SHOWN])
+    if shown and unicodedata.combining(shown[0]):
+        shown = f"◌{shown}"
+    if len(token) > LONGEST_SHOWN:
+        return f"{shown}… ({len(token):,} characters)"
+    return shown or "∅"
+
+
+def alone(token: str) -> str:
+    """A token standing by itself: outer spaces shown too, cut to the width of a chip."""
+    inner = token.strip(" ")
+    before = len(token) - len(token.lstrip(" "))
+    after = len(token) - before - len(inner)
+    shown = visible(inner) if inner else ""
+    if len(shown) > LONGEST_CHIP:
+        shown = f"{shown[: LONGEST_CHIP - 1]}…"
+    return f"{_spaces(before)}{shown}{_spaces(after)}" or "∅"
+
+
+def quoted(token: str) -> str:
+    """A token between quotes with every unusual character spelled out, for a tip."""
+    text = token if len(token) <= 2 * LONGEST_SHOWN else f"{token[: 2 * LONGEST_SHOWN]}…"
+    plain = json.dumps(text, ensure_ascii=False)
+    return "".join(c if _glyph(c) == c else f"\\u{{{ord(c):x}}}" for c in plain)
+
+
+def chip(token: str, count: int | None = None) -> str:
+    """A token as a small HTML label."""
+    times = "" if count is None else f'<i class="fb-times">×{count}</i>'
+    return (
+        f'<span class="fb-chip" title="{escape(quoted(token))}">{escape(alone(token))}</span>'
+        + (times)
+    )
+
+
+def chips(tokens: Iterable[tuple[str, int | None]]) -> str:
+    """Labels in a row."""
+    return f'<div class="fb-chips">{" ".join(chip(*token) for token in tokens)}</div>'
+
+
+def lens_tables(
+    promoted: tuple[LensToken, ...], suppressed: tuple[LensToken, ...], largest: float
+) -> str:
+    """Logit-lens tokens side by side, with bars as long as |logit| / largest."""
+    lists = _lens("promotes", promoted, largest) + _lens("suppresses", suppressed, largest)
+    return f'<div class="fb-lenses">{lists}</div>'
+
+
+def _lens(role: str, tokens: tuple[LensToken, ...], largest: float) -> str:
+    rows = "".join(
+        f'<li><span class="fb-bar" style="width:{100 * abs(one.logit) / (largest or 1):.0f}%">'
+        f'</span><span class="fb-token" title="{escape(quoted(one.token))}">'
+        f'{escape(alone(one.token))}</span><span class="fb-number" title="{exact(one.logit)}">'
+        f"{_signed(one.logit)}</span></li>"
+        for one in tokens
+    )
+    return f'<div class="fb-lens fb-{role}"><h4>{role}</h4><ol>{rows}</ol></div>'
+
+
+def payload(bands: tuple[Band, ...], n_active: int, n_tokens: int, scale: float) -> dict[str, Any]:
+    """What the token view draws: each distinct token once, activations sparse.
+
+    `scale` is the feature's largest |activation|, so that one shade means one value everywhere.
+    """
+    tokens: dict[str, int] = {}
+    groups = [
+        {
+            "title": _title(band),
+            "detail": _detail(band, n_active, n_tokens),
+            "rows": [_row(example, tokens) for example in band.examples],
+        }
+        for band in bands
+    ]
+    return {"tokens": [_entry(token) for token in tokens], "groups": groups, "scale": scale}
+
+
+def opacity(activation: float, scale: float) -> float:
+    """Shade of a token, 0.05 to 1: 0.05 + 0.95 log10(1 + 9 |activation| / scale)."""
+    share = min(1.0, abs(activation) / scale) if scale else 0.0
+    return 0.05 + 0.95 * math.log10(1 + 9 * share)
+
+
+def _entry(token: str) -> list[str | None]:
+    """A token raw, as shown and as quoted; None where the script gets there from the raw one."""
+    shown, tip = visible(token), quoted(token)
+    is_plain = shown == token and tip == json.dumps(token, ensure_ascii=False)
+    return [token] if is_plain else [token, shown, tip]
+
+
+def _row(example: Example, tokens: dict[str, int]) -> dict[str, Any]:
+    places = sorted(example.activations)
+    scale = max((abs(value) for value in example.activations.values()), default=0.0)
+    return {
+        "document": visible(example.document),
+        "context": example.context,
+        "start": example.start,
+        "peak": example.peak,
+        "activation": short(example.activation),
+        "exact": exact(example.activation),
+        "step": scale / 254,  # stored to 1/127 of the largest, so off by half of that at most
+        "tokens": [tokens.setdefault(token, len(tokens)) for token in example.tokens],
+        "pos": places,
+        "act": [example.activations[pos] for pos in places],
+    }
+
+
+def _title(band: Band) -> str:
+    names: dict[Sampler, str] = {
+        "top": "Highest activations",
+        "random": "Random among active tokens",
+        "zero": "Random among inactive tokens",
+    }
+    if band.sampler in names:
+        return names[band.sampler]
+    return f"{short(band.low)} to {short(band.high)}"
+
+
+def _detail(band: Band, n_active: int, n_tokens: int) -> str:
+    shown = f"{band.n_sampled} shown"
+    if band.sampler == "zero":
+        share = percent(band.n_band / n_tokens) if n_tokens else "–"
+        return f"{shown} of {_tokens(band.n_band)} with activation 0 · {share} of all"
+    if band.sampler in ("top", "random"):
+        return f"{shown} of {n_active:,} active tokens"
+    share = percent(band.n_band / n_active) if n_active else "–"
+    return f"{shown} of {_tokens(band.n_band)} · {share} of active ones"
+
+
+def _tokens(count: int) -> str:
+    return f"{count:,} token{'' if count == 1 else 's'}"
+
+
+def _glyph(character: str) -> str:
+    if character in _GLYPHS:
+        return _GLYPHS[character]
+    category = unicodedata.category(character)
+    if category in _HIDDEN or (category == "Zs" and character != " "):
+        return f"⟦U+{ord(character):04X}⟧"
+    return character
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _spaces(n: int) -> str:
+    return "␣" * n if n <= 4 else f"␣×{n}"

@@ -1,0 +1,41 @@
+"""The token view: contexts with each token shaded by its activation, drawn in the browser.
+
+The script draws what `token_text.payload` says, reports a change of view, and needs no build step.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from app import token_text
+from app.numerals import short
+from featurestore.records import Band, Feature
+
+HERE = Path(__file__).parent
+_component = st.components.v2.component(
+    "feature_browser_token_view",
+    css=(HERE / "token_view.css").read_text(encoding="utf-8"),
+    js=(HERE / "token_view.js").read_text(encoding="utf-8"),
+)
+
+
+def token_view(
+    bands: tuple[Band, ...],
+    feature: Feature,
+    n_tokens: int,
+    view: str,
+    breaks: bool,
+    on_shown: Callable[[], None],
+) -> None:
+    """Draw contexts; `on_shown` runs when the user picks another view."""
+    ends = (feature.max_activation or 0.0, feature.min_activation or 0.0)
+    scale = max(abs(end) for end in ends)
+    data = token_text.payload(bands, feature.n_active, n_tokens, scale) | {
+        "feature": feature.feature,
+        "scale_text": short(scale),
+        "has_negative": min(ends) < 0,
+        "view": view,
+        "breaks": breaks,
+    }
+    _component(data=data, key="tokens", on_shown_change=on_shown)

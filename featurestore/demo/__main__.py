@@ -1,0 +1,72 @@
+"""The demo's command line: python -m featurestore.demo build | train."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from featurestore.errors import FeatureStoreError
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("demo", "demo-model-1000", "demo-model-2000")
+RECIPES = tuple(ROOT / "recipes" / f"{name}.toml" for name in NAMES)
+TEXTS = ROOT / "build" / "demo-texts"
+"""Where the recipes look for the demo's text."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build the demo's store, or train its model and dictionaries anew."""
+    parser = argparse.ArgumentParser(prog="python -m featurestore.demo", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    build = commands.add_parser("build", help="build the demo's dictionaries into a store")
+    build.add_argument("--store", type=Path, default=Path("store"), help="folder (store)")
+    build.set_defaults(run=_build)
+    train = commands.add_parser("train", help="train model and dictionaries: an hour or two")
+    train.set_defaults(run=_train)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        options.run(options)
+    except FeatureStoreError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _build(options: argparse.Namespace) -> None:
+    from featurestore.config import read_recipe
+
+    recipes = [read_recipe(path) for path in RECIPES]
+    wanted = {dictionary.id for recipe in recipes for dictionary in recipe.dictionaries}
+    if wanted <= _served(options.store):
+        return
+    from featurestore.build import build
+    from featurestore.demo.texts import held_out_documents
+
+    for document in held_out_documents():
+        path = TEXTS / f"{document.name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(document.text, encoding="utf-8")
+    for recipe in recipes:
+        build(recipe, options.store)
+
+
+def _served(store: Path) -> set[str]:
+    """Ids of the dictionaries that a store already serves; whatever built them is good enough."""
+    from featurestore.errors import StoreNotFound
+    from featurestore.store import Store
+
+    try:
+        return {info.dictionary_id for info in Store(store).catalogue().dictionaries}
+    except StoreNotFound:
+        return set()
+
+
+def _train(options: argparse.Namespace) -> None:
+    from featurestore.demo.train import train_all
+
+    train_all()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

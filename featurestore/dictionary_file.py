@@ -1,0 +1,186 @@
+"""One dictionary's file: its layout, and how it is opened.
+
+It is read-only, with everything switched off that could reach beyond it. A question that takes too
+long is stopped, and an error of a question is told from a damaged file.
+"""
+
+import json
+import threading
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from featurestore import feature_list
+from featurestore.digests import table_digest
+from featurestore.errors import DamagedStore, StoreError, UnknownFeature
+from featurestore.feature_list import ListSql
+from featurestore.records import DictionaryInfo
+
+SCHEMA_VERSION = 1
+KEYS = {
+    "vocab": "token_id",
+    "contexts": "context",
+    "features": "feature",
+    "bands": "feature, sampler, band",
+    "examples": "feature, sampler, band, rank",
+    "promoted_tokens": "token_id, is_promoted, rank, feature",
+}
+"""Every table but the manifest, with the columns that order its rows."""
+
+QUERY_LIMIT_S = 5.0
+"""A query that runs longer is interrupted: no question of ours takes a tenth of this."""
+
+HARDENED = {
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "allow_persistent_secrets": "false",
+    "memory_limit": "1GB",
+    "threads": "2",
+    "max_temp_directory_size": "1GB",
+    "lock_configuration": "true",
+}
+
+_UNANSWERABLE = (duckdb.DataError, duckdb.InvalidInputException, duckdb.OutOfMemoryException)
+"""Errors of a question, not of the file that it is put to."""
+
+_CONTENT = {table: f"from {table}" for table in KEYS}
+_MANIFEST = "select * from manifest"
+_TOKENS = "select token_id, token from vocab where list_contains(?::integer[], token_id)"
+_TOKENS_LIKE = """
+    select token_id, token from vocab
+    where trim(lower(token)) = trim(lower(?)) order by token_id limit 100
+"""
+_TOKENS_EXACT = "select token_id, token from vocab where token = ? order by token_id limit 100"
+
+
+class DictionaryFile:
+    """One dictionary's file, open. Safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.stamp = stamp(path)
+        try:
+            self._connection = duckdb.connect(str(path), read_only=True, config=HARDENED)
+        except duckdb.Error as error:
+            raise self._damaged(error) from error
+        try:
+            self.info = self._read_manifest()
+        except StoreError:
+            self.close()
+            raise
+
+    def rows(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
+        """All rows of a statement, as dicts."""
+        cursor = self._connection.cursor()
+        timer = threading.Timer(QUERY_LIMIT_S, cursor.interrupt)
+        timer.start()
+        try:
+            result = cursor.execute(statement, list(parameters))
+            names = [column[0] for column in result.description]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        except duckdb.InterruptException as error:
+            raise StoreError(
+                f"The question took longer than {QUERY_LIMIT_S:g} s and was stopped."
+            ) from error
+        except _UNANSWERABLE as error:
+            raise StoreError(f"The question cannot be answered ({_first_line(error)}).") from error
+        except duckdb.Error as error:
+            raise self._damaged(error) from error
+        finally:
+            timer.cancel()
+            timer.join()  # it may be interrupting just now, which a closed cursor would not bear
+            cursor.close()
+
+    def count(self, sql: ListSql) -> int:
+        """Number of features that a list holds."""
+        return self.rows(sql.fill(feature_list.COUNT), *sql.parameters)[0]["n_kept"]
+
+    def check(self, feature: int) -> None:
+        """Raise UnknownFeature unless the dictionary has a feature of this number."""
+        if not 0 <= feature < self.info.n_features:
+            raise UnknownFeature(
+                f"No feature {feature} in '{self.info.dictionary_id}': "
+                f"its features are 0 to {self.info.n_features - 1}."
+            )
+
+    def token_texts(self, token_ids: set[int]) -> dict[int, str]:
+        """Token ids to texts."""
+        rows = self.rows(_TOKENS, sorted(token_ids))
+        return {row["token_id"]: row["token"] for row in rows}
+
+    def matching_tokens(self, text: str) -> dict[int, str]:
+        """Tokens equal to a text but for case and outer spaces; exactly equal to a quoted one."""
+        if not _is_unicode(text):
+            return {}
+        is_quoted = len(text) > 2 and text[0] == text[-1] == '"'
+        rows = self.rows(_TOKENS_EXACT, text[1:-1]) if is_quoted else self.rows(_TOKENS_LIKE, text)
+        return {row["token_id"]: row["token"] for row in rows}
+
+    def digest(self, table: str) -> tuple[int, str]:
+        """Number of rows of a table, and the digest of what is in it, in the order it stands in."""
+        with self._connection.cursor() as cursor:
+            try:
+                return table_digest(cursor.sql(_CONTENT[table]).to_arrow_reader(100_000))
+            except (duckdb.Error, OSError) as error:
+                raise self._damaged(error) from error
+
+    def close(self) -> None:
+        """Release the file."""
+        self._connection.close()
+
+    def _read_manifest(self) -> DictionaryInfo:
+        rows = self.rows(_MANIFEST)
+        if len(rows) != 1:
+            raise DamagedStore(
+                f"{self._path} is not complete: it has no manifest. "
+                "Delete it and build the dictionary again."
+            )
+        found = rows[0].get("schema_version")
+        if found != SCHEMA_VERSION:
+            raise DamagedStore(
+                f"{self._path} has schema version {found}; this program reads {SCHEMA_VERSION}. "
+                "Build the dictionary again with this version."
+            )
+        info = _info(rows[0], self._path)
+        if info.dictionary_id != self._path.parent.name:
+            raise DamagedStore(
+                f"{self._path} holds dictionary '{info.dictionary_id}'. "
+                f"Move it into a folder of that name: dictionaries/{info.dictionary_id}/."
+            )
+        return info
+
+    def _damaged(self, error: duckdb.Error | OSError) -> DamagedStore:
+        return DamagedStore(
+            f"{self._path} cannot be read ({_first_line(error)}). Delete it and build the "
+            "dictionary again, or restore it from a copy."
+        )
+
+
+def stamp(path: Path) -> tuple[int, int, int] | None:
+    """What tells a file from another that took its name; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be stored at all: half a surrogate pair cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _info(row: dict[str, Any], path: Path) -> DictionaryInfo:
+    as_json = {"recipe", "digests", "versions", "tables"}
+    names = [field.name for field in fields(DictionaryInfo) if field.name != "path"]
+    values = {name: json.loads(row[name]) if name in as_json else row[name] for name in names}
+    return DictionaryInfo(**values, path=str(path))

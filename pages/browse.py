@@ -1,0 +1,34 @@
+"""Browse: which features does this dictionary have, and which of them are of interest?"""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app import filters, links, panels, session
+from app.feature_table import feature_table
+from app.selection import PAGE_SIZE
+
+info, selection = panels.dictionary()
+filters.population(info)
+filters.filter_row(selection)
+
+query = selection.query
+kept = session.store().features(query, PAGE_SIZE, PAGE_SIZE * (selection.page - 1))
+last_page = filters.last_page(kept.n_kept)
+if selection.page > last_page:
+    panels.note(f"The link says page={selection.page}; the last page is {last_page}.", "error")
+    selection = replace(selection, page=last_page)
+    kept = session.store().features(query, PAGE_SIZE, PAGE_SIZE * (last_page - 1))
+
+with st.container(horizontal=True, vertical_alignment="center", gap="small", key="count"):
+    filters.kept_line(kept, query)
+    panels.go_to_number(selection)
+    filters.export_list(query)
+
+if kept.rows:
+    opened = feature_table(kept.rows, selection, session.on_sort)
+    if opened is not None:
+        st.switch_page(links.FEATURE, query_params=links.feature(selection, opened))
+    filters.page_numbers(kept.n_kept, selection)
+else:
+    filters.nothing_kept(kept, query)

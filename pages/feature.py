@@ -1,0 +1,18 @@
+"""Feature: what does this direction respond to, and what does it do to the output?"""
+
+import streamlit as st
+
+from app import feature_panels, panels
+
+info, chosen = panels.dictionary()
+selection, feature = feature_panels.open_feature(chosen)
+feature_panels.header(selection)
+
+with st.container(key="body"):
+    left, right = st.columns([1, 2], gap="medium")
+with left:
+    feature_panels.activity(feature, info)
+    feature_panels.logits(feature)
+    feature_panels.provenance(info)
+with right:
+    feature_panels.contexts(feature, info, selection)

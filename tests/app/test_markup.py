@@ -1,0 +1,21 @@
+from app import markup
+from featurestore.records import ListPlace
+
+
+def test_a_note_escapes_all_and_sets_a_command_apart() -> None:
+    html = markup.note("No '<b>'. Build one:\npython -m featurestore build R --store <x>", "error")
+    assert "No &#x27;&lt;b&gt;&#x27;" in html
+    assert "<code>python -m featurestore build R --store &lt;x&gt;</code>" in html
+
+
+def test_lines_and_stats_escape() -> None:
+    html = markup.line([("<i>", '"tip"')]) + markup.stats([("<a>", "<b>", "<c>")])
+    assert "<i>" not in html
+    assert 'title="&quot;tip&quot;"' in html
+    assert "&lt;a&gt;" in html and "&lt;b&gt;" in html and "&lt;c&gt;" in html
+
+
+def test_the_place_in_a_list() -> None:
+    assert markup.place_words(ListPlace(11, 873, 1, 2)) == "12 of 873 kept"
+    assert markup.place_words(ListPlace(None, 873, None, 2)) == "not among the 873 kept"
+    assert markup.order_words("density", False) == "sorted by density, lowest first"

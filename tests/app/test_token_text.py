@@ -1,0 +1,110 @@
+from html.parser import HTMLParser
+
+import pytest
+
+from app.token_text import alone, chip, lens_tables, opacity, payload, quoted, visible
+from featurestore.records import Band, Example, LensToken
+from tests.synthetic_store import HOSTILE
+
+
+@pytest.mark.parametrize(
+    ("token", "shown"),
+    [
+        (" river", " river"),
+        ("\n", "↵"),
+        ("\r\n\t", "⟦CR⟧↵⇥"),
+        ("\0", "⟦NUL⟧"),
+        ("\x07", "⟦U+0007⟧"),
+        ("\u202eabc", "⟦U+202E⟧abc"),
+        ("\u200b", "⟦U+200B⟧"),
+        ("\u00a0", "⟦U+00A0⟧"),
+        ("\U000e0041", "⟦U+E0041⟧"),
+        ("\u0301", "◌\u0301"),
+        ("<0xE2>", "<0xE2>"),
+        ("\ufffd", "\ufffd"),
+        ("😀 é 漢", "😀 é 漢"),
+        ("", "∅"),
+        ("x" * 5000, "x" * 120 + "… (5,000 characters)"),
+    ],
+)
+def test_running_text_hides_nothing(token: str, shown: str) -> None:
+    assert visible(token) == shown
+
+
+@pytest.mark.parametrize(
+    ("token", "shown"),
+    [(" a ", "␣a␣"), ("   ", "␣␣␣"), (" " * 9, "␣×9"), ("a b", "a b"), ("y" * 99, "y" * 23 + "…")],
+)
+def test_a_token_alone_shows_its_spaces(token: str, shown: str) -> None:
+    assert alone(token) == shown
+
+
+def test_quoted_spells_out_the_unusual() -> None:
+    assert quoted(' "a"\n\u202e') == r'" \"a\"\n\u{202e}"'
+
+
+class _Texts(HTMLParser):
+    """What a browser makes of a piece of HTML: its tags and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        assert {name for name, _ in attrs} <= {"class", "title", "style"}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.mark.parametrize("token", HOSTILE)
+def test_html_holds_tokens_as_text(token: str) -> None:
+    made = _Texts(chip(token))
+    assert made.tags == {"span"}
+    assert made.text == alone(token)
+    lens = (LensToken(token, -1.25),)
+    table = _Texts(lens_tables(lens, lens, 2.0))
+    assert table.tags == {"div", "h4", "ol", "li", "span"}
+    assert alone(token) in table.text
+    assert "−1.25" in table.text
+
+
+def _example(tokens: tuple[str, ...], activations: dict[int, float], peak: int) -> Example:
+    ids = tuple(range(len(tokens)))
+    return Example(3, "a/b", 48, tokens, ids, peak, activations[peak], activations)
+
+
+def test_payload_names_each_token_once() -> None:
+    example = _example((" a", "\n", " a"), {0: 2.0, 2: -1.0}, 0)
+    band = Band("interval", 0, 1.0, 2.5, 4, (example, example))
+    data = payload((band,), n_active=8, n_tokens=100, scale=2.0)
+    assert data["tokens"] == [[" a"], ["\n", "↵", r'"\n"']]
+    (group,) = data["groups"]
+    assert group["title"] == "1.00 to 2.50"
+    assert group["detail"] == "2 shown of 4 tokens · 50.0% of active ones"
+    assert group["rows"][0]["tokens"] == [0, 1, 0]
+    assert (group["rows"][0]["pos"], group["rows"][0]["act"]) == ([0, 2], [2.0, -1.0])
+
+
+@pytest.mark.parametrize(
+    ("sampler", "detail"),
+    [
+        ("top", "0 shown of 8 active tokens"),
+        ("random", "0 shown of 8 active tokens"),
+        ("zero", "0 shown of 92 tokens with activation 0 · 92.0% of all"),
+        ("quantile", "0 shown of 92 tokens · 1,150% of active ones"),
+    ],
+)
+def test_a_band_says_how_many(sampler: str, detail: str) -> None:
+    band = Band(sampler, 0, 0.0, 1.0, 92, ())
+    assert payload((band,), 8, 100, 1.0)["groups"][0]["detail"] == detail
+
+
+def test_opacity_is_logarithmic() -> None:
+    assert opacity(0, 2) == pytest.approx(0.05)
+    assert opacity(-2, 2) == opacity(9, 2) == pytest.approx(1)
+    assert 0.5 < opacity(0.5, 2) < opacity(1, 2)
+    assert opacity(1, 0) == pytest.approx(0.05)

@@ -1,0 +1,88 @@
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+ROOT = Path(__file__).parent.parent.parent
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+PROBE = "/_stcore/"
+"""Streamlit looks for its server below a page's path first, and takes a 404 for an answer."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The Chromium on PATH, else Playwright's own; without one, skip, but not in CI."""
+    with sync_playwright() as playwright:
+        names = ("chromium", "chromium-browser")
+        found = next(filter(None, map(shutil.which, names)), playwright.chromium.executable_path)
+        if not Path(found).exists() and os.environ.get("CI") != "true":
+            pytest.skip("no Chromium: `make browser` installs one")
+        opened = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def server(synthetic_store: Path) -> Iterator[str]:
+    """The address of the app, started as users start it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "app", str(synthetic_store), "--port", str(port)]
+    log = synthetic_store / "server.log"
+    with log.open("w") as output, subprocess.Popen(command, cwd=ROOT, stderr=output) as process:
+        address = f"http://127.0.0.1:{port}"
+        _wait_until_healthy(address, process, log)
+        yield address
+        process.terminate()
+    assert "Traceback" not in log.read_text()
+
+
+def _wait_until_healthy(address: str, process: subprocess.Popen, log: Path) -> None:
+    for _ in range(300):
+        assert process.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health") as answer:
+                if answer.read() == b"ok":
+                    return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail(f"no answer from {address}: {log.read_text()}")
+
+
+@pytest.fixture(params=["light"])
+def page(browser: Browser, server: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A tab that fails the test for a dialog, a request to elsewhere or an error in the console.
+
+    A test chooses the theme by indirect parametrisation.
+    """
+    context = browser.new_context(
+        base_url=server, color_scheme=request.param, viewport={"width": 1440, "height": 900}
+    )
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    found: list[str] = []
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type == "error" and PROBE not in message.location["url"]:
+            found.append(f"console: {message.text}")
+
+    def on_request(one: Request) -> None:
+        if not one.url.startswith((server, "data:", "blob:")):
+            found.append(f"request: {one.url}")
+
+    page.on("console", on_console)
+    page.on("request", on_request)
+    page.on("pageerror", lambda error: found.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: (found.append(f"dialog: {dialog.message}"), dialog.accept()))
+    yield page
+    context.close()
+    assert found == []

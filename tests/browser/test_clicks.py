@@ -1,0 +1,163 @@
+"""A researcher's clicks, in a real browser."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.synthetic_store import HOSTILE, RIVER, SIGNED
+
+pytestmark = pytest.mark.browser
+ROWS = "tbody tr"
+
+
+def features(page: Page) -> list[str]:
+    """Numbers in the table's first column."""
+    return page.locator(f"{ROWS} td:first-child").all_inner_texts()
+
+
+def heading(page: Page, feature: str | int) -> None:
+    """Wait for a feature's page with its contexts."""
+    expect(page.locator("h1")).to_contain_text(re.compile(rf"^Feature {feature}\b"))
+    expect(page.locator(f".view[data-feature='{feature}']")).to_be_visible()
+
+
+def shade(token: Locator) -> float:
+    return float(token.evaluate("e => getComputedStyle(e).getPropertyValue('--shade')"))
+
+
+def test_from_list_to_feature_and_back(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("combobox", name="Dictionary").click()
+    page.get_by_role("option", name="planted").click()
+    expect(page.get_by_text("113 of 120 features")).to_be_visible()
+
+    page.get_by_role("button", name="max", exact=True).click()  # sort by a heading
+    expect(page.locator("th[aria-sort=descending]")).to_contain_text("max")
+    page.get_by_role("textbox", name="Token").fill("the")
+    page.get_by_role("textbox", name="Token").press("Enter")
+    expect(page.get_by_text(re.compile("^[0-9]+ of 120 features"))).not_to_contain_text("113")
+    page.get_by_role("button", name="max").click()  # and the other way round
+    expect(page.locator("th[aria-sort=ascending]")).to_contain_text("max")
+    expect(page).to_have_url(re.compile("token=the.*sort=max_activation&order=asc"))
+    listed = features(page)
+
+    page.locator(ROWS).nth(1).click()
+    heading(page, listed[1])
+    page.get_by_role("button", name="Next").click()
+    heading(page, listed[2])
+    page.keyboard.press("ArrowRight")
+    heading(page, listed[3])
+    page.keyboard.press("ArrowLeft")
+    heading(page, listed[2])
+
+    page.reload()  # the link says it all
+    heading(page, listed[2])
+    for back in (listed[3], listed[2], listed[1]):
+        page.go_back()
+        heading(page, back)
+    page.go_back()
+    expect(page.locator("th[aria-sort=ascending]")).to_contain_text("max")
+    assert features(page) == listed
+    assert page.get_by_role("textbox", name="Token").input_value() == "the"
+
+
+def test_back_link_opens_the_page_that_holds_the_feature(page: Page) -> None:
+    page.goto("/feature?dictionary=planted&feature=119&sort=feature&order=asc")
+    heading(page, 119)
+    page.get_by_text("Back to the list").click()
+    expect(page.locator(f"{ROWS}[data-feature='119']")).to_be_visible()
+    expect(page).to_have_url(re.compile("page=3"))
+    page.get_by_role("button", name="Page 1", exact=True).or_(
+        page.get_by_role("button", name="1", exact=True)
+    ).first.click()
+    expect(page.locator(f"{ROWS}[data-feature='0']")).to_be_visible()
+
+
+def test_shades_follow_activations(page: Page) -> None:
+    page.goto(f"/feature?dictionary=planted&feature={RIVER}")
+    heading(page, RIVER)
+    peaks = page.locator(".token.peak")
+    expect(peaks).to_have_count(20)
+    assert set(peaks.all_inner_texts()) == {" river"}
+    shades = [shade(peaks.nth(i)) for i in range(20)]
+    assert shades == sorted(shades, reverse=True)
+    assert shades[0] == 1
+    lefts = {round(peaks.nth(i).bounding_box()["x"]) for i in range(20)}
+    assert len(lefts) == 1  # stacked: one column
+    peaks.first.hover()
+    expect(page.get_by_role("tooltip")).to_contain_text('" river"')
+    expect(page.get_by_role("tooltip")).to_contain_text(re.compile(r"activation \d\.\d{4,}"))
+    page.get_by_role("button", name="Full").click()
+    expect(page).to_have_url(re.compile("view=full"))
+    page.get_by_role("tab", name="Bands").click()
+    expect(page.locator("section h3")).to_have_count(5)
+    expect(page.locator(".view")).to_have_attribute("data-view", "full")
+
+
+def test_negative_activations_have_another_hue(page: Page) -> None:
+    page.goto(f"/feature?dictionary=planted&feature={SIGNED}")
+    colours = {
+        kind: page.locator(f".token.{kind}").first.evaluate(
+            "e => getComputedStyle(e).backgroundColor.match(/\\d+/g).slice(0, 3).join()"
+        )
+        for kind in ("active", "negative")
+    }
+    assert colours == {"active": "52,211,153", "negative": "167,139,250"}
+
+
+def test_keys(page: Page) -> None:
+    page.goto("/feature?dictionary=planted&feature=3&sort=feature&order=asc")
+    heading(page, 3)
+    page.keyboard.press("?")
+    expect(page.get_by_text("random active feature of the list")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.type("12r")  # typing is not a command
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Delete")
+    page.keyboard.press("Enter")
+    heading(page, 12)
+    page.locator(".token.peak").first.focus()  # here arrows walk over tokens
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tooltip")).to_be_visible()
+    heading(page, 12)
+    page.keyboard.press("Escape")
+    page.keyboard.press("r")
+    expect(page.locator("h1")).not_to_contain_text("Feature 12 ")
+
+
+def test_hostile_tokens_stay_text(page: Page) -> None:
+    page.goto("/?dictionary=hostile")
+    expect(page.locator(".chip", has_text="<script>alert(1)").first).to_be_visible()
+    for feature in (0, 2, 7):
+        page.goto(f"/feature?dictionary=hostile&feature={feature}&tab=zero&view=full")
+        heading(page, feature)
+    shown = set(page.locator(".token").all_inner_texts())
+    assert {*HOSTILE[:7], "⟦U+202E⟧abc", "⟦U+200B⟧", "⟦NUL⟧", "<0xE2>", "=1+1"} <= shown
+    assert page.locator(".token *").count() == 0
+
+
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+def test_nothing_sticks_out_at_800_pixels(page: Page) -> None:
+    page.set_viewport_size({"width": 800, "height": 900})
+    for address in ("/?dictionary=planted", "/feature?dictionary=planted&feature=0"):
+        page.goto(address)
+        expect(page.locator(".token.peak, tbody tr").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        for block in page.get_by_test_id("stMainBlockContainer").all():
+            assert block.evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+def test_text_is_readable_in_both_themes(page: Page) -> None:
+    page.goto("/feature?dictionary=planted&feature=0")
+    heading(page, 0)
+    script = """e => {
+        const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(v => (v / 255) ** 2.2);
+                             return .2126 * r + .7152 * g + .0722 * b + .05; };
+        const a = light(getComputedStyle(e).color);
+        const b = light(getComputedStyle(document.querySelector('.stApp')).backgroundColor);
+        return Math.max(a, b) / Math.min(a, b); }"""
+    for selector in ("h1", ".text", ".fb-stats dd"):
+        assert page.locator(selector).first.evaluate(script) > 7

@@ -1,0 +1,36 @@
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from app import links
+
+MAIN = Path(links.__file__).with_name("main.py")
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def open_page(synthetic_store: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+    """Run a page of the app with query parameters, over the synthetic store unless told."""
+
+    def run(page: Path, store: Path = synthetic_store, /, **params: str) -> AppTest:
+        monkeypatch.setattr(sys, "argv", [str(MAIN), str(store)])
+        st.cache_resource.clear()
+        test = AppTest.from_file(str(MAIN), default_timeout=20)
+        test.switch_page(str(page))
+        for name, value in params.items():
+            test.query_params[name] = value
+        test.run()
+        assert not test.exception, test.exception
+        return test
+
+    return run
+
+
+def texts(test: AppTest) -> str:
+    """All HTML that the page shows, the style sheet left out."""
+    bodies = [element.proto.body for element in test.get("html")]
+    return "\n".join(body for body in bodies if not body.startswith("<style>"))

@@ -1,0 +1,125 @@
+import json
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import links
+from tests.pages.conftest import Open, texts
+from tests.synthetic_store import DEAD, NONFINITE, RIVER, SIGNED
+
+
+def contexts(test: AppTest) -> dict:
+    """What the token view was given."""
+    views = [c for c in test.get("bidi_component") if "groups" in c.proto.json]
+    return json.loads(views[0].proto.json) if views else {}
+
+
+def test_the_page_of_a_planted_feature(open_page: Open) -> None:
+    test = open_page(links.FEATURE, dictionary="planted", feature=str(RIVER))
+    shown = texts(test)
+    assert "␣river" in shown
+    assert "promotes" in shown and "suppresses" in shown
+    assert "not drawn" in shown
+    assert len(test.get("plotly_chart")) == 2
+    data = contexts(test)
+    peaks = {data["tokens"][r["tokens"][r["peak"]]][0] for g in data["groups"] for r in g["rows"]}
+    assert peaks == {" river"}
+    assert len(data["groups"][0]["rows"]) == 20
+
+
+def test_next_and_previous_follow_the_list(open_page: Open) -> None:
+    test = open_page(links.FEATURE, dictionary="planted", feature="3", sort="feature", order="asc")
+    assert "4 of 113 kept" in texts(test)
+    test.button(key="next").click().run()
+    assert test.query_params["feature"] == "4"
+    test.button(key="next").click().run()
+    assert "Feature 6" in texts(test)  # 5 is dead
+    test.button(key="previous").click().run()
+    assert "Feature 4" in texts(test)
+    assert test.query_params["sort"] == "feature"
+
+
+def test_random_stays_in_the_list_and_never_shows_a_dead_one(open_page: Open) -> None:
+    test = open_page(links.FEATURE, dictionary="planted", feature="3", density="0.13..", dead="1")
+    seen = set()
+    for _ in range(12):
+        test.button(key="random").click().run()
+        seen.add(test.query_params["feature"])
+    assert seen <= {"3", "4", "74", "11", "9"}
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize(
+    ("tab", "n_groups"), [("top", 1), ("bands", 5), ("random", 1), ("zero", 1)]
+)
+def test_only_the_open_tab_is_drawn(open_page: Open, tab: str, n_groups: int) -> None:
+    test = open_page(links.FEATURE, dictionary="planted", feature="0", tab=tab, view="full")
+    assert len(contexts(test)["groups"]) == n_groups
+    assert contexts(test)["view"] == "full"
+
+
+def test_bands_of_equal_count(open_page: Open) -> None:
+    test = open_page(links.FEATURE, dictionary="planted", feature="0", tab="bands")
+    test.segmented_control(key="bands").select("quantile").run()
+    assert test.query_params["bands"] == "quantile"
+    shares = [group["detail"] for group in contexts(test)["groups"]]
+    assert all("20." in share or "19." in share for share in shares), shares
+
+
+def test_a_dead_feature_says_so_and_keeps_its_lens(open_page: Open) -> None:
+    test = open_page(links.FEATURE, dictionary="planted", feature=str(DEAD))
+    shown = texts(test)
+    assert "Dead: active on none of 12,480 tokens. Its density is below 2.4e-4" in shown
+    assert "promotes" in shown
+    assert "not among the 113 kept" in shown
+    assert contexts(test) == {}
+
+
+def test_signed_and_nonfinite_features(open_page: Open) -> None:
+    data = contexts(open_page(links.FEATURE, dictionary="planted", feature=str(SIGNED)))
+    assert data["has_negative"]
+    assert min(value for row in data["groups"][0]["rows"] for value in row["act"]) < 0
+    test = open_page(links.FEATURE, dictionary="planted", feature=str(NONFINITE))
+    assert "3 tokens gave NaN or infinity" in texts(test)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("abc", "No feature &#x27;abc&#x27; in &#x27;planted&#x27;: a feature is a whole number"),
+        ("1e99", "a whole number"),
+        ("-1", "its features are 0 to 119"),
+        ("999999", "its features are 0 to 119"),
+        ("99999999999", "its features are 0 to 119"),
+        ("9" * 5000, "a whole number"),
+    ],
+)
+def test_a_feature_that_does_not_exist(open_page: Open, asked: str, said: str) -> None:
+    test = open_page(links.FEATURE, dictionary="planted", feature=asked)
+    assert said in texts(test)
+    assert "<h1" not in texts(test)
+    test.text_input(key="number").input("7").run()
+    assert "Feature 7" in texts(test)
+
+
+def test_no_feature_chosen(open_page: Open) -> None:
+    test = open_page(links.FEATURE, dictionary="planted")
+    assert "No feature is chosen" in texts(test)
+    test.button(key="random").click().run()
+    assert "<h1" in texts(test)
+
+
+def test_another_dictionary_keeps_the_number_or_says_that_it_has_none(open_page: Open) -> None:
+    test = open_page(links.FEATURE, dictionary="planted", feature="39")
+    test.selectbox(key="dictionary").select("early").run()
+    assert "Feature 39" in texts(test)
+    test.selectbox(key="dictionary").select("hostile").run()
+    assert "its features are 0 to 15" in texts(test)
+
+
+@pytest.mark.parametrize("feature", [0, 7, 9, 12])
+def test_hostile_tokens_leave_no_markup(open_page: Open, feature: int) -> None:
+    shown = texts(open_page(links.FEATURE, dictionary="hostile", feature=str(feature)))
+    assert "<script" not in shown
+    assert "<img" not in shown
+    assert "\u202e" not in shown

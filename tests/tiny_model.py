@@ -1,0 +1,127 @@
+"""Small random language models and dictionaries, made on the spot and saved as users save theirs."""
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from featurestore.dictionaries import native
+
+D_MODEL = 16
+N_LAYERS = 2
+CONTEXT_LIMIT = 32
+ARCHITECTURES = ("gpt2", "gpt_neox", "llama")
+TEXT = (
+    "The cat sat on the mat. The dog sat on the log.\n"
+    "def add(a, b):\n    return a + b\n\ndef sub(a, b):\n    return a - b\n"
+    "Caf\u00e9 na\u00efve \u2014 \u65e5\u672c\u8a9e \U0001f600 and so on, and so on, and so on.\n"
+)
+
+
+def make_tokenizer() -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer of about 300 tokens."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<bos>"], initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator([TEXT], trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<bos>", eos_token="<bos>")
+
+
+def make_model(architecture: str, d_vocab: int, seed: int = 0) -> PreTrainedModel:
+    """A random model of two layers; its norms and biases are random too."""
+    torch.manual_seed(seed)
+    ids = {"bos_token_id": 0, "eos_token_id": 0}
+    sizes = {
+        "hidden_size": D_MODEL,
+        "num_hidden_layers": N_LAYERS,
+        "num_attention_heads": 2,
+        "intermediate_size": 4 * D_MODEL,
+        "max_position_embeddings": CONTEXT_LIMIT,
+        "vocab_size": d_vocab,
+    }
+    if architecture == "gpt2":
+        config = GPT2Config(
+            n_embd=D_MODEL,
+            n_layer=N_LAYERS,
+            n_head=2,
+            n_positions=CONTEXT_LIMIT,
+            vocab_size=d_vocab,
+            **ids,
+        )
+        model = GPT2LMHeadModel(config)
+    elif architecture == "gpt_neox":
+        model = GPTNeoXForCausalLM(GPTNeoXConfig(**sizes, **ids))
+    else:
+        model = LlamaForCausalLM(LlamaConfig(**sizes, **ids))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    return model
+
+
+def save_model(folder: Path, architecture: str = "gpt2") -> Path:
+    """Write a Hugging Face folder, tokenizer included."""
+    tokenizer = make_tokenizer()
+    make_model(architecture, len(tokenizer)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_dictionary(
+    folder: Path,
+    hook_name: str = "blocks.0.hook_resid_post",
+    n_features: int = 24,
+    d_in: int = D_MODEL,
+    seed: int = 0,
+    **settings: object,
+) -> Path:
+    """Write a random ReLU dictionary in our own format; the last feature is dead."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = {
+        "W_enc": torch.randn(d_in, n_features, generator=generator),
+        "b_enc": torch.full((n_features,), -1.0),
+        "W_dec": torch.randn(n_features, d_in, generator=generator),
+        "b_dec": torch.zeros(d_in),
+    }
+    weights["b_enc"][-1] = -1e6
+    chosen = {"kind": "sae", "nonlinearity": "relu", "hook_name": hook_name} | settings
+    native.save(folder, chosen, weights)
+    return folder
+
+
+def save_texts(folder: Path, n_files: int = 3) -> Path:
+    """Write a few text files of different lengths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(n_files):
+        (folder / f"text-{i}.txt").write_text(TEXT * (i + 2), encoding="utf-8")
+    return folder
+
+
+def save_recipe(folder: Path, architecture: str = "gpt2") -> Path:
+    """Write a whole small run (model, dictionary `sae`, texts); the path of its recipe."""
+    save_model(folder / "model", architecture)
+    save_dictionary(folder / "sae")
+    save_texts(folder / "texts")
+    path = folder / "recipe.toml"
+    path.write_text(
+        "contexts_per_block = 4\n"
+        '[model]\nname = "model"\n'
+        '[corpus]\nfiles = ["texts/*.txt"]\ncontext_length = 16\n'
+        '[[dictionaries]]\nid = "sae"\npath = "sae"\n',
+        encoding="utf-8",
+    )
+    return path
