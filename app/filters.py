@@ -31,7 +31,8 @@ def filter_row(selection: Selection) -> None:
             "Token",
             key="token",
             placeholder='river or " river"',
-            on_change=session.on_filters,
+            on_change=session.on_filter,
+            args=("token",),
             help='Case and outer spaces do not count, unless in quotes: `" river"`',
             width=170,
         )
@@ -39,7 +40,8 @@ def filter_row(selection: Selection) -> None:
             "is what the feature",
             get_args(TokenRole),
             key="role",
-            on_change=session.on_filters,
+            on_change=session.on_filter,
+            args=("role",),
             width=128,
         )
         for column in _SHOWN:
@@ -49,14 +51,16 @@ def filter_row(selection: Selection) -> None:
             [flag.value for flag in Flag],
             selection_mode="multi",
             key="flags",
-            on_change=session.on_filters,
+            on_change=session.on_filter,
+            args=("flags",),
         )
-        st.checkbox("with dead", key="dead", on_change=session.on_filters)
+        st.checkbox("with dead", key="dead", on_change=session.on_filter, args=("dead",))
         folded = sum(column in _FOLDED for column, _, _ in selection.query.ranges)
         with st.popover(f"More ({folded})" if folded else "More", width="content", key="more"):
-            for column in _FOLDED:
-                bounds(column)
             order()
+            with st.container(horizontal=True, width=430):
+                for column in _FOLDED:
+                    bounds(column)
         if is_filtered(selection.query):
             query = selection.query
             plain = FeatureQuery(query.dictionary_id, sort=query.sort, descending=query.descending)
@@ -79,7 +83,8 @@ def bounds(column: str) -> None:
                 key=f"{column}_{end}",
                 format="%g",
                 placeholder=example,
-                on_change=session.on_filters,
+                on_change=session.on_filter,
+                args=(f"{column}_{end}",),
                 width=112 if end == "low" else 80,
             )
 
@@ -92,7 +97,8 @@ def order() -> None:
             NUMERIC_COLUMNS,
             key="sort",
             format_func=COLUMN_WORDS.__getitem__,
-            on_change=session.on_filters,
+            on_change=session.on_filter,
+            args=("sort",),
             width=180,
         )
         st.selectbox(
@@ -100,7 +106,8 @@ def order() -> None:
             ["desc", "asc"],
             key="order",
             format_func={"desc": "highest first", "asc": "lowest first"}.__getitem__,
-            on_change=session.on_filters,
+            on_change=session.on_filter,
+            args=("order",),
             width=130,
         )
 
@@ -137,11 +144,12 @@ def kept_line(kept: FeaturePage, query: FeatureQuery) -> None:
         f"{kept.n_kept:,} of {kept.n_features:,} features",
         markup.order_words(query.sort, query.descending),
     ]
-    html = markup.line(parts)
-    if kept.matched_tokens:
-        shown = [(token, None) for token in kept.matched_tokens[:8]]
-        html = f'<div class="fb-matched">{html}{token_text.chips(shown)}</div>'
-    st.html(html, width="stretch")
+    if not kept.matched_tokens:
+        st.html(markup.line(parts), width="stretch")
+        return
+    shown = token_text.chips((token, None) for token in kept.matched_tokens[:8])
+    line = markup.line([*parts, query.role])
+    st.html(f'<div class="fb-matched">{line}{shown}</div>', width="stretch")
 
 
 def nothing_kept(kept: FeaturePage, query: FeatureQuery) -> None:

@@ -15,12 +15,12 @@ COLUMN_WORDS = {
     "n_active": "active tokens",
     "max_activation": "max activation",
     "mean_activation": "mean activation",
-    "std_activation": "std of activations",
+    "std_activation": "std activation",
     "skewness": "skewness",
     "kurtosis": "kurtosis",
     "decoder_norm": "decoder norm",
-    "logit_std": "std of logits",
-    "logit_kurtosis": "kurtosis of logits",
+    "logit_std": "logit std",
+    "logit_kurtosis": "logit kurtosis",
 }
 """What a column of the list is called on the screen."""
 
@@ -38,17 +38,17 @@ def line(parts: Iterable[str | tuple[str, str]]) -> str:
     """Facts in a row; a pair is a fact and the text that hovering shows."""
     pairs = [(part, "") if isinstance(part, str) else part for part in parts]
     spans = "".join(f'<span title="{escape(tip)}">{escape(fact)}</span>' for fact, tip in pairs)
-    return f'<div class="fb-line fb-muted">{spans}</div>'
+    return f'<div class="fb-line fb-muted"><div>{spans}</div></div>'
 
 
 def part(title: str, detail: str = "") -> str:
     """The heading of a part of a page."""
-    return f'<div class="fb-part">{escape(title)}<small>{escape(detail)}</small></div>'
+    return f'<div class="fb-part">{escape(title)} <small>{escape(detail)}</small></div>'
 
 
 def heading(title: str, detail: str) -> str:
     """The heading of a page."""
-    return f'<h1 class="fb-heading">{escape(title)}<small>{escape(detail)}</small></h1>'
+    return f'<h1 class="fb-heading">{escape(title)} <small>{escape(detail)}</small></h1>'
 
 
 def stats(rows: Iterable[tuple[str, str, str]], is_wide: bool = False) -> str:

@@ -90,7 +90,7 @@ def dictionary() -> tuple[DictionaryInfo, Selection]:
             f"python -m featurestore build RECIPE --store {session.store().folder}"
         )
     if not chosen:
-        if ids or asked:
+        if ids and asked not in {problem.dictionary_id for problem in known.problems}:
             _say_unknown(asked)
         st.stop()
     selection, problems = session.read()

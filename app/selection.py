@@ -149,7 +149,7 @@ def params(selection: Selection) -> dict[str, str]:
         "dictionary": query.dictionary_id,
         "feature": "" if selection.feature is None else str(selection.feature),
         "token": query.token,
-        "role": query.role if query.token and query.role != "promotes" else "",
+        "role": query.role if query.role != "promotes" else "",
         **{column: f"{_bound(low)}..{_bound(high)}" for column, low, high in query.ranges},
         "flags": flags,
         "dead": "1" if query.include_dead else "",

@@ -106,11 +106,10 @@ def on_dictionary() -> None:
     go(_now().listing(dictionary_id=st.session_state["dictionary"]))
 
 
-def on_filters() -> None:
-    """Callback of every filter control."""
+def on_filter(key: str) -> None:
+    """Callback of every filter control: its value, and no other, goes into the URL."""
     now = _now()
-    held = {key: st.session_state.get(key, old) for key, old in selections.filters(now).items()}
-    go(selections.with_filters(now, held))
+    go(selections.with_filters(now, selections.filters(now) | {key: st.session_state[key]}))
 
 
 def on_page(key: str) -> None:

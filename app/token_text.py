@@ -5,7 +5,6 @@ which every token has been escaped.
 """
 
 import json
-import math
 import unicodedata
 from collections.abc import Iterable
 from html import escape
@@ -100,12 +99,6 @@ def payload(bands: tuple[Band, ...], n_active: int, n_tokens: int, scale: float)
         for band in bands
     ]
     return {"tokens": [_entry(token) for token in tokens], "groups": groups, "scale": scale}
-
-
-def opacity(activation: float, scale: float) -> float:
-    """Shade of a token, 0.05 to 1: 0.05 + 0.95 log10(1 + 9 |activation| / scale)."""
-    share = min(1.0, abs(activation) / scale) if scale else 0.0
-    return 0.05 + 0.95 * math.log10(1 + 9 * share)
 
 
 def _entry(token: str) -> list[str | None]:

@@ -162,7 +162,7 @@ function drawToken(panel, row, pos, activation) {
     span.style.setProperty("--shade", shade.toFixed(3));
     span.dataset.activation = activation;
     span.classList.add(activation > 0 ? "active" : "negative");
-    if (shade > 0.45) span.classList.add("strong");
+    if (shade > 0.55) span.classList.add("strong");
   }
   return span;
 }

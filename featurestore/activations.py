@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt32, UInt64
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
+
+from featurestore.errors import BuildFailed
 
 ENTRIES_AT_ONCE = 8_000_000
 """Activations that a pass holds in memory: 8 million take some 300 MB with what is made of them."""
@@ -80,7 +82,10 @@ def write_block(
     }
     unfinished = path.with_suffix(f".{os.getpid()}.tmp")
     try:
-        unfinished.write_bytes(save(arrays))
+        with unfinished.open("wb") as file:
+            file.write(save(arrays))
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut could leave the name of an empty file
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -132,9 +137,14 @@ class _Block:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with safe_open(path, framework="numpy") as file:
-            self.features = file.get_tensor("features").astype(np.int64)
-            self.counts = file.get_tensor("counts").astype(np.int64)
+        try:
+            with safe_open(path, framework="numpy") as file:
+                self.features = file.get_tensor("features").astype(np.int64)
+                self.counts = file.get_tensor("counts").astype(np.int64)
+        except (OSError, SafetensorError) as error:
+            raise BuildFailed(
+                f"'{path}' is damaged ({error}). Delete it and run the same build again."
+            ) from error
         self._ends = np.concatenate([[0], np.cumsum(self.counts)])
 
     def read(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -142,6 +152,8 @@ class _Block:
         a, b = np.searchsorted(self.features, (first, last))
         start, end = int(self._ends[a]), int(self._ends[b])
         owner = np.repeat(self.features[a:b] - first, self.counts[a:b])
+        if start == end:  # safetensors cannot slice an empty tensor
+            return owner, np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.float32)
         with safe_open(self._path, framework="numpy") as file:
             tokens = file.get_slice("tokens")[start:end]
             values = file.get_slice("values")[start:end]

@@ -24,6 +24,7 @@ from featurestore.config import DictionaryConfig, Recipe
 from featurestore.corpus import Corpus, make_corpus, read_documents
 from featurestore.dictionaries.base import Dictionary
 from featurestore.dictionaries.load import load_dictionary
+from featurestore.dictionary_file import SCHEMA_VERSION
 from featurestore.digests import folder_digest
 from featurestore.errors import DictionaryError, RecipeError
 from featurestore.inference import LanguageModel, load_model
@@ -131,6 +132,7 @@ def _open_jobs(
     for config, dictionary in zip(configs, dictionaries, strict=True):
         digests = shared | {"dictionary": dictionary.digest()}
         decisive = {
+            "schema_version": SCHEMA_VERSION,
             "digests": digests,
             "passes": asdict(recipe.passes),
             "seed": recipe.seed,
@@ -140,10 +142,12 @@ def _open_jobs(
         }
         text = json.dumps(decisive, sort_keys=True)
         run_id = hashlib.sha256(text.encode()).hexdigest()[:16]
+        work = store / "work" / run_id
         if (store / "dictionaries" / config.id / f"{run_id}.duckdb").exists():
             logger.info("%s: run %s is already in the store", config.id, run_id)
+            shutil.rmtree(work, ignore_errors=True)  # of a build killed just after it published
             continue
-        jobs.append(_Job(config, dictionary, run_id, digests, store / "work" / run_id))
+        jobs.append(_Job(config, dictionary, run_id, digests, work))
     return jobs
 
 
@@ -175,7 +179,7 @@ def _publish(job: _Job, recipe: Recipe, model: LanguageModel, corpus: Corpus, st
         ids = pa.array(range(len(texts)), pa.int32())
         writer.append("vocab", pa.table({"token_id": ids, "token": texts}))
         path = writer.publish(_manifest(job, recipe, corpus))
-    shutil.rmtree(job.work)
+    shutil.rmtree(job.work, ignore_errors=True)
     logger.info("%s: published %s", job.config.id, path)
     return path
 

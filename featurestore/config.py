@@ -5,6 +5,7 @@ recipe imports nothing heavy, so a mistake is reported at once.
 """
 
 import difflib
+import os
 import re
 import tomllib
 import types
@@ -117,7 +118,7 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"Recipe '{path}' is not valid TOML: {error}.") from error
     recipe = _read_table(Recipe, content, str(path), "")
     _check(recipe, path)
-    return _resolved(recipe, path.parent)
+    return _resolved(recipe, path)
 
 
 def _read_table(table: type[Table], content: dict[str, Any], path: str, prefix: str) -> Table:
@@ -207,11 +208,19 @@ def _check(recipe: Recipe, path: Path) -> None:
             raise RecipeError(f"{path}: '{key}' is {value:,}; expected {least:,} to {most:,}.")
 
 
-def _resolved(recipe: Recipe, folder: Path) -> Recipe:
+def _resolved(recipe: Recipe, path: Path) -> Recipe:
     """The same recipe with paths that hold from the working directory."""
-    model = recipe.model
-    if (folder / model.name).is_dir() or model.name.startswith((".", "/", "~")):
-        model = replace(model, name=str(folder / Path(model.name).expanduser()))
-    dictionaries = tuple(replace(d, path=str(folder / d.path)) for d in recipe.dictionaries)
-    corpus = replace(recipe.corpus, files=tuple(str(folder / f) for f in recipe.corpus.files))
+
+    def here(name: str) -> str:
+        return str(path.parent / os.path.expanduser(name))
+
+    model, folder = recipe.model, here(recipe.model.name)
+    if Path(folder).is_dir():
+        model = replace(model, name=folder)
+    elif model.name.startswith((".", "/", "~")):
+        raise RecipeError(
+            f"{path}: 'model.name' is {model.name!r}, but there is no folder '{folder}'."
+        )
+    dictionaries = tuple(replace(d, path=here(d.path)) for d in recipe.dictionaries)
+    corpus = replace(recipe.corpus, files=tuple(here(name) for name in recipe.corpus.files))
     return replace(recipe, model=model, dictionaries=dictionaries, corpus=corpus)

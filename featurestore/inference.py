@@ -72,14 +72,7 @@ class LanguageModel:
                 f"Nearest: {', '.join(close) or 'none'}. Its layers are 0 to {self.n_layers - 1}; "
                 "names are TransformerLens's, such as 'blocks.0.hook_resid_post'."
             )
-        token = np.zeros((1, 1), dtype=np.int64)
-        try:
-            return self.hidden(token, {hook_name})[hook_name].shape[-1]
-        except KeyError as error:
-            raise ModelError(
-                f"Hook point '{hook_name}' exists in model '{self.name}' but gives no vectors. "
-                "Choose one that carries the residual stream, such as 'blocks.0.hook_resid_post'."
-            ) from error
+        return self.hidden(np.zeros((1, 1), dtype=np.int64), {hook_name})[hook_name].shape[-1]
 
     @torch.inference_mode()
     def hidden(
@@ -88,13 +81,16 @@ class LanguageModel:
         """Hidden vectors at the hook points, from one forward no deeper than they need.
 
         A hook point with a head dimension is flattened into one vector a position.
+
+        Raises:
+            ModelError: a hook point gives something else, or is switched off.
         """
         deepest = max(self._layer(name) for name in hook_names)
         stop = deepest + 1 if deepest + 1 < self.n_layers else None
         _, cache = self._bridge.run_with_cache(
             torch.from_numpy(tokens).long(), names_filter=sorted(hook_names), stop_at_layer=stop
         )
-        return {name: cache[name].flatten(2).float() for name in hook_names}
+        return {name: self._vectors(cache.cache_dict, name, tokens.shape) for name in hook_names}
 
     def unembedding(self) -> Unembedding:
         """Weights for the logit lens, in float32."""
@@ -135,6 +131,17 @@ class LanguageModel:
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         rules = repr(self.tokenizer) if backend is None else backend.to_str()
         return f"{rules}{self.tokenizer.bos_token_id}"
+
+    def _vectors(
+        self, cache: dict[str, torch.Tensor], hook_name: str, shape: tuple[int, int]
+    ) -> Float[torch.Tensor, "batch pos d_in"]:
+        found = cache.get(hook_name, torch.empty(0))
+        if found.ndim < 3 or found.shape[:2] != shape:
+            raise ModelError(
+                f"Hook point '{hook_name}' exists in model '{self.name}' but gives no vector for "
+                "each token. Choose one that does, such as 'blocks.0.hook_resid_post'."
+            )
+        return found.flatten(2).float()
 
     def _layer(self, hook_name: str) -> int:
         """The layer that must have run for a hook point to be known."""

@@ -49,7 +49,10 @@ def sweep(
         BuildFailed: a block could not be written.
     """
     for target in targets:
-        target.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            target.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BuildFailed(f"'{target.folder}' cannot be made: {error.strerror}.") from error
     total = corpus.n_tokens
     with tqdm(total=total, unit="tok", unit_scale=True, desc="sweep", leave=False) as progress:
         for block in range(n_blocks(corpus, contexts_per_block)):

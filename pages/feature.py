@@ -10,9 +10,9 @@ feature_panels.header(selection)
 
 with st.container(key="body"):
     left, right = st.columns([1, 2], gap="medium")
+with right:  # before the left side, whose charts take the browser longer
+    feature_panels.contexts(feature, info, selection)
 with left:
     feature_panels.activity(feature, info)
     feature_panels.logits(feature)
     feature_panels.provenance(info)
-with right:
-    feature_panels.contexts(feature, info, selection)

@@ -1,11 +1,40 @@
+from __future__ import annotations
+
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.synthetic_store import write_store
+
+if TYPE_CHECKING:
+    from featurestore.inference import LanguageModel
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 @pytest.fixture(scope="session")
 def synthetic_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of known features, made once."""
     return write_store(tmp_path_factory.mktemp("synthetic"))
+
+
+@pytest.fixture(scope="session", params=["gpt2", "gpt_neox", "llama"])
+def architecture(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def model_folder(architecture: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random model as a Hugging Face folder, once for each architecture."""
+    from tests.tiny_model import save_model
+
+    return save_model(tmp_path_factory.mktemp("model") / architecture, architecture)
+
+
+@pytest.fixture(scope="session")
+def model(model_folder: Path) -> LanguageModel:
+    from featurestore.inference import load_model
+
+    return load_model(str(model_folder))

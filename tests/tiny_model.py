@@ -1,4 +1,4 @@
-"""Small random language models and dictionaries, made on the spot and saved as users save theirs."""
+"""Small random language models and dictionaries, made on the spot and saved as users do."""
 
 from pathlib import Path
 

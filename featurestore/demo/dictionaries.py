@@ -23,7 +23,7 @@ from featurestore.dictionaries import native
 
 logger = logging.getLogger(__name__)
 
-BATCH = 2048
+BATCH = 1024
 DEAD_AFTER = 200
 """Steps without an activation after which the auxiliary loss takes up a feature."""
 N_AUXILIARY = 64
@@ -46,7 +46,7 @@ class Spec:
     """Weight of the penalty, for relu."""
     model_step: int = 4000
     family: str | None = None
-    n_steps: int = 3000
+    n_steps: int = 1500
     saved_steps: tuple[int, ...] = ()
     """Steps saved on the way, as `name-step-N`; only the last, as `name`, if empty."""
 
@@ -68,9 +68,10 @@ SPECS = (
         RESID,
         RESID,
         family="resid-2",
+        n_steps=4000,
         saved_steps=(250, 500, 1000, 2000, 4000),
     ),
-    Spec("resid-2-topk", "topk", RESID, RESID, "topk", n_features=2048),
+    Spec("resid-2-topk", "topk", RESID, RESID, "topk", n_features=2048, n_steps=4000),
     Spec("resid-2-tokenized", "tokenized", RESID, RESID, "topk"),
     Spec("resid-1", "sae", "blocks.1.hook_resid_post", "blocks.1.hook_resid_post", "relu"),
     Spec("mlp-2", "jumprelu", "blocks.2.hook_mlp_out", "blocks.2.hook_mlp_out"),

@@ -23,7 +23,7 @@ from featurestore.inference import LanguageModel, load_model
 logger = logging.getLogger(__name__)
 
 WEIGHTS = Path(__file__).parent / "weights"
-N_TRAINING_TOKENS = 1_300_000
+N_TRAINING_TOKENS = 1_000_000
 N_SCORED_TOKENS = 100_000
 CONTEXTS_AT_ONCE = 64
 
@@ -37,7 +37,7 @@ def train_all(folder: Path = WEIGHTS) -> None:
 def train_dictionaries(folder: Path = WEIGHTS) -> None:
     """Train all dictionaries on the model that is there, and write `folder/scores.json`."""
     scores = {}
-    for model_step in sorted({spec.model_step for spec in SPECS}):
+    for model_step in sorted({spec.model_step for spec in SPECS}, reverse=True):
         model = load_model(str(folder / "model" / f"step-{model_step}"))
         specs = [spec for spec in SPECS if spec.model_step == model_step]
         _train_on(model, specs, folder / "dictionaries")

@@ -1,3 +1,4 @@
+import random
 from dataclasses import replace
 
 import pytest
@@ -96,6 +97,17 @@ def test_a_bad_value_says_what_is_known(name: str, value: str, said: str) -> Non
 def test_a_feature_is_a_whole_number(text: str) -> None:
     with pytest.raises(UnknownFeature, match="whole number"):
         read_feature(text, PLAIN)
+
+
+def test_no_url_is_too_wild() -> None:
+    rng = random.Random(0)
+    names = [*params(FULL), "feature", "other"]
+    pieces = [*"09.-,+eE<>&%'\"\0\u202e ", "..", "nan", "inf", "dead", "density", "1e99", "٣" * 50]
+    for _ in range(500):
+        wild = {rng.choice(names): "".join(rng.choices(pieces, k=rng.randrange(9))) for _ in "abcd"}
+        selection, problems = read(wild, "d")
+        assert read(params(selection), "d") == (selection, ())
+        assert all(len(problem) < 300 for problem in problems)
 
 
 def test_whether_a_feature_exists_is_the_stores_word() -> None:

@@ -2,7 +2,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from app.token_text import alone, chip, lens_tables, opacity, payload, quoted, visible
+from app.token_text import alone, chip, lens_tables, payload, quoted, visible
 from featurestore.records import Band, Example, LensToken
 from tests.synthetic_store import HOSTILE
 
@@ -101,10 +101,3 @@ def test_payload_names_each_token_once() -> None:
 def test_a_band_says_how_many(sampler: str, detail: str) -> None:
     band = Band(sampler, 0, 0.0, 1.0, 92, ())
     assert payload((band,), 8, 100, 1.0)["groups"][0]["detail"] == detail
-
-
-def test_opacity_is_logarithmic() -> None:
-    assert opacity(0, 2) == pytest.approx(0.05)
-    assert opacity(-2, 2) == opacity(9, 2) == pytest.approx(1)
-    assert 0.5 < opacity(0.5, 2) < opacity(1, 2)
-    assert opacity(1, 0) == pytest.approx(0.05)

@@ -1,6 +1,8 @@
 """A researcher's clicks, in a real browser."""
 
+import math
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -68,10 +70,26 @@ def test_back_link_opens_the_page_that_holds_the_feature(page: Page) -> None:
     page.get_by_text("Back to the list").click()
     expect(page.locator(f"{ROWS}[data-feature='119']")).to_be_visible()
     expect(page).to_have_url(re.compile("page=3"))
-    page.get_by_role("button", name="Page 1", exact=True).or_(
-        page.get_by_role("button", name="1", exact=True)
-    ).first.click()
+    page.get_by_test_id("stPagination").get_by_text("1", exact=True).click()
     expect(page.locator(f"{ROWS}[data-feature='0']")).to_be_visible()
+
+
+def test_export_holds_all_that_the_filter_keeps(page: Page) -> None:
+    page.goto("/?dictionary=planted")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="CSV").click()
+    lines = Path(waiting.value.path()).read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0].startswith('"feature","n_active"')
+    assert len(lines) == 1 + 113
+
+
+def test_the_menu_reopens_a_page_as_it_was_left(page: Page) -> None:
+    page.goto("/?dictionary=planted&sort=kurtosis&token=river")
+    page.locator(ROWS).first.click()
+    expect(page.locator("h1")).to_be_visible()
+    page.get_by_role("link", name="Browse").click()
+    expect(page.get_by_text("sorted by kurtosis")).to_be_visible()
+    expect(page).to_have_url(re.compile("token=river"))
 
 
 def test_shades_follow_activations(page: Page) -> None:
@@ -82,7 +100,9 @@ def test_shades_follow_activations(page: Page) -> None:
     assert set(peaks.all_inner_texts()) == {" river"}
     shades = [shade(peaks.nth(i)) for i in range(20)]
     assert shades == sorted(shades, reverse=True)
-    assert shades[0] == 1
+    activations = [float(peaks.nth(i).get_attribute("data-activation")) for i in range(20)]
+    expected = [0.05 + 0.95 * math.log10(1 + 9 * a / activations[0]) for a in activations]
+    assert shades == pytest.approx(expected, abs=1e-3)
     lefts = {round(peaks.nth(i).bounding_box()["x"]) for i in range(20)}
     assert len(lefts) == 1  # stacked: one column
     peaks.first.hover()

@@ -48,6 +48,7 @@ def test_damaged_beside_a_good_one(
     assert str(damaged) in shown
     asked = texts(open_page(page, store, dictionary="early", feature="0"))
     assert str(damaged) in asked
+    assert asked.count("fb-error") == 1
     assert "Feature 0" not in asked
 
 

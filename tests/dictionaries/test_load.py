@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from featurestore.config import DictionaryConfig
+from featurestore.dictionaries.load import load_dictionary
+from featurestore.errors import DictionaryError
+from tests.tiny_model import save_dictionary
+
+
+def test_each_format_is_recognised(tmp_path: Path) -> None:
+    save_dictionary(tmp_path / "ours", n_features=5)
+    weights = {
+        "encoder.weight": torch.zeros(6, 4),
+        "encoder.bias": torch.zeros(6),
+        "decoder.weight": torch.zeros(4, 6),
+        "bias": torch.zeros(4),
+    }
+    torch.save(weights, tmp_path / "theirs.pt")
+    hook = "blocks.0.hook_resid_pre"
+    found = [
+        load_dictionary(DictionaryConfig("a", str(tmp_path / name), hook_name=hook))
+        for name in ("ours", "theirs.pt")
+    ]
+    assert [dictionary.n_features for dictionary in found] == [5, 6]
+
+
+def test_the_recipe_goes_before_the_file(tmp_path: Path) -> None:
+    path = str(save_dictionary(tmp_path, family="file", step=1, hook_name_out="hook_embed"))
+    said = {"hook_name": "a", "hook_name_out": "b", "family": "c", "step": 0}
+    origin = load_dictionary(DictionaryConfig("x", path, **said)).origin
+    assert {name: getattr(origin, name) for name in said} == said
+    origin = load_dictionary(DictionaryConfig("x", path)).origin
+    assert (origin.hook_name_out, origin.family, origin.step) == ("hook_embed", "file", 1)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere"
+    with pytest.raises(DictionaryError, match=r"'x'.*nowhere' does not exist"):
+        load_dictionary(DictionaryConfig("x", str(path)))
+
+
+@pytest.mark.parametrize("name", [None, "weights.bin"])
+def test_no_known_format(tmp_path: Path, name: str | None) -> None:
+    if name:
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DictionaryError, match="no known format") as error:
+        load_dictionary(DictionaryConfig("x", str(tmp_path)))
+    assert f"found: {name or 'an empty folder'}" in str(error.value)

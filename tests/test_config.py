@@ -1,0 +1,196 @@
+from pathlib import Path
+
+import pytest
+
+from featurestore.config import PassesConfig, Recipe, read_recipe
+from featurestore.errors import RecipeError
+
+SMALLEST = """
+[model]
+name = "gpt2"
+[corpus]
+files = ["a.txt"]
+[[dictionaries]]
+id = "sae"
+path = "sae"
+"""
+COMPLETE = """
+seed = 3
+contexts_per_block = 8
+[model]
+name = "owner/model"
+revision = "main"
+title = "a model"
+step = 5
+[corpus]
+files = ["a.txt", "b/**/*.txt"]
+name = "letters"
+context_length = 16
+prepend_bos = false
+max_tokens = 1000
+[[dictionaries]]
+id = "sae-1"
+path = "one"
+hook_name = "blocks.0.hook_resid_pre"
+hook_name_out = "blocks.0.hook_mlp_out"
+family = "tests"
+step = 7
+[[dictionaries]]
+id = "SAE_2.x"
+path = "/two"
+[passes]
+n_top = 1
+n_bands = 2
+n_per_band = 3
+n_random = 4
+n_zero = 5
+n_lens_tokens = 6
+n_bins = 7
+"""
+
+
+def read(folder: Path, text: str) -> Recipe:
+    path = folder / "recipe.toml"
+    path.write_text(text, encoding="utf-8")
+    return read_recipe(path)
+
+
+def refusal(folder: Path, text: str) -> str:
+    with pytest.raises(RecipeError) as caught:
+        read(folder, text)
+    message = str(caught.value)
+    assert str(folder / "recipe.toml") in message
+    assert caught.value.exit_code == 2
+    return message
+
+
+def test_every_key_is_read(tmp_path: Path) -> None:
+    recipe = read(tmp_path, COMPLETE)
+    assert (recipe.seed, recipe.contexts_per_block) == (3, 8)
+    assert vars(recipe.model) == {
+        "name": "owner/model",
+        "revision": "main",
+        "title": "a model",
+        "step": 5,
+    }
+    assert vars(recipe.corpus) == {
+        "files": (str(tmp_path / "a.txt"), str(tmp_path / "b/**/*.txt")),
+        "name": "letters",
+        "context_length": 16,
+        "prepend_bos": False,
+        "max_tokens": 1000,
+    }
+    first, second = recipe.dictionaries
+    assert vars(first) == {
+        "id": "sae-1",
+        "path": str(tmp_path / "one"),
+        "hook_name": "blocks.0.hook_resid_pre",
+        "hook_name_out": "blocks.0.hook_mlp_out",
+        "family": "tests",
+        "step": 7,
+    }
+    assert (second.id, second.path, second.hook_name) == ("SAE_2.x", "/two", None)
+    assert tuple(vars(recipe.passes).values()) == (1, 2, 3, 4, 5, 6, 7)
+
+
+def test_what_is_absent_has_its_default(tmp_path: Path) -> None:
+    recipe = read(tmp_path, SMALLEST)
+    assert recipe.passes == PassesConfig()
+    assert (recipe.seed, recipe.contexts_per_block, recipe.model.step) == (0, 64, None)
+    assert (recipe.corpus.context_length, recipe.corpus.prepend_bos) == (128, True)
+
+
+def test_paths_are_relative_to_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    text = SMALLEST.replace('"gpt2"', '"models/mine"').replace('"a.txt"', '"../a.txt", "~/b.txt"')
+    recipe = read(tmp_path, text)
+    assert recipe.model.name == str(tmp_path / "models" / "mine")
+    assert recipe.corpus.files == (str(tmp_path / "../a.txt"), "/home/me/b.txt")
+
+
+@pytest.mark.parametrize("name", ["gpt2", "EleutherAI/pythia-70m"])
+def test_a_hub_name_is_left_alone(tmp_path: Path, name: str) -> None:
+    assert read(tmp_path, SMALLEST.replace("gpt2", name)).model.name == name
+
+
+@pytest.mark.parametrize("name", ["./mine", "../mine", "/no/such/mine", "~/no-such-mine"])
+def test_a_model_folder_must_be_there(tmp_path: Path, name: str) -> None:
+    message = refusal(tmp_path, SMALLEST.replace("gpt2", name))
+    assert f"'model.name' is '{name}', but there is no folder" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        # unknown keys
+        ("[model]", "sead = 1\n[model]", "unknown key 'sead'. Did you mean 'seed'?"),
+        ("[corpus]", "[corpus]\nfile = 1", "unknown key 'corpus.file'. Did you mean 'files'?"),
+        ("path =", "hook = 'x'\npath =", "unknown key 'dictionaries[0].hook'. Did you mean"),
+        ("[model]", "zzz = 1\n[model]", "unknown key 'zzz'. Allowed here: model, dictionaries,"),
+        # missing keys
+        ('name = "gpt2"', "", "key 'model.name' is missing; expected text."),
+        ('[model]\nname = "gpt2"', "", "key 'model' is missing; expected a table."),
+        ('path = "sae"', "", "key 'dictionaries[0].path' is missing; expected text."),
+        ('files = ["a.txt"]', "", "'corpus.files' is missing; expected a list, each element text."),
+        # wrong types
+        ("[model]", "seed = true\n[model]", "'seed' is True; expected a whole number."),
+        ("[model]", "seed = '1'\n[model]", "'seed' is '1'; expected a whole number."),
+        ("[model]", "seed = 1.0\n[model]", "'seed' is 1.0; expected a whole number."),
+        ('"gpt2"', "7", "'model.name' is 7; expected text."),
+        ('"gpt2"', "2026-01-01", "'model.name' is datetime.date(2026, 1, 1); expected text."),
+        ('[model]\nname = "gpt2"', "model = []", "'model' is []; expected a table."),
+        ('["a.txt"]', '"a.txt"', "'corpus.files' is 'a.txt'; expected a list, each element text."),
+        ('["a.txt"]', '["a", 1]', "'corpus.files[1]' is 1; expected text."),
+        ("[corpus]", "[corpus]\nprepend_bos = 1", "'corpus.prepend_bos' is 1; expected true or"),
+        ("[[dictionaries]]", "[dictionaries]", "expected a list, each element a table."),
+        # values
+        ('["a.txt"]', "[]", "'corpus.files' is []; expected at least one pattern."),
+        ("[model]", "seed = -1\n[model]", "'seed' is -1; expected 0 to"),
+        ("[model]", "contexts_per_block = 0\n[model]", "'contexts_per_block' is 0; expected 1 to"),
+        ("[corpus]", "[corpus]\ncontext_length = 1", "'corpus.context_length' is 1; expected 2 to"),
+        ("[corpus]", "[corpus]\nmax_tokens = 0", "'corpus.max_tokens' is 0; expected 1 to"),
+        ("[corpus]", "[passes]\nn_top = 1001\n[corpus]", "'passes.n_top' is 1,001; expected 1 to"),
+        ("path =", "step = -1\npath =", "'dictionaries[0].step' is -1; expected 0 to"),
+        ("[corpus]", "step = 9223372036854775808\n[corpus]", "'model.step' is 9,223,372,036,854,"),
+        # not TOML
+        ("[model]", "[model", "is not valid TOML"),
+        ("[corpus]", "[model]", "is not valid TOML"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert old in SMALLEST
+    assert expected in refusal(tmp_path, SMALLEST.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "../x", "a/b", "a/../b", "/etc", "a\\\\b", "C:x", "-a", ".a", "a..b", "a b"]
+    + ["a%2f", "é", "a\\u0000", "a\\n", "a\\u2024b", "x" * 81, "<b>", "a'b", "~"],
+)
+def test_an_id_cannot_leave_its_folder(tmp_path: Path, name: str) -> None:
+    message = refusal(tmp_path, SMALLEST.replace('id = "sae"', f'id = "{name}"'))
+    assert "'dictionaries.id' is " in message
+    assert "allowed are letters, digits" in message
+
+
+def test_an_id_stands_there_once(tmp_path: Path) -> None:
+    twice = SMALLEST + '[[dictionaries]]\nid = "sae"\npath = "other"\n'
+    assert "'dictionaries.id' 'sae' stands there twice" in refusal(tmp_path, twice)
+
+
+def test_a_recipe_needs_a_dictionary(tmp_path: Path) -> None:
+    none = "dictionaries = []\n" + SMALLEST[: SMALLEST.index("[[")]
+    assert "no [[dictionaries]]" in refusal(tmp_path, none)
+
+
+def test_a_recipe_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "bytes.toml").write_bytes(b"seed = \xff")
+    for name, expected in {
+        "bytes.toml": "is not valid TOML",
+        "absent.toml": "cannot be read: No such file",
+        ".": "cannot be read: Is a directory",
+    }.items():
+        with pytest.raises(RecipeError, match=expected) as caught:
+            read_recipe(tmp_path / name)
+        assert str(tmp_path / name) in str(caught.value)

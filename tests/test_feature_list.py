@@ -1,0 +1,152 @@
+import itertools
+import math
+from pathlib import Path
+
+import pytest
+
+from featurestore.errors import StoreError
+from featurestore.feature_list import FEATURE_AT, PAGE, PLACE, list_sql
+from featurestore.records import DENSE_ABOVE, NUMERIC_COLUMNS, Feature, FeatureQuery, Flag
+from featurestore.store import Store
+
+RANGES = (
+    (),
+    (("density", 0.01, None),),
+    (("max_activation", None, 6.0), ("feature", 10, 100)),
+    (("skewness", 0.0, math.inf), ("n_active", 20, 20_000)),
+    (("feature", 90, 10),),
+)
+FLAGS = ((), (Flag.DENSE,), (Flag.NONFINITE,), (Flag.DEAD,), (Flag.DENSE, Flag.NONFINITE))
+TOKENS = (("", "promotes"), (" River ", "promotes"), ("one", "suppresses"), ("river", "peaks on"))
+
+
+def flags_of(feature: Feature) -> set[Flag]:
+    return {
+        flag
+        for flag, is_so in {
+            Flag.DEAD: feature.n_active == 0,
+            Flag.DENSE: feature.density > DENSE_ABOVE,
+            Flag.NONFINITE: feature.n_nonfinite > 0,
+        }.items()
+        if is_so
+    }
+
+
+def is_kept(feature: Feature, query: FeatureQuery) -> bool:
+    """What a query means, in plain Python."""
+    if feature.is_dead and not query.include_dead and Flag.DEAD not in query.flags:
+        return False
+    if not query.flags <= flags_of(feature):
+        return False
+    for column, low, high in query.ranges:
+        value = getattr(feature, column)
+        if value is None or not (low or -math.inf) <= value <= (math.inf if high is None else high):
+            return False
+    if not query.token:
+        return True
+    texts = {
+        "promotes": [lens.token for lens in feature.promoted],
+        "suppresses": [lens.token for lens in feature.suppressed],
+        "peaks on": [token for token, _ in feature.peak_tokens],
+    }[query.role]
+    return query.token.strip().lower() in [text.strip(" ").lower() for text in texts]
+
+
+def plain_list(features: list[Feature], query: FeatureQuery) -> list[int]:
+    def key(feature: Feature) -> tuple:
+        value = getattr(feature, query.sort)
+        if value is None:
+            return (1, 0, feature.feature)
+        return (0, -value if query.descending else value, feature.feature)
+
+    return [f.feature for f in sorted(features, key=key) if is_kept(f, query)]
+
+
+def queries() -> list[FeatureQuery]:
+    by_filter = [
+        FeatureQuery("planted", ranges, frozenset(flags), dead, token, role, "n_active", True)
+        for ranges, flags, dead, (token, role) in itertools.product(
+            RANGES, FLAGS, (False, True), TOKENS
+        )
+    ]
+    by_order = [
+        FeatureQuery("planted", include_dead=dead, sort=sort, descending=descending)
+        for sort, descending, dead in itertools.product(
+            NUMERIC_COLUMNS, (True, False), (False, True)
+        )
+    ]
+    return by_filter + by_order
+
+
+def test_every_query_gives_the_list_that_plain_python_gives(synthetic_store: Path) -> None:
+    store = Store(synthetic_store)
+    features = [store.feature("planted", i) for i in range(120)]
+    assert {flag for f in features for flag in flags_of(f)} == set(Flag)
+    n_kept = set()
+    for query in queries():
+        expected = plain_list(features, query)
+        page = store.features(query, limit=1000)
+        assert [row.feature for row in page.rows] == expected, query
+        assert (page.n_kept, page.n_features) == (len(expected), 120)
+        n_kept.add(len(expected))
+    assert {0, 120} < n_kept and len(n_kept) > 10  # the queries do tell features apart
+    store.close()
+
+
+def test_place_agrees_with_the_list(synthetic_store: Path) -> None:
+    store = Store(synthetic_store)
+    for query in queries()[::7]:
+        kept = [row.feature for row in store.features(query, limit=1000).rows]
+        for feature in (*kept[:2], *kept[-2:], *kept[len(kept) // 2 :][:1]):
+            place, found = kept.index(feature), store.place(query, feature)
+            assert (found.place, found.n_kept) == (place, len(kept))
+            assert found.previous == (kept[place - 1] if place else None)
+            assert found.next == (kept[place + 1] if place + 1 < len(kept) else None)
+        for feature in {0, 5, 119, 120, -1, 10**30} - set(kept):
+            found = store.place(query, feature)
+            assert (found.place, found.previous) == (None, None)
+            assert found.next == (kept[0] if kept else None)
+    store.close()
+
+
+def test_pages_join_without_gap_or_overlap(synthetic_store: Path) -> None:
+    store = Store(synthetic_store)
+    query = FeatureQuery("planted", include_dead=True, sort="decoder_norm")  # all equal
+    pages = [store.features(query, limit=7, offset=i).rows for i in range(0, 126, 7)]
+    assert [row.feature for page in pages for row in page] == list(range(120))
+    assert store.features(query, limit=7, offset=1000).rows == ()
+    store.close()
+
+
+def test_feature_at_reaches_every_kept_feature_equally(synthetic_store: Path) -> None:
+    store = Store(synthetic_store)
+    query = FeatureQuery("planted", ranges=(("n_active", 600, None),))
+    kept = sorted(row.feature for row in store.features(query, limit=1000).rows)
+    assert 1 < len(kept) < 100
+    drawn = [store.feature_at(query, number) for number in range(3 * len(kept))]
+    assert drawn == kept * 3
+    assert store.feature_at(query, 10**40) in kept
+    assert store.feature_at(FeatureQuery("planted", ranges=(("feature", 9, 1),)), 3) is None
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        FeatureQuery("x", sort="feature; drop table features"),
+        FeatureQuery("x", sort="promoted"),
+        FeatureQuery("x", ranges=(("1=1 or density", 0, 1),)),
+        FeatureQuery("x", token="a", role="feature in (select 1)"),
+    ],
+)
+def test_only_known_columns_and_roles(query: FeatureQuery) -> None:
+    with pytest.raises(StoreError, match=r"Columns: feature, density|Known: promotes"):
+        list_sql(query, [1])
+
+
+def test_what_a_user_typed_is_bound_never_spliced() -> None:
+    query = FeatureQuery("x", (("density", "' or 1=1", "; drop"),), token="'; drop")
+    sql = list_sql(query, [7])
+    assert sql.parameters == ("' or 1=1", "; drop", [7])
+    for statement in (PAGE, PLACE, FEATURE_AT):
+        assert "drop" not in sql.fill(statement) and "1=1" not in sql.fill(statement)

@@ -1,0 +1,237 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from featurestore.errors import ModelError
+from featurestore.inference import LanguageModel, load_model
+from tests.tiny_model import D_MODEL, N_LAYERS, save_model
+
+TOKENS = np.random.default_rng(0).integers(0, 300, (3, 11))
+LAST = N_LAYERS - 1
+RESIDUAL_HOOKS = (
+    "hook_embed",
+    "blocks.0.hook_resid_pre",
+    "blocks.0.hook_resid_post",
+    f"blocks.{LAST}.hook_resid_pre",
+    f"blocks.{LAST}.hook_resid_post",
+    "blocks.0.hook_mlp_out",
+    f"blocks.{LAST}.hook_mlp_out",
+    "blocks.0.hook_attn_out",
+    f"blocks.{LAST}.hook_attn_out",
+)
+
+
+@pytest.fixture(scope="module")
+def hf_model(model_folder: Path) -> PreTrainedModel:
+    return AutoModelForCausalLM.from_pretrained(model_folder)
+
+
+def parts(hf_model: PreTrainedModel) -> dict[str, list[str]]:
+    """Names of submodules: embedding, blocks, and in a block MLP, attention and their outputs."""
+    return {
+        "gpt2": ["wte", "h", "mlp", "attn", "mlp.c_proj", "attn.c_proj"],
+        "gpt_neox": [
+            *("embed_in", "layers", "mlp", "attention"),
+            *("mlp.dense_4h_to_h", "attention.dense"),
+        ],
+        "llama": [
+            *("embed_tokens", "layers", "mlp", "self_attn"),
+            *("mlp.down_proj", "self_attn.o_proj"),
+        ],
+    }[hf_model.config.model_type]
+
+
+def module_of(hf_model: PreTrainedModel, hook_name: str) -> tuple[torch.nn.Module, bool]:
+    """The module of the Hugging Face model that a hook point stands at, and if at its input."""
+    embed, blocks, mlp, attn, mlp_out, attn_out = parts(hf_model)
+    body = hf_model.base_model
+    if hook_name == "hook_embed":
+        return body.get_submodule(embed), False
+    _, layer, point = hook_name.split(".", 2)
+    inside, is_input = {
+        "hook_resid_pre": ("", True),
+        "hook_resid_post": ("", False),
+        "hook_mlp_out": (mlp, False),
+        "hook_attn_out": (attn, False),
+        "mlp.hook_post": (mlp_out, True),
+        "attn.hook_z": (attn_out, True),
+    }[point]
+    return body.get_submodule(f"{blocks}.{layer}").get_submodule(inside), is_input
+
+
+@torch.no_grad()
+def plain_hidden(hf_model: PreTrainedModel, hook_name: str) -> torch.Tensor:
+    """What a plain forward hook sees."""
+    module, is_input = module_of(hf_model, hook_name)
+    seen = []
+
+    def see(_: torch.nn.Module, args: tuple, kwargs: dict, output: object) -> None:
+        found = (args or tuple(kwargs.values())) if is_input else output
+        seen.append(found[0] if isinstance(found, tuple) else found)
+
+    handle = module.register_forward_hook(see, with_kwargs=True)
+    hf_model(torch.from_numpy(TOKENS))
+    handle.remove()
+    return seen[0]
+
+
+@pytest.mark.parametrize(
+    "hook_name", [*RESIDUAL_HOOKS, "blocks.0.mlp.hook_post", "blocks.1.attn.hook_z"]
+)
+def test_hidden_vectors_are_those_of_a_plain_hook(
+    model: LanguageModel, hf_model: PreTrainedModel, hook_name: str
+) -> None:
+    found = model.hidden(TOKENS, {hook_name})[hook_name]
+    wanted = plain_hidden(hf_model, hook_name)
+    assert found.dtype == torch.float32
+    assert found.shape == wanted.shape == (*TOKENS.shape, model.width(hook_name))
+    assert torch.allclose(found, wanted, atol=1e-5)
+
+
+def test_stopping_early_changes_nothing(model: LanguageModel) -> None:
+    together = model.hidden(TOKENS, set(RESIDUAL_HOOKS))
+    for name in RESIDUAL_HOOKS:
+        assert torch.equal(model.hidden(TOKENS, {name})[name], together[name]), name
+
+
+def test_no_layer_runs_beyond_the_deepest_that_is_needed(model: LanguageModel) -> None:
+    runs = []
+    handle = model._bridge.blocks[LAST].register_forward_hook(lambda *_: runs.append(1))
+    model.hidden(TOKENS, {"blocks.0.hook_resid_post", "hook_embed"})
+    assert runs == []
+    model.hidden(TOKENS, {f"blocks.{LAST}.hook_mlp_out"})
+    assert runs == [1]
+    handle.remove()
+
+
+@pytest.mark.parametrize(
+    ("point", "d_out"), [("mlp.hook_post", 4 * D_MODEL), ("attn.hook_z", D_MODEL)]
+)
+def test_output_weights_are_those_of_the_model(
+    model: LanguageModel, hf_model: PreTrainedModel, point: str, d_out: int
+) -> None:
+    hook_name = f"blocks.1.{point}"
+    found = model.to_residual(hook_name)
+    projection, _ = module_of(hf_model, hook_name)
+    weight = projection.weight.detach()
+    wanted = weight if hf_model.config.model_type == "gpt2" else weight.T
+    assert found.shape == (d_out, D_MODEL) == (model.width(hook_name), D_MODEL)
+    assert torch.equal(found, wanted)
+    # What the neurons, or the heads, hold is written to the residual stream through it.
+    written = "blocks.1.hook_mlp_out" if "mlp" in point else "blocks.1.hook_attn_out"
+    both = model.hidden(TOKENS, {hook_name, written})
+    bias = 0 if projection.bias is None else projection.bias.detach()
+    assert torch.allclose(both[hook_name] @ found + bias, both[written], atol=1e-4)
+
+
+@pytest.mark.parametrize("hook_name", RESIDUAL_HOOKS)
+def test_a_residual_vector_is_its_own_residual(model: LanguageModel, hook_name: str) -> None:
+    assert torch.equal(model.to_residual(hook_name), torch.eye(D_MODEL))
+
+
+@pytest.mark.parametrize("hook_name", ["blocks.0.attn.hook_q", "blocks.0.mlp.hook_pre"])
+def test_other_vectors_have_no_place_in_the_residual(model: LanguageModel, hook_name: str) -> None:
+    assert model.to_residual(hook_name) is None
+
+
+def test_sizes(model: LanguageModel) -> None:
+    assert (model.n_layers, model.d_model, model.d_vocab) == (N_LAYERS, D_MODEL, 300)
+    assert model.context_limit == 32
+    assert model.tokenizer.bos_token == "<bos>"
+
+
+def test_an_unknown_hook_point_is_told_its_neighbours(model: LanguageModel) -> None:
+    with pytest.raises(ModelError, match="no hook point 'blocks.0.hook_resid_pots'") as error:
+        model.width("blocks.0.hook_resid_pots")
+    assert "Nearest: blocks.0.hook_resid_post" in str(error.value)
+    with pytest.raises(ModelError, match=f"layers are 0 to {LAST}"):
+        model.width(f"blocks.{N_LAYERS}.hook_resid_pre")
+
+
+@pytest.mark.filterwarnings("ignore:run_with_cache. skipped 1 gated-off hook")
+def test_a_hook_point_that_is_switched_off_is_an_error(model: LanguageModel) -> None:
+    with pytest.raises(ModelError, match="gives no vector for each token"):
+        model.width("blocks.0.hook_mlp_in")
+
+
+def test_a_hook_point_without_a_vector_for_each_token_is_an_error(model: LanguageModel) -> None:
+    with pytest.raises(ModelError, match="gives no vector for each token"):
+        model.width("blocks.0.attn.hook_pattern")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The folder of a model of its own, to be spoilt."""
+    return save_model(tmp_path / "model")
+
+
+def test_the_digest_changes_with_one_weight_or_setting(copy: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(copy, moved)
+    first = load_model(str(copy)).digest()
+    assert first == load_model(str(moved)).digest()
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"n_head": 4}))
+    assert load_model(str(copy)).digest() != first
+    weights = load_file(moved / "model.safetensors")
+    weights["transformer.h.1.mlp.c_fc.bias"][3] += 1e-3
+    save_file(weights, moved / "model.safetensors", metadata={"format": "pt"})
+    assert load_model(str(moved)).digest() != first
+
+
+def without_tokenizer(folder: Path) -> None:
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+
+
+def with_half_of_the_weights(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "advice"),
+    [
+        (shutil.rmtree, "Give a folder made by save_pretrained"),
+        (lambda folder: (folder / "config.json").unlink(), "has no config.json. Write one with"),
+        (lambda folder: (folder / "config.json").write_text("{"), "not a valid JSON"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "no file named model.safetensors"),
+        (with_half_of_the_weights, "could not be loaded"),
+        (without_tokenizer, "has no tokenizer. Save it into the same folder"),
+    ],
+)
+def test_what_is_no_model_says_what_to_do(
+    copy: Path, spoil: Callable[[Path], object], advice: str
+) -> None:
+    spoil(copy)
+    with pytest.raises(ModelError) as error:
+        load_model(str(copy))
+    assert str(copy) in str(error.value)
+    assert advice in str(error.value)
+
+
+def test_code_that_comes_with_a_model_is_never_run(copy: Path, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    code = f"import os\nos.mkdir({str(canary)!r})\n"
+    for name in ("configuration_x", "modeling_x", "tokenization_x"):
+        (copy / f"{name}.py").write_text(code)
+    config = json.loads((copy / "config.json").read_text())
+    autos = {"AutoConfig": "configuration_x.C", "AutoModelForCausalLM": "modeling_x.M"}
+    (copy / "config.json").write_text(json.dumps(config | {"auto_map": autos}))
+    tokenizer = json.loads((copy / "tokenizer_config.json").read_text())
+    tokenizer["auto_map"] = {"AutoTokenizer": ["tokenization_x.T", "tokenization_x.T"]}
+    (copy / "tokenizer_config.json").write_text(json.dumps(tokenizer))
+    assert load_model(str(copy)).n_layers == N_LAYERS  # by the library's own classes
+    (copy / "config.json").write_text(
+        json.dumps(config | {"auto_map": autos, "model_type": "x", "architectures": ["M"]})
+    )
+    with pytest.raises(ModelError, match="contains custom code"):
+        load_model(str(copy))
+    assert not canary.exists()

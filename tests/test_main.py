@@ -1,0 +1,359 @@
+import errno
+import json
+import os
+import pickle
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from featurestore import writer
+from featurestore.__main__ import main
+from featurestore.store import Store
+from tests.small_store import publish
+from tests.tiny_model import D_MODEL, save_dictionary, save_recipe
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that works, to be copied and spoilt."""
+    folder = tmp_path_factory.mktemp("template")
+    save_recipe(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(template: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(template, tmp_path / "run")
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess:
+    """The real command line."""
+    line = [sys.executable, "-m", "featurestore", *map(str, arguments)]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def build(folder: Path) -> int:
+    return main(["build", str(folder / "recipe.toml"), "--store", str(folder / "store")])
+
+
+def error_of(stderr: str) -> str:
+    """The one message, without the bars of progress before it."""
+    assert "Traceback" not in stderr
+    before, found, message = stderr.rpartition("error: ")
+    assert found
+    assert "error: " not in before
+    return message
+
+
+def served(folder: Path) -> list[Path]:
+    return list((folder / "store").glob("dictionaries/**/*.*"))
+
+
+# What a user can get wrong
+
+
+def recipe(old: str, new: str) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        path = folder / "recipe.toml"
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    return spoil
+
+
+def weight(name: str, value: float) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        path = folder / "sae" / "dictionary.safetensors"
+        weights = load_file(path)
+        weights[name].view(-1)[5] = value
+        save_file(weights, path)
+
+    return spoil
+
+
+def other_width(folder: Path) -> None:
+    save_dictionary(folder / "sae", d_in=8)
+
+
+def no_tokenizer(folder: Path) -> None:
+    for path in (folder / "model").glob("tokenizer*"):
+        path.unlink()
+
+
+def empty_texts(folder: Path) -> None:
+    for path in (folder / "texts").iterdir():
+        path.write_text("")
+
+
+class Foreign:
+    """What an attack looks like: a file that runs a command when it is unpickled."""
+
+    def __reduce__(self) -> tuple:
+        return os.system, ("touch canary",)
+
+
+def pickled(folder: Path) -> None:
+    shutil.rmtree(folder / "sae")
+    (folder / "sae").mkdir()
+    torch.save({"encoder.weight": Foreign()}, folder / "sae" / "ae.pt")
+    recipe('path = "sae"', 'path = "sae"\nhook_name = "blocks.0.hook_resid_post"')(folder)
+
+
+def plain_pickle(folder: Path) -> None:
+    pickled(folder)
+    (folder / "sae" / "ae.pt").write_bytes(pickle.dumps(Foreign()))
+
+
+BAD = {
+    "unknown key": (recipe("context_length", "contextlength"), ["corpus.contextlength", "Did you"]),
+    "wrong type": (recipe("= 4", "= true"), ["'contexts_per_block' is True", "whole number"]),
+    "no model": (recipe('"model"', '"./nothing"'), ["'model.name' is './nothing'", "no folder"]),
+    "no model on the hub": (recipe('"model"', '"nothing"'), ["Model 'nothing'", "save_pretrained"]),
+    "model without config": (
+        lambda folder: (folder / "model" / "config.json").unlink(),
+        ["has no config.json"],
+    ),
+    "model without weights": (
+        lambda folder: (folder / "model" / "model.safetensors").write_bytes(b"short"),
+        ["could not be loaded"],
+    ),
+    "model without tokenizer": (no_tokenizer, ["has no tokenizer", "tokenizer.save_pretrained"]),
+    "no dictionary": (recipe('path = "sae"', 'path = "s"'), ["'sae'", "does not exist"]),
+    "no known format": (recipe('path = "sae"', 'path = "texts"'), ["no known format", "formats"]),
+    "other width": (other_width, ["vectors of 8 dimensions", f"has {D_MODEL}", "'sae'"]),
+    "NaN": (weight("W_enc", float("nan")), ["'W_enc' holds 1 values that are NaN"]),
+    "Inf": (weight("W_dec", float("inf")), ["'W_dec' holds 1 values that are NaN or infinite"]),
+    "hook point": (
+        recipe('path = "sae"', 'path = "sae"\nhook_name = "blocks.0.hook_resid_pst"'),
+        ["no hook point 'blocks.0.hook_resid_pst'", "Nearest: blocks.0.hook_resid_post"],
+    ),
+    "layer": (
+        recipe('path = "sae"', 'path = "sae"\nhook_name = "blocks.9.hook_resid_post"'),
+        ["no hook point", "Its layers are 0 to 1"],
+    ),
+    "foreign objects": (pickled, ["ae.pt: refused", "could run code", "system"]),
+    "a plain pickle": (plain_pickle, ["ae.pt: "]),
+    "no text": (empty_texts, ["holds no text"]),
+    "no file of text": (recipe("*.txt", "*.md"), ["No file matches", "'corpus.files'"]),
+    "text that is none": (
+        lambda folder: (folder / "texts" / "text-1.txt").write_bytes(b"\xff\xfe\xfd"),
+        ["text-1.txt' is not UTF-8"],
+    ),
+    "long contexts": (recipe("= 16", "= 64"), ["'corpus.context_length' is 64", "at most 32"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_told_in_one_message(
+    folder: Path, case: str, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil, expected = BAD[case]
+    spoil(folder)
+    monkeypatch.chdir(folder)
+    assert build(folder) == 2
+    message = error_of(capfd.readouterr().err)
+    assert [part for part in expected if part not in message] == []
+    assert not (folder / "store").exists()
+    assert not (folder / "canary").exists()
+
+
+def test_the_real_command_line(folder: Path) -> None:
+    store = folder / "store"
+    absent = command("build", folder / "absent.toml", "--store", store)
+    assert absent.returncode == 2
+    assert error_of(absent.stderr) == (
+        f"Recipe '{folder / 'absent.toml'}' cannot be read: No such file or directory.\n"
+    )
+    assert command().returncode == 2
+    assert command("info", "--store", store).returncode == 1
+
+    recipe("*.txt", "*.md")(folder)
+    broken = command("build", folder / "recipe.toml", "--store", store)
+    assert (broken.returncode, broken.stdout) == (2, "")
+    assert "No file matches" in error_of(broken.stderr)
+    assert not store.exists()
+
+    recipe("*.md", "*.txt")(folder)
+    mended = command("build", folder / "recipe.toml", "--store", store)
+    assert (mended.returncode, mended.stdout) == (0, f"1 published in {store}\n")
+    (path,) = served(folder)
+    listed = command("info", "--store", store)
+    assert listed.stdout.startswith("sae ") and path.stem in listed.stdout
+    assert command("verify", "--store", store).stdout.startswith(f"ok   {path}: ")
+
+
+# A disk that is full, and other refusals of the system
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(1_000, "Block 0 could not be written"), (50_000, "free space")]
+)
+def test_a_full_disk(folder: Path, limit: int, expected: str, capfd: pytest.CaptureFixture) -> None:
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, unlimited[1]))
+    try:
+        assert build(folder) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert expected in error_of(capfd.readouterr().err)
+    assert served(folder) == []
+    assert build(folder) == 0
+    assert main(["verify", "--store", str(folder / "store")]) == 0
+
+
+def test_a_disk_that_is_full_at_the_last_moment(
+    folder: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "force_to_disk", full)
+        assert build(folder) == 1
+    message = error_of(capfd.readouterr().err)
+    assert "No space left on device" in message and "the same build again" in message
+    assert served(folder) == []
+    assert build(folder) == 0
+    assert len(served(folder)) == 1
+
+
+@pytest.mark.parametrize("name", ["store", "store/work", "store/dictionaries"])
+def test_a_file_where_a_folder_should_be(
+    folder: Path, name: str, capfd: pytest.CaptureFixture
+) -> None:
+    (folder / "store").mkdir()
+    if name == "store":
+        (folder / "store").rmdir()
+    (folder / name).write_text("in the way")
+    assert build(folder) == 1
+    assert str(folder / name) in error_of(capfd.readouterr().err)
+
+
+def test_an_interrupted_build_says_that_it_goes_on(
+    folder: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("featurestore.build.sweep", interrupt)
+    assert build(folder) == 130
+    assert "goes on where it stopped" in capfd.readouterr().err
+
+
+# info, verify, formats
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    publish(tmp_path, "one")
+    publish(tmp_path, "two")
+    return tmp_path
+
+
+def not_strict(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+def test_info_lists_dictionaries_counts_and_digests(
+    store: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (store / "dictionaries" / "bad").mkdir()
+    (store / "dictionaries" / "bad" / "x.duckdb").write_text("no database")
+    assert main(["info", "--json", "--store", str(store)]) == 0
+    found = json.loads(capsys.readouterr().out, parse_constant=not_strict)
+    assert [info["dictionary_id"] for info in found["dictionaries"]] == ["one", "two"]
+    first = found["dictionaries"][0]
+    assert (first["n_features"], first["n_tokens"], first["run_id"]) == (5, 100, "run1")
+    assert first["tables"] == Store(store).dictionary("one").tables
+    assert first["tables"]["features"]["rows"] == 5
+    assert len(first["tables"]["features"]["digest"]) == 64
+    assert [problem["dictionary_id"] for problem in found["problems"]] == ["bad"]
+
+    assert main(["info", "--store", str(store)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["one", "two", "problem:"]
+    assert "5 features" in lines[0] and "100 tokens" in lines[0]
+
+
+def test_verify_reads_every_file(store: Path, capsys: pytest.CaptureFixture) -> None:
+    publish(store, "two", "run2")
+    assert main(["verify", "--store", str(store)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    paths = sorted((store / "dictionaries").glob("*/*.duckdb"))
+    assert [line.split()[:2] for line in lines] == [["ok", f"{path}:"] for path in paths]
+    assert lines[0].endswith(": 27 rows in 6 tables")
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("update features set skewness = 0.25 where feature = 4", "Table 'features' has 5 rows"),
+        ("update features set skewness = 0 where feature = 0", "Table 'features' has 5 rows"),
+        ("delete from examples where rank = 1", "'examples' has 2 rows"),
+        ("update contexts set tokens = [0, 3] where context = 3", "Table 'contexts' has 2 rows"),
+        ("drop table bands", "Table with name bands does not exist"),
+        (
+            "create table t as from vocab order by token_id desc; delete from vocab; "
+            "insert into vocab from t",
+            "Table 'vocab' has 8 rows",
+        ),
+        ("update manifest set tables = '{}'", "written were 0 with none"),
+    ],
+)
+def test_verify_says_what_differs(
+    store: Path, statement: str, expected: str, capsys: pytest.CaptureFixture
+) -> None:
+    path = store / "dictionaries" / "one" / "run1.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(statement)
+    assert main(["verify", "--store", str(store)]) == 1
+    printed = capsys.readouterr()
+    bad, good = printed.out.splitlines()
+    assert bad.startswith(f"BAD  {path}: ") and expected in bad
+    assert good.startswith("ok ")
+    assert error_of(printed.err).startswith(f"1 damaged: {path}.")
+
+
+def test_verify_names_a_file_that_cannot_be_opened(
+    store: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path = store / "dictionaries" / "two" / "run1.duckdb"
+    path.write_bytes(path.read_bytes()[:20_000])
+    assert main(["verify", "--store", str(store)]) == 1
+    printed = capsys.readouterr()
+    assert f"BAD  {path}: {path} cannot be read" in printed.out
+    assert str(path) in error_of(printed.err)
+
+
+@pytest.mark.parametrize("name", ["info", "verify"])
+def test_no_store_is_told_with_the_next_command(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture
+) -> None:
+    assert main([name, "--store", str(tmp_path)]) == 1
+    message = error_of(capsys.readouterr().err)
+    assert f"build RECIPE --store {tmp_path}" in message
+
+
+def test_formats_are_described(capsys: pytest.CaptureFixture) -> None:
+    assert main(["formats"]) == 0
+    printed = capsys.readouterr().out
+    assert "dictionary.safetensors" in printed and "ae.pt" in printed
+
+
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["build"], ["info", "--jsn"]])
+def test_bad_usage(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: python -m featurestore" in capsys.readouterr().err

@@ -1,0 +1,70 @@
+import pytest
+from tokenizers import Tokenizer, decoders, models
+from transformers import PreTrainedTokenizerFast
+
+from featurestore.vocabulary import token_texts
+from tests.tiny_model import TEXT, make_tokenizer
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    return make_tokenizer()
+
+
+def sentencepiece(*pieces: str) -> PreTrainedTokenizerFast:
+    """A tokenizer of the make of Llama's, with its bytes for what has no piece."""
+    vocab = {piece: i for i, piece in enumerate(("<unk>", "<s>", *pieces))}
+    model = models.BPE(vocab, [], unk_token="<unk>", byte_fallback=True)
+    backend = Tokenizer(model)
+    backend.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback()])
+    return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", bos_token="<s>")
+
+
+def test_texts_of_tokens_join_to_the_text(tokenizer: PreTrainedTokenizerFast) -> None:
+    texts = token_texts(tokenizer, len(tokenizer))
+    plain = "".join(character for character in TEXT if character < "\x7f")
+    ids = tokenizer.encode(plain)
+    assert len(ids) < len(plain)  # some tokens are longer than a byte
+    assert "".join(texts[i] for i in ids) == plain
+
+
+def test_every_byte_of_every_token_is_accounted_for(tokenizer: PreTrainedTokenizerFast) -> None:
+    texts = token_texts(tokenizer, len(tokenizer))
+    shown = "".join(texts[i] for i in tokenizer.encode("na\u00efve \u65e5"))
+    as_bytes = b""
+    while shown:
+        if shown.startswith("<0x"):
+            as_bytes, shown = as_bytes + bytes.fromhex(shown[3:5]), shown[6:]
+        else:
+            as_bytes, shown = as_bytes + shown[0].encode(), shown[1:]
+    assert as_bytes.decode() == "na\u00efve \u65e5"
+
+
+def test_single_bytes_show_as_themselves_or_as_hex(tokenizer: PreTrainedTokenizerFast) -> None:
+    texts = token_texts(tokenizer, len(tokenizer))
+    single = {token: texts[i] for token, i in tokenizer.get_vocab().items() if len(token) == 1}
+    assert len(single) == 256
+    wanted = [chr(b) if b < 128 else f"<0x{b:02X}>" for b in range(256)]
+    assert sorted(single.values()) == sorted(wanted)
+    assert single["\u0120"] == " "
+    assert single["\u010a"] == "\n"
+
+
+def test_special_and_added_tokens_stay_as_they_are() -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.add_tokens(["na\u00efve!", "   "])
+    texts = token_texts(tokenizer, len(tokenizer))
+    assert texts[tokenizer.bos_token_id] == "<bos>"
+    assert texts[-2:] == ["na\u00efve!", "   "]
+
+
+def test_ids_beyond_the_tokenizer_are_named(tokenizer: PreTrainedTokenizerFast) -> None:
+    n = len(tokenizer)
+    assert token_texts(tokenizer, n + 2)[-2:] == [f"<|id {n}|>", f"<|id {n + 1}|>"]
+    assert len(token_texts(tokenizer, n - 5)) == n - 5
+
+
+def test_sentencepiece_pieces() -> None:
+    pieces = ("\u2581the", "\u2581\u2581", "\u00e9t\u00e9", "\u0120x", "<0x0A>", "<0xE2>")
+    texts = token_texts(sentencepiece(*pieces), 2 + len(pieces))
+    assert texts == ["<unk>", "<s>", " the", "  ", "\u00e9t\u00e9", "\u0120x", "\n", "<0xE2>"]
