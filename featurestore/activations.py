@@ -64,6 +64,15 @@ class Activations:
         """Which feature of the range each entry belongs to, from 0."""
         return np.repeat(np.arange(self.n_features), self.n_active)
 
+    @cached_property
+    def rank(self) -> Int64[np.ndarray, " n_entries"]:
+        """Place of each entry among its feature's, from 0: falling values, equal ones by token."""
+        rank = np.empty(len(self.values), dtype=np.int64)
+        for start, end in zip(self.bounds[:-1].tolist(), self.bounds[1:].tolist(), strict=True):
+            order = np.argsort(-self.values[start:end], kind="stable")
+            rank[start:end][order] = np.arange(end - start)
+        return rank
+
 
 def write_block(
     path: Path,

@@ -21,7 +21,9 @@ def make_corpus(n_contexts: int = 24, length: int = 20, has_bos: bool = True) ->
     """Random tokens of a vocabulary of 7; every third context is short; some contexts repeat."""
     rng = np.random.default_rng(0)
     tokens = rng.integers(1, 7, (n_contexts, length)).astype(np.int32)
-    tokens[n_contexts // 2 : n_contexts // 2 + 4] = tokens[:4]
+    middle = n_contexts // 2
+    tokens[middle : middle + 4] = tokens[:4]
+    tokens[middle, 1] = 7 - tokens[middle, 1]  # 15 tokens before position 16: just in its window
     n_valid = np.full(n_contexts, length, dtype=np.int32)
     n_valid[::3] = rng.integers(2, length, len(n_valid[::3]))
     if has_bos:

@@ -22,6 +22,9 @@ from featurestore.passes.base import first_of_each
 from featurestore.passes.statistics import extremes
 
 DUPLICATE_WINDOW = 16
+NEAR_THE_TOP = 16
+"""Top contexts are first looked for among this many times as many entries, which is nearly always
+enough; where duplicates use these up, among all."""
 ZERO_POOL = 64
 """Silent tokens are looked for among this many times the tokens wanted."""
 
@@ -73,17 +76,34 @@ def window_hashes(corpus: Corpus) -> UInt64[np.ndarray, " n_places"]:
 def top(activations: Activations, windows: np.ndarray, context_length: int, n: int) -> Sample:
     """The contexts with the highest activations."""
     peaks = _peaks(activations, context_length)
-    owner, token = activations.owner[peaks], activations.tokens[peaks]
-    order = np.lexsort((token, -activations.values[peaks], owner))
-    peaks, owner, token = peaks[order], owner[order], token[order]
+    owner, rank = activations.owner[peaks], activations.rank[peaks]
+    n_peaks = np.bincount(owner, minlength=activations.n_features)
+    is_wide = np.zeros(activations.n_features, dtype=bool)
+    while True:
+        looked_at = peaks[(rank < NEAR_THE_TOP * n) | is_wide[owner]]
+        chosen = _distinct(looked_at, activations, windows, n)
+        n_chosen, n_looked_at = (
+            np.bincount(activations.owner[entries], minlength=activations.n_features)
+            for entries in (chosen, looked_at)
+        )
+        has_more = (n_chosen < n) & (n_looked_at < n_peaks)
+        if not has_more.any():
+            return _one_band("top", activations, chosen)
+        is_wide |= has_more
+
+
+def _distinct(
+    peaks: np.ndarray, activations: Activations, windows: np.ndarray, n: int
+) -> Int64[np.ndarray, " n_chosen"]:
+    """The `n` highest peaks of each feature; of those with one window the first alone."""
+    peaks = peaks[np.lexsort((activations.rank[peaks], activations.owner[peaks]))]
+    owner, window = activations.owner[peaks], windows[activations.tokens[peaks]]
     # Stable, so the best peak of a window comes first among its duplicates.
-    by_window = np.lexsort((windows[token], owner))
-    window_group = np.stack([owner, windows[token].astype(np.int64)])[:, by_window]
+    by_window = np.lexsort((window, owner))
     is_best = np.zeros(len(peaks), dtype=bool)
-    is_best[by_window] = _is_new(window_group)
-    peaks, owner = peaks[is_best], owner[is_best]
-    chosen = peaks[first_of_each(owner, n)]
-    return _one_band("top", activations, chosen)
+    is_best[by_window] = _is_new(np.stack([owner, window.astype(np.int64)])[:, by_window])
+    peaks = peaks[is_best]
+    return peaks[first_of_each(activations.owner[peaks], n)]
 
 
 def _peaks(activations: Activations, context_length: int) -> Int64[np.ndarray, " n_peaks"]:
@@ -127,38 +147,26 @@ def interval(activations: Activations, n_bands: int, n: int, seed: int) -> Sampl
 
 def quantile(activations: Activations, n_bands: int, n: int, seed: int) -> Sample:
     """Samples of bands with equal counts by rank; band 0 is the highest."""
-    owner, values = activations.owner, activations.values
-    order = np.lexsort((activations.tokens, -values, owner))
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order)) - activations.bounds[:-1][owner[order]]
-    number = rank * n_bands // activations.n_active[owner]
-    group = owner * n_bands + number
-    n_groups = activations.n_features * n_bands
-    counts = np.bincount(group, minlength=n_groups)
-    low = np.full(n_groups, np.inf, dtype=np.float32)
-    high = np.full(n_groups, -np.inf, dtype=np.float32)
-    np.minimum.at(low, group, values)
-    np.maximum.at(high, group, values)
-    shape = (activations.n_features, n_bands)
-    entries = np.arange(len(values))
-    return _banded(
-        "quantile",
-        activations,
-        entries,
-        number,
-        counts,
-        low.reshape(shape),
-        high.reshape(shape),
-        n,
-        seed,
-    )
+    n_active = activations.n_active[:, None]
+    number = activations.rank * n_bands // activations.n_active[activations.owner]
+    starts = -(-np.arange(n_bands + 1) * n_active // n_bands)  # rounded up
+    counts = np.diff(starts, axis=1)
+    falling = np.empty_like(activations.values)
+    falling[activations.bounds[:-1][activations.owner] + activations.rank] = activations.values
+    low, high = (np.zeros(counts.shape, dtype=np.float32) for _ in range(2))
+    is_filled = counts > 0
+    first = (starts[:, :-1] + activations.bounds[:-1, None])[is_filled]
+    high[is_filled] = falling[first]
+    low[is_filled] = falling[first + counts[is_filled] - 1]
+    entries = np.arange(len(falling))
+    counts = counts.reshape(-1)
+    return _banded("quantile", activations, entries, number, counts, low, high, n, seed)
 
 
 def random(activations: Activations, n: int, seed: int) -> Sample:
     """Samples of all active tokens."""
     priority = hashes(seed, activations.first + activations.owner, activations.tokens)
-    order = np.lexsort((activations.tokens, priority, activations.owner))
-    chosen = order[first_of_each(activations.owner[order], n)]
+    chosen = _smallest(activations.owner, activations.n_active, priority, activations.tokens, n)
     return _one_band("random", activations, chosen)
 
 
@@ -230,8 +238,7 @@ def _banded(
     owner, tokens = activations.owner[entries], activations.tokens[entries]
     group = owner * n_bands + number[entries]
     priority = hashes(seed, activations.first + owner, tokens)
-    order = np.lexsort((tokens, priority, group))
-    order = order[first_of_each(group[order], n)]
+    order = _smallest(group, counts, priority, tokens, n)
     present = np.flatnonzero(counts)
     return Sample(
         sampler=sampler,
@@ -245,3 +252,21 @@ def _banded(
         high=high.reshape(-1)[present],
         n_band=counts[present],
     )
+
+
+def _smallest(
+    group: np.ndarray, counts: np.ndarray, priority: np.ndarray, tokens: np.ndarray, n: int
+) -> Int64[np.ndarray, " n_chosen"]:
+    """Entries of each group with the `n` smallest priorities, groups in order.
+
+    Priorities are uniform, so nearly all entries can be passed over without sorting: those above a
+    bound that some more than `n` of the group are expected to be below.
+    """
+    share = (n + 8 * np.sqrt(n) + 8) / np.maximum(counts, 1)
+    bound = (np.minimum(share, 1 - 2**-52) * 2.0**64).astype(np.uint64)
+    is_low = (priority < bound[group]) | (share >= 1)[group]
+    is_short = np.bincount(group[is_low], minlength=len(counts)) < np.minimum(counts, n)
+    entries = np.flatnonzero(is_low | is_short[group])
+    order = np.lexsort((tokens[entries], priority[entries], group[entries]))
+    entries = entries[order]
+    return entries[first_of_each(group[entries], n)]

@@ -78,22 +78,27 @@ def extremes(activations: Activations) -> tuple[np.ndarray, np.ndarray]:
 
 def moments(activations: Activations) -> dict[str, np.ndarray]:
     """Mean, standard deviation, skewness and kurtosis over active tokens; NaN where undefined."""
-    owner, n = activations.owner, activations.n_active
+    n = activations.n_active
+    is_alive = n > 0
+    starts = activations.bounds[:-1][is_alive]
     values = activations.values.astype(np.float64)
 
     def mean_of(terms: np.ndarray) -> np.ndarray:
-        sums = np.bincount(owner, weights=terms, minlength=len(n))
-        return np.divide(sums, n, out=np.full(len(n), np.nan), where=n > 0)
+        means = np.full(len(n), np.nan)
+        if len(starts):
+            means[is_alive] = np.add.reduceat(terms, starts) / n[is_alive]
+        return means
 
     mean = mean_of(values)
-    centred = values - mean[owner]
-    variance = mean_of(centred**2)
+    centred = values - np.repeat(mean, n)
+    squared = centred**2
+    variance = mean_of(squared)
     # Rounding alone leaves a variance of about eps^2 mean^2 where all values are equal.
     varies = variance > (1e-12 * np.abs(mean)) ** 2
     spread = np.where(varies, variance, np.nan)
     return {
         "mean_activation": mean,
         "std_activation": np.sqrt(variance),
-        "skewness": mean_of(centred**3) / spread**1.5,
-        "kurtosis": mean_of(centred**4) / spread**2,
+        "skewness": mean_of(squared * centred) / spread**1.5,
+        "kurtosis": mean_of(squared * squared) / spread**2,
     }
