@@ -24,7 +24,7 @@ help:  ## list the targets
 
 demo: $(RUNTIME)  ## set up, build the demo into STORE if absent, open the app on PORT
 	@$(PYTHON) -m featurestore.demo build --store $(STORE)
-	@$(PYTHON) -m app $(STORE) --port $(PORT)
+	@$(PYTHON) -m app $(STORE) --port $(PORT) --open
 
 train-demo: $(RUNTIME)  ## train the demo's models and dictionaries anew (long; the results are tracked)
 	@$(PYTHON) -m featurestore.demo train

@@ -1,7 +1,11 @@
-"""`python -m app STORE [--port 8501] [--read-only]`: open the app on a store."""
+"""`python -m app STORE [--port 8501] [--read-only] [--open]`: serve the app on a store."""
 
 import os
 import sys
+import threading
+import time
+import urllib.request
+import webbrowser
 from pathlib import Path
 
 from streamlit.web import cli
@@ -22,10 +26,27 @@ def main(given: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     own = [str(options.store.resolve()), *(["--read-only"] if options.read_only else [])]
+    if options.open:
+        threading.Thread(target=_open_browser, args=(options.port,), daemon=True).start()
     os.chdir(ROOT)  # Streamlit takes .streamlit/config.toml from the current folder
     flags = ["--server.port", str(options.port)]
     cli.main(["run", str(MAIN), *flags, "--", *own], prog_name="streamlit")
     return 0
+
+
+def _open_browser(port: int) -> None:
+    """Open a window as soon as the app answers, on a machine that has windows."""
+    has_windows = sys.platform in ("darwin", "win32") or any(
+        name in os.environ for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
+    for _ in range(120 if has_windows else 0):
+        time.sleep(0.5)
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2):
+                webbrowser.open(f"http://127.0.0.1:{port}")
+                return
+        except OSError:
+            continue
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m app", description=__doc__.partition("\n")[0])
     parser.add_argument("store", type=Path, nargs="?", default=Path("store"))
     parser.add_argument("--port", type=int, default=8501)
+    parser.add_argument("--open", action="store_true", help="open a browser window on it")
     parser.add_argument("--read-only", action="store_true", help="let nobody change anything")
     return parser.parse_args(given)
 

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
 
 from featurestore.errors import ModelError
 
@@ -163,14 +164,15 @@ def load_model(name: str, revision: str | None = None, device: str = "cpu") -> L
             f"Model folder '{name}' has no config.json. Write one with "
             "model.save_pretrained(folder) and tokenizer.save_pretrained(folder)."
         )
+    disable_progress_bar()  # of transformers, which draws one for a tenth of a second
     try:
         bridge = TransformerBridge.boot_transformers(
             name, device=device, dtype=torch.float32, revision=revision
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(
-            f"Model '{name}' could not be loaded: {error}. Give a folder made by save_pretrained, "
-            "or a hub name that is cached or reachable."
+            f"Model '{name}' could not be loaded: {error}. There is no such folder with a model "
+            "made by save_pretrained, nor a hub name of this that is cached or reachable."
         ) from error
     # Where there are no files for it, transformers makes up a tokenizer of special tokens alone.
     tokenizer = bridge.tokenizer
