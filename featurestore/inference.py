@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from transformer_lens.model_bridge import TransformerBridge
-from transformers import PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from featurestore.errors import ModelError
@@ -166,14 +166,30 @@ def load_model(name: str, revision: str | None = None, device: str = "cpu") -> L
         )
     disable_progress_bar()  # of transformers, which draws one for a tenth of a second
     try:
+        weights, found = AutoModelForCausalLM.from_pretrained(
+            name,
+            revision=revision,
+            dtype=torch.float32,
+            attn_implementation="eager",
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
         bridge = TransformerBridge.boot_transformers(
-            name, device=device, dtype=torch.float32, revision=revision
+            name, hf_model=weights, device=device, dtype=torch.float32, revision=revision
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        cure = (
+            "Save it again with save_pretrained; code that comes with a model is never run."
+            if folder.exists()
+            else "There is no such folder, nor a model of this name that is cached or reachable."
+        )
+        raise ModelError(f"Model '{name}' could not be loaded. {cure} ({error})") from error
+    if found["missing_keys"]:
+        missing = ", ".join(sorted(found["missing_keys"])[:4])
         raise ModelError(
-            f"Model '{name}' could not be loaded: {error}. There is no such folder with a model "
-            "made by save_pretrained, nor a hub name of this that is cached or reachable."
-        ) from error
+            f"Model '{name}' lacks {len(found['missing_keys'])} weights ({missing}, ...), which "
+            "would be random numbers. Save the whole model again with save_pretrained."
+        )
     # Where there are no files for it, transformers makes up a tokenizer of special tokens alone.
     tokenizer = bridge.tokenizer
     if tokenizer is None or len(tokenizer) <= len(tokenizer.all_special_ids):

@@ -196,13 +196,21 @@ def with_half_of_the_weights(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:1000])
 
 
+def without_one_weight(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    weights.pop(next(name for name in sorted(weights) if "mlp" in name))
+    save_file(weights, path, metadata={"format": "pt"})
+
+
 @pytest.mark.parametrize(
     ("spoil", "advice"),
     [
-        (shutil.rmtree, "Give a folder made by save_pretrained"),
+        (shutil.rmtree, "no such folder"),
         (lambda folder: (folder / "config.json").unlink(), "has no config.json. Write one with"),
         (lambda folder: (folder / "config.json").write_text("{"), "not a valid JSON"),
         (lambda folder: (folder / "model.safetensors").unlink(), "no file named model.safetensors"),
+        (without_one_weight, "lacks 1 weights"),
         (with_half_of_the_weights, "could not be loaded"),
         (without_tokenizer, "has no tokenizer. Save it into the same folder"),
     ],

@@ -46,12 +46,17 @@ class Nonlinearity:
         return torch.zeros_like(pre).scatter_(-1, indices, kept)
 
 
+KINDS = tuple(
+    "sae topk jumprelu gated tokenized transcoder pca ica random neurons identity".split()
+)
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where a dictionary stands: what it reads, where it writes, and what it was trained on."""
 
     kind: str
-    """sae, topk, jumprelu, gated, tokenized, transcoder, pca, ica, random, neurons or identity."""
+    """One of KINDS."""
     hook_name: str
     """Hook point that it reads."""
     hook_name_out: str

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from featurestore.dictionaries.base import (
+    KINDS,
     Dictionary,
     Nonlinearity,
     Origin,
@@ -88,6 +89,10 @@ def _read_settings(path: Path) -> dict[str, Any]:
     for key in ("kind", "hook_name", "nonlinearity"):
         if not isinstance(settings.get(key), str):
             raise DictionaryError(f"{path}: key '{key}' is missing or no text.")
+    if settings["kind"] not in KINDS:
+        raise DictionaryError(
+            f"{path}: 'kind' is {settings['kind']!r}; allowed: {', '.join(KINDS)}."
+        )
     for key, kind in (("hook_name_out", str), ("family", str), ("step", int)):
         if not isinstance(settings.get(key), kind | None):
             raise DictionaryError(

@@ -62,10 +62,19 @@ def matrix_column(values: np.ndarray, kind: pa.DataType) -> pa.ListArray:
     return list_column(values.reshape(-1), np.arange(n_rows + 1) * width, kind)
 
 
+def is_new(*keys: np.ndarray) -> np.ndarray:
+    """Whether each entry differs, in any of the keys, from the entry before."""
+    found = np.ones(len(keys[0]), dtype=bool)
+    found[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
+    return found
+
+
+def place_in_group(*keys: np.ndarray) -> np.ndarray:
+    """Place of each entry among those that stand together with equal keys, from 0."""
+    places = np.arange(len(keys[0]))
+    return places - np.maximum.accumulate(np.where(is_new(*keys), places, 0))
+
+
 def first_of_each(groups: np.ndarray, n: int) -> np.ndarray:
     """Indices of the first `n` entries of each group, for groups that stand together."""
-    if len(groups) == 0:
-        return np.zeros(0, dtype=np.int64)
-    is_new = np.concatenate([[True], groups[1:] != groups[:-1]])
-    start = np.maximum.accumulate(np.where(is_new, np.arange(len(groups)), 0))
-    return np.flatnonzero(np.arange(len(groups)) - start < n)
+    return np.flatnonzero(place_in_group(groups) < n)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from featurestore.activations import Activations
 from featurestore.passes import samplers
-from featurestore.passes.base import Pass, Run, first_of_each, list_column, ragged
+from featurestore.passes.base import Pass, Run, first_of_each, list_column, place_in_group, ragged
 from featurestore.passes.samplers import Sample
 
 LEVELS = 127
@@ -66,7 +66,7 @@ class Examples(Pass):
                 "feature": pa.array((sample.owner + activations.first).astype(np.int32)),
                 "sampler": pa.array([sample.sampler] * len(group), pa.string()),
                 "band": pa.array(sample.band.astype(np.int16)),
-                "rank": pa.array(_rank(sample).astype(np.int16)),
+                "rank": pa.array(place_in_group(sample.owner, sample.band).astype(np.int16)),
                 "context": pa.array(context.astype(np.int32)),
                 "peak": pa.array((sample.token % self._context_length).astype(np.int16)),
                 "activation": pa.array(sample.value),
@@ -93,15 +93,6 @@ class Examples(Pass):
                 "peak_counts": list_column(counts[order], bounds, pa.int32()),
             }
         )
-
-
-def _rank(sample: Sample) -> np.ndarray:
-    """Place of each sampled token inside its band."""
-    group = np.stack([sample.owner, sample.band])
-    is_new = np.ones(group.shape[1], dtype=bool)
-    is_new[1:] = (group[:, 1:] != group[:, :-1]).any(axis=0)
-    start = np.maximum.accumulate(np.where(is_new, np.arange(group.shape[1]), 0))
-    return np.arange(group.shape[1]) - start
 
 
 def _band_rows(sample: Sample, first: int) -> pa.Table:

@@ -4,7 +4,7 @@ A sampled token is one with a small hash of (seed, feature, place), so a sample 
 the work was split, is uniform, and is without replacement.
 
     top       the highest activation of each context, highest first; of contexts whose peak and the
-              15 tokens before it are the same, the first stands for all
+              15 tokens before it are the same, the highest stands for all
     interval  n equal-width bands (M j / n, M (j + 1) / n] of the range up to the maximum M
     quantile  n bands of equal counts, by rank
     random    all active tokens
@@ -18,7 +18,7 @@ from jaxtyping import Float32, Int64, UInt64
 
 from featurestore.activations import Activations
 from featurestore.corpus import Corpus
-from featurestore.passes.base import first_of_each
+from featurestore.passes.base import first_of_each, is_new
 from featurestore.passes.statistics import extremes
 
 DUPLICATE_WINDOW = 16
@@ -101,7 +101,7 @@ def _distinct(
     # Stable, so the best peak of a window comes first among its duplicates.
     by_window = np.lexsort((window, owner))
     is_best = np.zeros(len(peaks), dtype=bool)
-    is_best[by_window] = _is_new(np.stack([owner, window.astype(np.int64)])[:, by_window])
+    is_best[by_window] = is_new(owner[by_window], window[by_window])
     peaks = peaks[is_best]
     return peaks[first_of_each(activations.owner[peaks], n)]
 
@@ -110,18 +110,11 @@ def _peaks(activations: Activations, context_length: int) -> Int64[np.ndarray, "
     """The entry with the highest activation of each feature and context, the first if several."""
     if len(activations.values) == 0:
         return np.zeros(0, dtype=np.int64)
-    is_start = _is_new(np.stack([activations.owner, activations.tokens // context_length]))
+    is_start = is_new(activations.owner, activations.tokens // context_length)
     group = np.cumsum(is_start) - 1
     highest = np.maximum.reduceat(activations.values, np.flatnonzero(is_start))
     ties = np.flatnonzero(activations.values == highest[group])
-    return ties[_is_new(group[None, ties])]
-
-
-def _is_new(keys: np.ndarray) -> np.ndarray:
-    """Whether each column of keys differs from the one before."""
-    is_new = np.ones(keys.shape[1], dtype=bool)
-    is_new[1:] = (keys[:, 1:] != keys[:, :-1]).any(axis=0)
-    return is_new
+    return ties[is_new(group[ties])]
 
 
 def interval(activations: Activations, n_bands: int, n: int, seed: int) -> Sample:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.activations import Activations
-from featurestore.passes.base import Pass, Run, list_column
+from featurestore.passes.base import Pass, Run, is_new, list_column
 
 
 class Statistics(Pass):
@@ -57,10 +57,7 @@ class Statistics(Pass):
 
     def _n_contexts(self, activations: Activations) -> np.ndarray:
         context = activations.tokens // self._context_length
-        is_first = np.ones(len(context), dtype=bool)
-        is_first[1:] = (context[1:] != context[:-1]) | (
-            activations.owner[1:] != activations.owner[:-1]
-        )
+        is_first = is_new(activations.owner, context)
         return np.bincount(activations.owner[is_first], minlength=activations.n_features)
 
 
@@ -98,7 +95,7 @@ def moments(activations: Activations) -> dict[str, np.ndarray]:
     spread = np.where(varies, variance, np.nan)
     return {
         "mean_activation": mean,
-        "std_activation": np.sqrt(variance),
+        "std_activation": np.sqrt(np.where(varies | np.isnan(variance), variance, 0.0)),
         "skewness": mean_of(squared * centred) / spread**1.5,
         "kurtosis": mean_of(squared * squared) / spread**2,
     }
