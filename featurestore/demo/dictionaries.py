@@ -60,6 +60,7 @@ class Samples:
     tokens: Int[torch.Tensor, " n"]
 
 
+RESID_1 = "blocks.1.hook_resid_post"
 RESID = "blocks.2.hook_resid_post"
 SPECS = (
     Spec(
@@ -73,7 +74,7 @@ SPECS = (
     ),
     Spec("resid-2-topk", "topk", RESID, RESID, "topk", n_features=2048, n_steps=4000),
     Spec("resid-2-tokenized", "tokenized", RESID, RESID, "topk"),
-    Spec("resid-1", "sae", "blocks.1.hook_resid_post", "blocks.1.hook_resid_post", "relu"),
+    Spec("resid-1", "sae", RESID_1, RESID_1, "relu", l1=4.0, n_steps=4000),
     Spec("mlp-2", "jumprelu", "blocks.2.hook_mlp_out", "blocks.2.hook_mlp_out"),
     Spec("attn-2", "jumprelu", "blocks.2.hook_attn_out", "blocks.2.hook_attn_out"),
     Spec("mlp-2-transcoder", "transcoder", "blocks.2.mlp.hook_in", "blocks.2.hook_mlp_out"),

@@ -9,11 +9,10 @@ import pyarrow as pa
 
 from featurestore.activations import Activations
 from featurestore.passes import samplers
-from featurestore.passes.base import Pass, Run, first_of_each, list_column, place_in_group, ragged
+from featurestore.passes.base import Pass, Run, list_column, place_in_group, ragged
 from featurestore.passes.samplers import Sample
 
 LEVELS = 127
-N_PEAK_TOKENS = 5
 
 
 class Examples(Pass):
@@ -85,7 +84,6 @@ class Examples(Pass):
         key, counts = np.unique(key, return_counts=True)
         owner, token = np.divmod(key, d_vocab)
         order = np.lexsort((token, -counts, owner))
-        order = order[first_of_each(owner[order], N_PEAK_TOKENS)]
         bounds = np.searchsorted(owner[order], np.arange(n_features + 1))
         return pa.table(
             {
