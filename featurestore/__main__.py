@@ -11,7 +11,11 @@ from featurestore.errors import DamagedStore, FeatureStoreError
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit code is 0 done, 1 failed, 2 bad usage or bad input."""
-    options = _parser().parse_args(arguments)
+    return run(_parser().parse_args(arguments))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Call the chosen command; what goes wrong becomes one line on stderr and an exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         options.run(options)

@@ -181,7 +181,8 @@ def load_model(name: str, revision: str | None = None, device: str = "cpu") -> L
         cure = (
             "Save it again with save_pretrained; code that comes with a model is never run."
             if folder.exists()
-            else "There is no such folder, nor a model of this name that is cached or reachable."
+            else "There is no such folder, written by save_pretrained, nor a model of this name "
+            "that is cached or reachable."
         )
         raise ModelError(f"Model '{name}' could not be loaded. {cure} ({error})") from error
     if found["missing_keys"]:

@@ -1,6 +1,6 @@
 """Write one dictionary's file, and publish it whole or not at all.
 
-Rows are gathered in a file under `store/work/<run_id>/`. `publish` copies them in key order into a
+Rows are gathered in a file in the store's folder `work`. `publish` copies them in key order into a
 second file, adds the manifest as the last row, forces it to disk and renames it into
 `store/dictionaries/<dictionary_id>/<run_id>.duckdb`. A crash at any moment leaves the store as it
 was: readers only ever see a name that stands for a complete file.

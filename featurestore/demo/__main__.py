@@ -1,11 +1,10 @@
 """The demo's command line: python -m featurestore.demo build | train."""
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 
-from featurestore.errors import FeatureStoreError
+from featurestore.__main__ import run
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("demo", "demo-model-1000", "demo-model-2000")
@@ -23,14 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     build.set_defaults(run=_build)
     train = commands.add_parser("train", help="train model and dictionaries: an hour or two")
     train.set_defaults(run=_train)
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        options.run(options)
-    except FeatureStoreError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return run(parser.parse_args(arguments))
 
 
 def _build(options: argparse.Namespace) -> None:

@@ -32,12 +32,17 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def server(synthetic_store: Path) -> Iterator[str]:
-    """The address of the app, started as users start it."""
+    """The address of the app on the store of known features."""
+    yield from serve(synthetic_store)
+
+
+def serve(store: Path) -> Iterator[str]:
+    """Start the app as users start it, give its address, and stop it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "app", str(synthetic_store), "--port", str(port)]
-    log = synthetic_store / "server.log"
+    command = [sys.executable, "-m", "app", str(store), "--port", str(port)]
+    log = store / "server.log"
     with log.open("w") as output, subprocess.Popen(command, cwd=ROOT, stderr=output) as process:
         address = f"http://127.0.0.1:{port}"
         _wait_until_healthy(address, process, log)
