@@ -184,7 +184,8 @@ def load_model(name: str, revision: str | None = None, device: str = "cpu") -> L
             else "There is no such folder, written by save_pretrained, nor a model of this name "
             "that is cached or reachable."
         )
-        raise ModelError(f"Model '{name}' could not be loaded. {cure} ({error})") from error
+        reason = str(error).partition("\n")[0]
+        raise ModelError(f"Model '{name}' could not be loaded. {cure} ({reason})") from error
     if found["missing_keys"]:
         missing = ", ".join(sorted(found["missing_keys"])[:4])
         raise ModelError(

@@ -46,7 +46,8 @@ def recognises(path: Path) -> bool:
 def save(folder: Path, settings: dict[str, Any], weights: dict[str, torch.Tensor]) -> None:
     """Write a dictionary; `settings` are the keys of the JSON file but `format`."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: w.contiguous() for name, w in weights.items()}, folder / WEIGHTS)
+    own = {name: weight.detach().clone().contiguous() for name, weight in weights.items()}
+    save_file(own, folder / WEIGHTS)
     text = json.dumps({"format": FORMAT, **settings}, indent=1, sort_keys=True)
     (folder / SETTINGS).write_text(text + "\n", encoding="utf-8")
 

@@ -214,3 +214,11 @@ def test_saved_settings_are_json_of_one_format(tmp_path: Path) -> None:
     native.save(tmp_path, SETTINGS, make_weights())
     settings = json.loads((tmp_path / native.SETTINGS).read_text())
     assert settings == SETTINGS | {"format": native.FORMAT}
+
+
+def test_one_tensor_may_serve_twice(tmp_path: Path) -> None:
+    mean = torch.arange(3.0)
+    weights = {"W_enc": torch.ones(3, 2), "b_enc": torch.zeros(2), "W_dec": torch.ones(2, 3)}
+    settings = {"kind": "sae", "nonlinearity": "relu", "hook_name": "blocks.0.hook_resid_post"}
+    native.save(tmp_path, settings, weights | {"b_pre": mean, "b_dec": mean})
+    assert native.load(tmp_path).pre_bias.tolist() == [0, 1, 2]
