@@ -19,6 +19,7 @@ from featurestore.records import (
     TokenRole,
 )
 
+_MATCHED_SHOWN = 8
 _SHOWN = ("density", "max_activation")
 _FOLDED = tuple(column for column in RANGES if column not in _SHOWN)
 
@@ -33,7 +34,8 @@ def filter_row(selection: Selection) -> None:
             placeholder='river or " river"',
             on_change=session.on_filter,
             args=("token",),
-            help='Case and outer spaces do not count, unless in quotes: `" river"`',
+            help='Case and outer spaces do not count, unless in quotes: `" river"`. A token can '
+            "be typed as it is shown: ␣river, ↵",
             width=170,
         )
         st.selectbox(
@@ -147,7 +149,10 @@ def kept_line(kept: FeaturePage, query: FeatureQuery) -> None:
     if not kept.matched_tokens:
         st.html(markup.line(parts), width="stretch")
         return
-    shown = token_text.chips((token, None) for token in kept.matched_tokens[:8])
+    shown = token_text.chips((token, None) for token in kept.matched_tokens[:_MATCHED_SHOWN])
+    n_more = len(kept.matched_tokens) - _MATCHED_SHOWN
+    if n_more > 0:
+        shown += f'<span class="fb-muted">or {n_more} more</span>'
     line = markup.line([*parts, query.role])
     st.html(f'<div class="fb-matched">{line}{shown}</div>', width="stretch")
 
@@ -155,7 +160,10 @@ def kept_line(kept: FeaturePage, query: FeatureQuery) -> None:
 def nothing_kept(kept: FeaturePage, query: FeatureQuery) -> None:
     """Why the list is empty."""
     if query.token and not kept.matched_tokens:
-        panels.note(f"No token of the vocabulary is '{query.token[:80]}'. Clear the filter.")
+        panels.note(
+            f"No single token of the vocabulary is '{token_text.typed(query.token[:80])}'. "
+            "Clear the filter."
+        )
     else:
         panels.note(
             f"The filter keeps none of {kept.n_features:,} features. Clear it, or widen it."

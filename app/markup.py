@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from html import escape
 
 from app.numerals import exact, large, short
-from featurestore.records import DictionaryInfo, Feature, ListPlace
+from featurestore.records import DENSE_ABOVE, DictionaryInfo, Feature, ListPlace
 
 _COMMAND = re.compile(r"python -m [^\n;]+")
 
@@ -23,6 +23,20 @@ COLUMN_WORDS = {
     "logit_kurtosis": "logit kurtosis",
 }
 """What a column of the list is called on the screen."""
+
+WORDS = {
+    "feature": "A direction of the dictionary. It is active on a token when its activation there "
+    "is not zero.",
+    "density": "Share of the counted tokens on which it is active. Dense: more than "
+    f"{DENSE_ABOVE:.0%}. Dead: none.",
+    "context": "A piece of the corpus as the model read it, of fixed length.",
+    "peaks on": "The tokens on which it is highest in its top contexts.",
+    "logit lens": "The logits of its direction, were it written straight to the output: promotes "
+    "the tokens raised most, suppresses those lowered most. Compare within a feature, not between "
+    "two; it is no measured effect.",
+    "logit kurtosis": "How far few tokens stand out among its logits; 3 for a normal distribution.",
+}
+"""What the pages' words mean."""
 
 
 def note(text: str, kind: str) -> str:
@@ -42,8 +56,10 @@ def line(parts: Iterable[str | tuple[str, str]]) -> str:
 
 
 def part(title: str, detail: str = "") -> str:
-    """The heading of a part of a page."""
-    return f'<div class="fb-part">{escape(title)} <small>{escape(detail)}</small></div>'
+    """The heading of a part of a page; hovering over one of our words says what it means."""
+    tip = WORDS.get(title.lower(), "")
+    name = f'<span title="{escape(tip)}">{escape(title)}</span>'
+    return f'<div class="fb-part">{name} <small>{escape(detail)}</small></div>'
 
 
 def heading(title: str, detail: str) -> str:
@@ -54,7 +70,7 @@ def heading(title: str, detail: str) -> str:
 def stats(rows: Iterable[tuple[str, str, str]], is_wide: bool = False) -> str:
     """Name, value and hover text of each number."""
     cells = "".join(
-        f'<div><dt>{escape(name)}</dt><dd title="{escape(tip)}">{escape(value)}</dd></div>'
+        f'<div title="{escape(tip)}"><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>'
         for name, value, tip in rows
     )
     return f'<dl class="fb-stats{" fb-wide" if is_wide else ""}">{cells}</dl>'
@@ -66,6 +82,21 @@ def keys(rows: Iterable[tuple[str, str]]) -> str:
         f"<tr><td><kbd>{escape(key)}</kbd></td><td>{escape(deed)}</td></tr>" for key, deed in rows
     )
     return f'<table class="fb-keys">{cells}</table>'
+
+
+def words(rows: Iterable[tuple[str, str]]) -> str:
+    """Words and what they mean."""
+    cells = "".join(
+        f"<tr><td>{escape(word)}</td><td>{escape(meaning)}</td></tr>" for word, meaning in rows
+    )
+    return f'<table class="fb-keys fb-words">{cells}</table>'
+
+
+def dictionary_label(info: DictionaryInfo) -> str:
+    """A dictionary in the picker's list."""
+    steps = [("step", info.step), ("model step", info.model_step)]
+    facts = [f"{name} {step:,}" for name, step in steps if step is not None]
+    return " · ".join([info.dictionary_id, info.kind, info.hook_name, *facts])
 
 
 def dictionary_line(info: DictionaryInfo) -> str:
@@ -132,8 +163,8 @@ def provenance(info: DictionaryInfo) -> str:
 def place_words(place: ListPlace) -> str:
     """Where a feature stands in its list."""
     if place.place is None:
-        return f"not among the {place.n_kept:,} kept"
-    return f"{place.place + 1:,} of {place.n_kept:,} kept"
+        return f"not in the list of {place.n_kept:,}"
+    return f"{place.place + 1:,} of {place.n_kept:,}"
 
 
 def order_words(column: str, descending: bool) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import links, markup, session
+from app.markup import WORDS
 from app.selection import Selection
 from featurestore.errors import UnknownDictionary
 from featurestore.records import DictionaryInfo
@@ -51,9 +52,10 @@ def note(text: str, kind: str = "plain") -> None:
 
 
 def keyboard() -> None:
-    """Listen to keys, and list them behind a button."""
-    with st.popover("?", key="keys", help="Keyboard", width="content"):
-        st.html(markup.keys(KEYS))
+    """Listen to keys; they and the words that the pages use are told behind a button."""
+    with st.popover("?", key="keys", help="Words and keys", width="content"):
+        st.html(markup.part("Words") + markup.words(WORDS.items()))
+        st.html(markup.part("Keys") + markup.keys(KEYS))
     _keyboard(data={"keys": _SELECTORS}, key="keyboard")
 
 
@@ -63,7 +65,8 @@ def dictionary() -> tuple[DictionaryInfo, Selection]:
     Without a dictionary to show it says why and ends the page.
     """
     known = session.catalogue()
-    ids = [info.dictionary_id for info in known.dictionaries]
+    labels = {info.dictionary_id: markup.dictionary_label(info) for info in known.dictionaries}
+    ids = list(labels)
     asked = session.dictionary_id(known)
     chosen = next((info for info in known.dictionaries if info.dictionary_id == asked), None)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="picker"):
@@ -74,6 +77,7 @@ def dictionary() -> tuple[DictionaryInfo, Selection]:
                 ids,
                 index=0 if chosen else None,
                 key="dictionary",
+                format_func=lambda one: one if one == asked else labels[one],
                 placeholder="Choose a dictionary",
                 on_change=session.on_dictionary,
                 label_visibility="collapsed",

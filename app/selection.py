@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from app.token_text import meant, typed
 from featurestore.errors import UnknownFeature
 from featurestore.records import NUMERIC_COLUMNS, FeatureQuery, Flag, TokenRole
 
@@ -169,7 +170,7 @@ def filters(selection: Selection) -> dict[str, Any]:
     query = selection.query
     bounds = {column: (low, high) for column, low, high in query.ranges}
     values: dict[str, Any] = {
-        "token": query.token,
+        "token": typed(query.token),
         "role": query.role,
         "flags": sorted(flag.value for flag in query.flags),
         "dead": query.include_dead,
@@ -185,7 +186,7 @@ def with_filters(selection: Selection, values: Mapping[str, Any]) -> Selection:
     """The selection after an edit of the filter controls, at the first page of the new list."""
     spans = [(c, values[f"{c}_low"], values[f"{c}_high"]) for c in RANGES]
     return selection.listing(
-        token=values["token"].strip(),
+        token=meant(values["token"].strip()),
         role=values["role"] or "promotes",
         flags=frozenset(Flag(name) for name in values["flags"]),
         include_dead=values["dead"],

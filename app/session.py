@@ -6,6 +6,7 @@ a control's callback writes the changed selection back to the URL, and the page 
 
 import argparse
 import random
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -54,12 +55,19 @@ def check(folder: Path) -> None:
 
 
 def catalogue() -> Catalogue:
-    """Every dictionary of the store.
+    """Every dictionary of the store, by id, where step-250 comes before step-1000.
 
     Raises:
         StoreNotFound: there is no store.
     """
-    return store().catalogue()
+    known = store().catalogue()
+    ordered = sorted(known.dictionaries, key=lambda info: _natural(info.dictionary_id))
+    return replace(known, dictionaries=tuple(ordered))
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    """A key that sorts the numbers in a name as numbers."""
+    return [(text, int(digits or -1)) for text, digits in re.findall(r"([^0-9]*)([0-9]*)", name)]
 
 
 def remember(page: str) -> None:

@@ -5,6 +5,7 @@ which every token has been escaped.
 """
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable
 from html import escape
@@ -44,6 +45,22 @@ def alone(token: str) -> str:
     return f"{_spaces(before)}{shown}{_spaces(after)}" or "∅"
 
 
+def typed(text: str) -> str:
+    """A searched text as its box shows it, where a line break could not stand."""
+    return text.replace("\n", "↵").replace("\t", "⇥")
+
+
+def meant(text: str) -> str:
+    """The text to search for when a token is typed as it is shown: ↵, ⇥, ␣ or ␣×7 in it.
+
+    Whoever writes ␣ wants that very token, so the text is quoted.
+    """
+    spaced = re.sub("␣(?:×([0-9]{1,3}))?", lambda found: " " * int(found[1] or 1), text)
+    if spaced != text and not (len(text) > 2 and text[0] == text[-1] == '"'):
+        spaced = f'"{spaced}"'
+    return spaced.replace("↵", "\n").replace("⇥", "\t")
+
+
 def quoted(token: str) -> str:
     """A token between quotes with every unusual character spelled out, for a tip."""
     text = token if len(token) <= 2 * LONGEST_SHOWN else f"{token[: 2 * LONGEST_SHOWN]}…"
@@ -53,11 +70,10 @@ def quoted(token: str) -> str:
 
 def chip(token: str, count: int | None = None) -> str:
     """A token as a small HTML label."""
-    times = "" if count is None else f'<i class="fb-times">×{count}</i>'
-    return (
-        f'<span class="fb-chip" title="{escape(quoted(token))}">{escape(alone(token))}</span>'
-        + (times)
-    )
+    label = f'<span class="fb-chip" title="{escape(quoted(token))}">{escape(alone(token))}</span>'
+    if count is None:
+        return label
+    return f'<span class="fb-counted">{label}<i class="fb-times">×{count}</i></span>'
 
 
 def chips(tokens: Iterable[tuple[str, int | None]]) -> str:
@@ -84,16 +100,19 @@ def _lens(role: str, tokens: tuple[LensToken, ...], largest: float) -> str:
     return f'<div class="fb-lens fb-{role}"><h4>{role}</h4><ol>{rows}</ol></div>'
 
 
-def payload(bands: tuple[Band, ...], n_active: int, n_tokens: int, scale: float) -> dict[str, Any]:
+def payload(
+    bands: tuple[Band, ...], n_active: int, n_contexts: int, n_tokens: int, scale: float
+) -> dict[str, Any]:
     """What the token view draws: each distinct token once, activations sparse.
 
-    `scale` is the feature's largest |activation|, so that one shade means one value everywhere.
+    The feature is active on `n_active` of `n_tokens` tokens, in `n_contexts` contexts. `scale` is
+    its largest |activation|, so that one shade means one value everywhere.
     """
     tokens: dict[str, int] = {}
     groups = [
         {
             "title": _title(band),
-            "detail": _detail(band, n_active, n_tokens),
+            "detail": _detail(band, n_active, n_contexts, n_tokens),
             "rows": [_row(example, tokens) for example in band.examples],
         }
         for band in bands
@@ -136,12 +155,14 @@ def _title(band: Band) -> str:
     return f"{short(band.low)} to {short(band.high)}"
 
 
-def _detail(band: Band, n_active: int, n_tokens: int) -> str:
+def _detail(band: Band, n_active: int, n_contexts: int, n_tokens: int) -> str:
     shown = f"{band.n_sampled} shown"
     if band.sampler == "zero":
         share = percent(band.n_band / n_tokens) if n_tokens else "–"
         return f"{shown} of {_tokens(band.n_band)} with activation 0 · {share} of all"
-    if band.sampler in ("top", "random"):
+    if band.sampler == "top":
+        return f"{shown} of {n_contexts:,} contexts · highest token of each, repeats left out"
+    if band.sampler == "random":
         return f"{shown} of {n_active:,} active tokens"
     share = percent(band.n_band / n_active) if n_active else "–"
     return f"{shown} of {_tokens(band.n_band)} · {share} of active ones"

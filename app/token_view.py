@@ -31,7 +31,8 @@ def token_view(
     """Draw contexts; `on_shown` runs when the user picks another view."""
     ends = (feature.max_activation or 0.0, feature.min_activation or 0.0)
     scale = max(abs(end) for end in ends)
-    data = token_text.payload(bands, feature.n_active, n_tokens, scale) | {
+    counts = (feature.n_active, feature.n_contexts_active, n_tokens)
+    data = token_text.payload(bands, *counts, scale) | {
         "feature": feature.feature,
         "scale_text": short(scale),
         "has_negative": min(ends) < 0,

@@ -15,7 +15,12 @@ def test_lines_and_stats_escape() -> None:
     assert "&lt;a&gt;" in html and "&lt;b&gt;" in html and "&lt;c&gt;" in html
 
 
+def test_a_part_says_what_its_word_means() -> None:
+    assert f'title="{markup.WORDS["peaks on"]}"' in markup.part("Peaks on")
+    assert 'title=""' in markup.part("Provenance")
+
+
 def test_the_place_in_a_list() -> None:
-    assert markup.place_words(ListPlace(11, 873, 1, 2)) == "12 of 873 kept"
-    assert markup.place_words(ListPlace(None, 873, None, 2)) == "not among the 873 kept"
+    assert markup.place_words(ListPlace(11, 873, 1, 2)) == "12 of 873"
+    assert markup.place_words(ListPlace(None, 873, None, 2)) == "not in the list of 873"
     assert markup.order_words("density", False) == "sorted by density, lowest first"

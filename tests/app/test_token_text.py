@@ -2,7 +2,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from app.token_text import alone, chip, lens_tables, payload, quoted, visible
+from app.token_text import alone, chip, lens_tables, meant, payload, quoted, typed, visible
 from featurestore.records import Band, Example, LensToken
 from tests.synthetic_store import HOSTILE
 
@@ -72,6 +72,23 @@ def test_html_holds_tokens_as_text(token: str) -> None:
     assert "−1.25" in table.text
 
 
+@pytest.mark.parametrize(
+    ("shown", "searched"),
+    [
+        ("river", "river"),
+        ('" river"', '" river"'),
+        ("␣river", '" river"'),
+        ('"␣river"', '" river"'),
+        ("␣", '" "'),
+        ("↵␣×7", '"\n       "'),
+        ("⇥", "\t"),
+    ],
+)
+def test_a_token_is_found_as_it_is_shown(shown: str, searched: str) -> None:
+    assert meant(shown) == searched
+    assert meant(typed(searched)) == searched
+
+
 def _example(tokens: tuple[str, ...], activations: dict[int, float], peak: int) -> Example:
     ids = tuple(range(len(tokens)))
     return Example(3, "a/b", 48, tokens, ids, peak, activations[peak], activations)
@@ -80,7 +97,7 @@ def _example(tokens: tuple[str, ...], activations: dict[int, float], peak: int) 
 def test_payload_names_each_token_once() -> None:
     example = _example((" a", "\n", " a"), {0: 2.0, 2: -1.0}, 0)
     band = Band("interval", 0, 1.0, 2.5, 4, (example, example))
-    data = payload((band,), n_active=8, n_tokens=100, scale=2.0)
+    data = payload((band,), n_active=8, n_contexts=3, n_tokens=100, scale=2.0)
     assert data["tokens"] == [[" a"], ["\n", "↵", r'"\n"']]
     (group,) = data["groups"]
     assert group["title"] == "1.00 to 2.50"
@@ -92,7 +109,7 @@ def test_payload_names_each_token_once() -> None:
 @pytest.mark.parametrize(
     ("sampler", "detail"),
     [
-        ("top", "0 shown of 8 active tokens"),
+        ("top", "0 shown of 3 contexts · highest token of each, repeats left out"),
         ("random", "0 shown of 8 active tokens"),
         ("zero", "0 shown of 92 tokens with activation 0 · 92.0% of all"),
         ("quantile", "0 shown of 92 tokens · 1,150% of active ones"),
@@ -100,4 +117,4 @@ def test_payload_names_each_token_once() -> None:
 )
 def test_a_band_says_how_many(sampler: str, detail: str) -> None:
     band = Band(sampler, 0, 0.0, 1.0, 92, ())
-    assert payload((band,), 8, 100, 1.0)["groups"][0]["detail"] == detail
+    assert payload((band,), 8, 3, 100, 1.0)["groups"][0]["detail"] == detail

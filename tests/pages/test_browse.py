@@ -61,7 +61,7 @@ def test_the_filter_stays_in_another_dictionary(open_page: Open) -> None:
 
 def test_an_empty_list_says_why(open_page: Open) -> None:
     test = open_page(links.BROWSE, dictionary="planted", token="<b>nowhere")
-    assert "No token of the vocabulary is &#x27;&lt;b&gt;nowhere&#x27;" in texts(test)
+    assert "No single token of the vocabulary is &#x27;&lt;b&gt;nowhere&#x27;" in texts(test)
     test = open_page(links.BROWSE, dictionary="planted", density="2..")
     assert "keeps none of 120 features" in texts(test)
 

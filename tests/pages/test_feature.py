@@ -29,7 +29,7 @@ def test_the_page_of_a_planted_feature(open_page: Open) -> None:
 
 def test_next_and_previous_follow_the_list(open_page: Open) -> None:
     test = open_page(links.FEATURE, dictionary="planted", feature="3", sort="feature", order="asc")
-    assert "4 of 113 kept" in texts(test)
+    assert "4 of 113," in texts(test)
     test.button(key="next").click().run()
     assert test.query_params["feature"] == "4"
     test.button(key="next").click().run()
@@ -71,7 +71,7 @@ def test_a_dead_feature_says_so_and_keeps_its_lens(open_page: Open) -> None:
     shown = texts(test)
     assert "Dead: active on none of 12,480 tokens. Its density is below 2.4e-4" in shown
     assert "promotes" in shown
-    assert "not among the 113 kept" in shown
+    assert "not in the list of 113" in shown
     assert contexts(test) == {}
 
 

@@ -15,7 +15,10 @@ BUILD = "<code>python -m featurestore build RECIPE --store "
 @pytest.mark.parametrize("page", PAGES)
 def test_full(open_page: Open, page: Path) -> None:
     test = open_page(page, feature="0")
-    assert test.selectbox(key="dictionary").options == ["early", "hostile", "planted"]
+    options = test.selectbox(key="dictionary").options
+    assert [option.partition(" · ")[0] for option in options] == ["early", "hostile", "planted"]
+    assert options[0] == "early"  # chosen: the line beside says the rest
+    assert " · sae · blocks.2.hook_resid_post · step " in options[2]
     assert "blocks.2.hook_resid_post" in texts(test)
     assert "fb-error" not in texts(test)
 
