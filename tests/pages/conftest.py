@@ -1,5 +1,6 @@
+import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,14 @@ from app import links
 
 MAIN = Path(links.__file__).with_name("main.py")
 Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stores_closed_at_the_end() -> Iterator[None]:
+    """Let go of the last page's store, or DuckDB complains of it when Python stops."""
+    yield
+    st.cache_resource.clear()
+    gc.collect()
 
 
 @pytest.fixture
