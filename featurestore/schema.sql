@@ -73,8 +73,8 @@ create table bands (
     feature integer,          -- key
     sampler varchar,          -- key: top, interval, quantile, random, zero
     band smallint,            -- key: 0 holds the highest activations
-    low float,                -- activations above this ...
-    high float,               -- ... and up to this are in the band
+    low float,                -- interval: activations above this; else the smallest in the band
+    high float,               -- interval: and up to this; else the largest in the band
     n_band bigint,            -- tokens in the band
     n_sampled integer         -- contexts shown for it
 );

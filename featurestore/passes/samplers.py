@@ -43,7 +43,7 @@ class Sample:
     band_owner: Int64[np.ndarray, " n_bands"]
     band_number: Int64[np.ndarray, " n_bands"]
     low: Float32[np.ndarray, " n_bands"]
-    """NaN where a band has no bound."""
+    """For an interval its open lower edge; else the smallest activation of the band."""
     high: Float32[np.ndarray, " n_bands"]
     n_band: Int64[np.ndarray, " n_bands"]
 
