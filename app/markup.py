@@ -151,6 +151,7 @@ def provenance(info: DictionaryInfo) -> str:
         "tokens counted": f"{info.n_tokens:,}",
         "left out": info.token_mask,
         "seed": info.seed,
+        "precision": _precision(info),
         "run": info.run_id,
         "built": info.built_at,
         "commit": info.git_commit,
@@ -158,6 +159,17 @@ def provenance(info: DictionaryInfo) -> str:
     }
     told = ((name, str(fact), str(fact)) for name, fact in facts.items() if fact is not None)
     return stats(told, is_wide=True)
+
+
+def _precision(info: DictionaryInfo) -> str:
+    """Of model and encoding, and what it did to the activations of the first block."""
+    change = info.dtype_change
+    if change is None:
+        return info.dtype
+    return (
+        f"{info.dtype}: activations change by {change['mean_relative_change']:.2%} on average, "
+        f"{change['n_lost']:,} of {change['n']:,} are lost and {change['n_gained']:,} gained"
+    )
 
 
 def place_words(place: ListPlace) -> str:

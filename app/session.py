@@ -24,6 +24,9 @@ from featurestore.store import Store
 LAST = "last parameters of each page"
 WANTED = "a feature that was asked for by number"
 
+EXPORTED_AT_ONCE = 20_000
+"""Rows of a list that are fetched by one question, which has a time limit."""
+
 
 def arguments(given: list[str]) -> argparse.Namespace:
     """The command line of the app, after Streamlit's own part."""
@@ -180,7 +183,17 @@ def alive(query: FeatureQuery) -> FeatureQuery:
 def all_rows(query: FeatureQuery) -> Callable[[], tuple]:
     """A function that fetches every row of a list, for an export that may never be asked for."""
     opened = store()
-    return lambda: opened.features(query, limit=2**31 - 1).rows
+
+    def fetch() -> tuple:
+        rows: list = []
+        while len(rows) % EXPORTED_AT_ONCE == 0:  # in parts: a question has a time limit
+            found = opened.features(query, EXPORTED_AT_ONCE, offset=len(rows)).rows
+            rows += found
+            if not found:
+                break
+        return tuple(rows)
+
+    return fetch
 
 
 def _now() -> Selection:

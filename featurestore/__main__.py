@@ -1,16 +1,23 @@
 """The command line: python -m featurestore COMMAND. Parses, calls, exits; no logic."""
 
 import argparse
+import functools
 import json
 import logging
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from featurestore.errors import DamagedStore, FeatureStoreError
 
+if TYPE_CHECKING:
+    from featurestore.build import Engine
+    from featurestore.plan import Order
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; the exit code is 0 done, 1 failed, 2 bad usage or bad input."""
+    """Run a command; 0 done, 1 failed, 2 bad usage or input, 130 or 143 stopped by a signal."""
     return run(_parser().parse_args(arguments))
 
 
@@ -19,12 +26,16 @@ def run(options: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         options.run(options)
+        sys.stdout.flush()
     except FeatureStoreError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # of `info | head`: nobody reads on, so nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 
@@ -32,29 +43,94 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m featurestore", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     build = commands.add_parser("build", help="build a recipe's dictionaries into a store")
-    build.add_argument("recipe", type=Path, help="TOML file, see recipes/")
-    build.add_argument("--only", nargs="+", default=[], metavar="ID", help="only these ids")
+    engine = build.add_mutually_exclusive_group()
+    engine.add_argument("--workers", type=_count, metavar="N", help="sweep in N processes")
+    engine.add_argument("--engine", choices=["ray"], help="sweep on a Ray cluster")
+    engine.add_argument(
+        "--shard", type=_shard, metavar="I/N", help="sweep every N-th block from the I-th, no more"
+    )
+    build.add_argument(
+        "--discard", action="store_true", help="drop unfinished runs with other settings"
+    )
     build.set_defaults(run=_build)
+    merge = commands.add_parser("merge", help="publish what shards have swept")
+    merge.set_defaults(run=_merge)
+    for command in (build, merge):
+        command.add_argument("recipe", type=Path, help="TOML file, see recipes/")
+        command.add_argument("--only", nargs="+", default=[], metavar="ID", help="only these ids")
+        command.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="(cpu)")
     info = commands.add_parser("info", help="what a store holds")
     info.add_argument("--json", action="store_true", help="everything, as JSON")
     info.set_defaults(run=_info)
     verify = commands.add_parser("verify", help="read every table, compare with what was written")
     verify.set_defaults(run=_verify)
-    for command in (build, info, verify):
+    for command in (build, merge, info, verify):
         command.add_argument("--store", type=Path, default=Path("store"), help="folder (store)")
     formats = commands.add_parser("formats", help="dictionary formats, how each is recognised")
     formats.set_defaults(run=_formats)
     return parser
 
 
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number}: at least 1 is needed")
+    return number
+
+
+def _shard(text: str) -> tuple[int, int]:
+    i, n = (int(part) for part in text.split("/"))
+    if not 1 <= i <= n:
+        raise argparse.ArgumentTypeError(f"{text}: shards are 1/{n} to {n}/{n}")
+    return i, n
+
+
 def _build(options: argparse.Namespace) -> None:
+    order = _order(options)
+    from featurestore.build import build, sweep_shard
+    from featurestore.stop import stop_on_signals
+
+    with stop_on_signals() as stop:
+        if options.shard:
+            sweep_shard(order, options.shard, stop, options.discard)
+            i, n = options.shard
+            print(f"shard {i} of {n} is swept; merge when all are")
+            return
+        published = build(order, stop, _engine(options), options.discard)
+    print(f"{len(published)} published in {options.store}")
+
+
+def _merge(options: argparse.Namespace) -> None:
+    order = _order(options)
+    from featurestore.build import merge
+    from featurestore.stop import stop_on_signals
+
+    with stop_on_signals() as stop:
+        published = merge(order, stop)
+    print(f"{len(published)} published in {options.store}")
+
+
+def _order(options: argparse.Namespace) -> "Order":
     from featurestore.config import read_recipe
 
-    recipe = read_recipe(options.recipe)
-    from featurestore.build import build
+    recipe = read_recipe(options.recipe)  # before anything heavy is imported
+    from featurestore.plan import Order
 
-    published = build(recipe, options.store, tuple(options.only))
-    print(f"{len(published)} published in {options.store}")
+    return Order(recipe, options.store, tuple(options.only), options.device)
+
+
+def _engine(options: argparse.Namespace) -> "Engine":
+    if options.engine == "ray":
+        from featurestore.ray_engine import sweep_on_ray
+
+        return sweep_on_ray
+    if options.workers:
+        from featurestore.workers import sweep_in_processes
+
+        return functools.partial(sweep_in_processes, n_workers=options.workers)
+    from featurestore.sweep import sweep
+
+    return sweep
 
 
 def _info(options: argparse.Namespace) -> None:

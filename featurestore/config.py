@@ -22,6 +22,9 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 """What a dictionary's id may be: it becomes a folder's name and a part of URLs."""
 
 
+DTYPE_NAMES = ("float32", "bfloat16")
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """`[model]`: the language model."""
@@ -100,8 +103,11 @@ class Recipe:
     passes: PassesConfig = field(default_factory=PassesConfig)
     seed: int = 0
     """Seed of every sample."""
+    dtype: str = "float32"
+    """Precision of the model and of encoding: float32, or bfloat16, which is faster on a GPU and on
+    processors with AMX; the manifest then says how much it changes the activations."""
     contexts_per_block: int = 64
-    """Contexts that run through the model at once: part of the run's identity."""
+    """Contexts in a block, the unit of work that is saved: part of the run's identity."""
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -188,6 +194,10 @@ def _check(recipe: Recipe, path: Path) -> None:
             raise RecipeError(f"{path}: 'dictionaries.id' {name!r} stands there twice.")
     if not recipe.corpus.files:
         raise RecipeError(f"{path}: 'corpus.files' is []; expected at least one pattern.")
+    if recipe.dtype not in DTYPE_NAMES:
+        raise RecipeError(
+            f"{path}: 'dtype' is {recipe.dtype!r}; expected one of {', '.join(DTYPE_NAMES)}."
+        )
     limits = {
         "model.step": (recipe.model.step, 0, 2**62),
         **{

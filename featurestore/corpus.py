@@ -117,31 +117,44 @@ def make_corpus(
         raise CorpusError(
             "The tokenizer has no BOS token to prepend. Set 'prepend_bos = false' under [corpus]."
         )
-    body = context_length - int(prepend_bos)
-    names, rows, n_valid, document_of, starts = [], [], [], [], []
+    names, parts = [], []
     n_left = max_tokens
     for document in documents:
         if n_left is not None and n_left <= 0:
             break
-        ids = encode(tokenizer, document.text)[:n_left]
+        ids = np.array(encode(tokenizer, document.text)[:n_left], dtype=np.int32)
         n_left = None if n_left is None else n_left - len(ids)
-        for start in range(0, len(ids), body):
-            row = ([bos] if prepend_bos else []) + ids[start : start + body]
-            n_valid.append(len(row))
-            rows.append(row + [bos or 0] * (context_length - len(row)))
-            document_of.append(len(names))
-            starts.append(start)
+        parts.append(_cut(ids, context_length, bos if prepend_bos else None, bos or 0))
         names.append(document.name)
-    if not rows:
+    n_contexts = [len(n_valid) for _, n_valid in parts]
+    if not sum(n_contexts):
         raise CorpusError("The corpus holds no text: every file is empty.")
+    body = context_length - int(prepend_bos)
     return Corpus(
-        tokens=np.array(rows, dtype=np.int32).reshape(-1, context_length),
-        n_valid=np.array(n_valid, dtype=np.int32),
+        tokens=np.concatenate([tokens for tokens, _ in parts]),
+        n_valid=np.concatenate([n_valid for _, n_valid in parts]),
         documents=tuple(names),
-        document=np.array(document_of, dtype=np.int32),
-        start=np.array(starts, dtype=np.int32),
+        document=np.repeat(np.arange(len(names), dtype=np.int32), n_contexts),
+        start=np.concatenate([np.arange(n, dtype=np.int32) * body for n in n_contexts]),
         has_bos=prepend_bos,
     )
+
+
+def _cut(
+    ids: Int32[np.ndarray, " n_ids"], context_length: int, bos: int | None, padding: int
+) -> tuple[Int32[np.ndarray, "n_contexts pos"], Int32[np.ndarray, " n_contexts"]]:
+    """Contexts of one document, and how many real tokens each opens with."""
+    n_special = int(bos is not None)
+    body = context_length - n_special
+    n_contexts = -(-len(ids) // body)
+    text = np.full(n_contexts * body, padding, dtype=np.int32)
+    text[: len(ids)] = ids
+    tokens = np.full((n_contexts, context_length), bos or 0, dtype=np.int32)
+    tokens[:, n_special:] = text.reshape(n_contexts, body)
+    n_valid = np.full(n_contexts, context_length, dtype=np.int32)
+    if n_contexts:
+        n_valid[-1] = len(ids) - (n_contexts - 1) * body + n_special
+    return tokens, n_valid
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

@@ -18,7 +18,7 @@ from featurestore.errors import DamagedStore, StoreError, UnknownFeature
 from featurestore.feature_list import ListSql
 from featurestore.records import DictionaryInfo
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 KEYS = {
     "vocab": "token_id",
     "contexts": "context",
@@ -50,7 +50,9 @@ _UNANSWERABLE = (duckdb.DataError, duckdb.InvalidInputException, duckdb.OutOfMem
 
 _CONTENT = {table: f"from {table}" for table in KEYS}
 _MANIFEST = "select * from manifest"
-_TOKENS = "select token_id, token from vocab where list_contains(?::integer[], token_id)"
+_TOKENS = """
+    select token_id, token from vocab where token_id in (select unnest(?::integer[]))
+"""
 _TOKENS_LIKE = """
     select token_id, token from vocab
     where trim(lower(token)) = trim(lower(?)) order by token_id limit 100
@@ -180,7 +182,10 @@ def _is_unicode(text: str) -> bool:
 
 
 def _info(row: dict[str, Any], path: Path) -> DictionaryInfo:
-    as_json = {"recipe", "digests", "versions", "tables"}
+    as_json = {"recipe", "digests", "versions", "tables", "dtype_change"}
     names = [field.name for field in fields(DictionaryInfo) if field.name != "path"]
-    values = {name: json.loads(row[name]) if name in as_json else row[name] for name in names}
+    values = {
+        name: json.loads(row[name]) if name in as_json and row[name] is not None else row[name]
+        for name in names
+    }
     return DictionaryInfo(**values, path=str(path))

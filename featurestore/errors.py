@@ -5,13 +5,15 @@
     │   ├── RecipeError      a recipe's key, type or value
     │   ├── DictionaryError  a dictionary's file, key or shape
     │   ├── ModelError       a model's folder, name or hook point
-    │   └── CorpusError      a text file, or no text at all
+    │   ├── CorpusError      a text file, or no text at all
+    │   └── UnfinishedRun    an earlier build of the dictionary has other settings
     ├── StoreError           the store cannot answer
     │   ├── StoreNotFound    no store at this path
     │   ├── UnknownDictionary
     │   ├── UnknownFeature
     │   └── DamagedStore     a file that cannot be read
-    └── BuildFailed          a build stopped: exit code 1
+    ├── BuildFailed          a build could not be finished: exit code 1
+    └── Stopped              a signal ended a build: exit code 128 + its number
 
 A message says what was asked, what was found, what would have been right, and the next command.
 """
@@ -45,6 +47,10 @@ class CorpusError(BadInput):
     """A corpus is missing or holds no text."""
 
 
+class UnfinishedRun(BadInput):
+    """A build of the same dictionary stopped before its end, and had other settings."""
+
+
 class StoreError(FeatureStoreError):
     """The store cannot answer a question."""
 
@@ -67,3 +73,11 @@ class DamagedStore(StoreError):
 
 class BuildFailed(FeatureStoreError):
     """A build could not finish; the store is as it was."""
+
+
+class Stopped(FeatureStoreError):
+    """A build ended early because it was told to; the same command goes on where it stopped."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__("stopped by a signal; the same command goes on where it stopped")
+        self.exit_code = 128 + signal_number

@@ -8,11 +8,22 @@ from dataclasses import dataclass
 from featurestore.errors import StoreError
 from featurestore.records import DENSE_ABOVE, NUMERIC_COLUMNS, FeatureQuery, Flag
 
-_ORDER = {
-    (column, descending): f"{column} {'desc' if descending else 'asc'} nulls last, feature"
-    for column in NUMERIC_COLUMNS
-    for descending in (True, False)
+_ORDERS = {
+    True: {
+        "order": "value desc nulls last, feature",
+        "backwards": "value asc nulls first, feature desc",
+        "above": ">",
+        "below": "<",
+    },
+    False: {
+        "order": "value asc nulls last, feature",
+        "backwards": "value desc nulls first, feature desc",
+        "above": "<",
+        "below": ">",
+    },
 }
+"""By descending or not; `above` is how the values further up in the list compare."""
+
 _AT_LEAST = {column: f"{column} >= ?" for column in NUMERIC_COLUMNS}
 _AT_MOST = {column: f"{column} <= ?" for column in NUMERIC_COLUMNS}
 _FLAGS = {
@@ -20,31 +31,53 @@ _FLAGS = {
     Flag.DENSE: f"density > {DENSE_ABOVE}",
     Flag.NONFINITE: "n_nonfinite > 0",
 }
+
+_TOKENS = {
+    "promotes": "(select * from promoted_tokens where is_promoted)",
+    "suppresses": "(select * from promoted_tokens where not is_promoted)",
+    "peaks on": "(select feature, unnest(peak_tokens) as token_id from features)",
+}
+# Put into a list and out again, what was found is what DuckDB hashes, and not every feature.
 _ROLES = {
-    "promotes": "feature in (select feature from promoted_tokens "
-    "where is_promoted and list_contains(?::integer[], token_id))",
-    "suppresses": "feature in (select feature from promoted_tokens "
-    "where not is_promoted and list_contains(?::integer[], token_id))",
-    "peaks on": "list_has_any(peak_tokens, ?::integer[])",
+    role: f"feature in (select unnest(list(feature)) from {tokens} "
+    "where token_id in (select unnest(?::integer[])))"
+    for role, tokens in _TOKENS.items()
 }
 
 COUNT = "select count(*) as n_kept from features where {where}"
-PAGE = """
-    select feature, n_active, n_nonfinite, density, max_activation, mean_activation, decoder_norm,
-        promoted, peak_tokens, peak_counts, histogram, logit_kurtosis
-    from features where {where} order by {order} limit ? offset ?
-"""
-PLACE = """
-    with kept as (
-        select feature,
-            row_number() over (order by {order}) - 1 as place,
-            lag(feature) over (order by {order}) as previous,
-            lead(feature) over (order by {order}) as next
-        from features where {where}
-    )
-    select place, previous, next from kept where feature = ?
-"""
 FEATURE_AT = "select feature from features where {where} order by feature limit 1 offset ?"
+_KEPT = """
+    with kept as materialized (
+        select feature, {column} as value from features where {where}
+    ),
+"""
+# Ordered by narrow columns alone; the wide ones are read of the chosen rows only.
+PAGE = f"""{_KEPT}
+    chosen as (from kept order by {{order}} limit ? offset ?)
+    select feature, n_active, n_nonfinite, density, max_activation, mean_activation, decoder_norm,
+        promoted, peak_tokens, peak_counts, histogram, logit_kurtosis,
+        (select count(*) from kept) as n_kept
+    from chosen join features using (feature) order by {{order}}
+"""
+# A feature that is not kept has the whole list after it.
+PLACE = f"""{_KEPT}
+    here as (select feature as number, value as mark from kept where feature = ?),
+    before as (
+        select feature, value from kept, here
+        where value {{above}} mark or value is not distinct from mark and feature < number
+            or value is not null and mark is null
+    ),
+    after as (
+        select feature, value from kept left join here on true
+        where value {{below}} mark or value is not distinct from mark and feature > number
+            or value is null and mark is not null or number is null
+    )
+    select (select count(*) from kept) as n_kept,
+        (select count(*) from here) as is_kept,
+        (select count(*) from before) as place,
+        (select feature from before order by {{backwards}} limit 1) as previous,
+        (select feature from after order by {{order}} limit 1) as next
+"""
 
 
 @dataclass(frozen=True)
@@ -52,21 +85,23 @@ class ListSql:
     """The parts of a query that every statement over its list shares."""
 
     where: str
-    order: str
+    column: str
+    descending: bool
     parameters: tuple
 
     def fill(self, statement: str) -> str:
         """Put the fixed parts in; values stay bound parameters."""
-        return statement.format(where=self.where, order=self.order)
+        order = _ORDERS[self.descending]
+        return statement.format(where=self.where, column=self.column, **order)
 
 
 def list_sql(query: FeatureQuery, token_ids: list[int]) -> ListSql:
     """Translate a query; `token_ids` are the tokens that its text stands for.
 
     Raises:
-        StoreError: a column or role that does not exist.
+        StoreError: a column or role that does not exist, or a range that ends at NaN.
     """
-    if (query.sort, query.descending) not in _ORDER:
+    if query.sort not in NUMERIC_COLUMNS:
         raise _unknown("sort by", query.sort)
     parts, parameters = [], []
     if not query.include_dead and Flag.DEAD not in query.flags:
@@ -76,6 +111,8 @@ def list_sql(query: FeatureQuery, token_ids: list[int]) -> ListSql:
         if column not in _AT_LEAST:
             raise _unknown("filter by", column)
         for bound, clause in ((low, _AT_LEAST[column]), (high, _AT_MOST[column])):
+            if bound != bound:
+                raise StoreError(f"A range of '{column}' cannot end at NaN: it is no number.")
             if bound is not None:
                 parts.append(clause)
                 parameters.append(bound)
@@ -86,7 +123,7 @@ def list_sql(query: FeatureQuery, token_ids: list[int]) -> ListSql:
         parts.append(_ROLES[query.role])
         parameters.append(token_ids)
     where = " and ".join(parts) or "true"
-    return ListSql(where, _ORDER[query.sort, query.descending], tuple(parameters))
+    return ListSql(where, query.sort, query.descending, tuple(parameters))
 
 
 def _unknown(action: str, column: str) -> StoreError:

@@ -4,6 +4,7 @@ The only module that imports transformer_lens. Weights are used as they are (no 
 centring), and code that comes with a model is never run.
 """
 
+import contextlib
 import difflib
 import hashlib
 import json
@@ -28,6 +29,10 @@ _RESIDUAL = re.compile(
 """Hook points whose vectors are parts of, or added to, the residual stream."""
 
 
+TOKENS_AT_ONCE = {"cpu": 1024, "cuda": 2**15}
+"""Tokens that run through the model together. On a processor 1,024 are the fastest of 512 to 8,192
+(`docs/performance.md`): more of them leave its cache."""
+
 _NOT_THE_MODEL = ("_name_or_path", "transformers_version", "dtype")
 """Keys of a model's configuration that say where it was found and who wrote it."""
 
@@ -46,8 +51,9 @@ class Unembedding:
 class LanguageModel:
     """A causal language model on one device, in inference mode."""
 
-    def __init__(self, bridge: TransformerBridge, name: str) -> None:
+    def __init__(self, bridge: TransformerBridge, name: str, device: str = "cpu") -> None:
         self._bridge = bridge
+        self._device = device
         self.name = name
         self.n_layers: int = bridge.cfg.n_layers
         self.d_model: int = bridge.cfg.d_model
@@ -79,27 +85,50 @@ class LanguageModel:
     def hidden(
         self, tokens: Int[np.ndarray, "batch pos"], hook_names: set[str]
     ) -> dict[str, Float[torch.Tensor, "batch pos d_in"]]:
-        """Hidden vectors at the hook points, from one forward no deeper than they need.
+        """Hidden vectors at the hook points, from one forward that ends where the last is reached.
 
         A hook point with a head dimension is flattened into one vector a position.
 
         Raises:
             ModelError: a hook point gives something else, or is switched off.
         """
-        deepest = max(self._layer(name) for name in hook_names)
-        stop = deepest + 1 if deepest + 1 < self.n_layers else None
-        _, cache = self._bridge.run_with_cache(
-            torch.from_numpy(tokens).long(), names_filter=sorted(hook_names), stop_at_layer=stop
-        )
-        return {name: self._vectors(cache.cache_dict, name, tokens.shape) for name in hook_names}
+        found: dict[str, torch.Tensor] = {}
+
+        def keep(name: str, value: torch.Tensor) -> None:
+            found[name] = value
+            if len(found) == len(hook_names):
+                raise _AllFound
+
+        with contextlib.ExitStack() as hooks, contextlib.suppress(_AllFound):
+            for name in hook_names:
+                handle = self._bridge.get_hook_point(name).register_forward_hook(
+                    lambda _module, _inputs, value, name=name: keep(name, value)
+                )
+                hooks.callback(handle.remove)
+            self._bridge(torch.from_numpy(tokens).long().to(self._device), return_type=None)
+        for name in hook_names:
+            vectors = found.get(name, torch.empty(0))
+            if vectors.ndim < 3 or vectors.shape[:2] != tokens.shape:
+                raise ModelError(
+                    f"Hook point '{name}' exists in model '{self.name}' but gives no vector for "
+                    "each token. Choose one that does, such as 'blocks.0.hook_resid_post'."
+                )
+        return {name: vectors.flatten(2) for name, vectors in found.items()}
+
+    def contexts_at_once(self, context_length: int) -> int:
+        """How many contexts run together.
+
+        Always as many, because the last bits of a vector depend on how many share its products.
+        """
+        return max(1, TOKENS_AT_ONCE[self._device] // context_length)
 
     def unembedding(self) -> Unembedding:
         """Weights for the logit lens, in float32."""
         cfg = self._bridge.cfg
-        gain = self._bridge.ln_final.weight.detach().float()
+        gain = self._bridge.ln_final.weight.detach().float().cpu()
         if cfg.rmsnorm_uses_offset:
             gain = gain + 1
-        weight = self._bridge.W_U.detach().float()
+        weight = self._bridge.W_U.detach().float().cpu()
         return Unembedding(weight, gain, is_centred=not cfg.uses_rms_norm)
 
     def to_residual(self, hook_name: str) -> Float[torch.Tensor, "d_out d_model"] | None:
@@ -112,7 +141,7 @@ class LanguageModel:
         if match:
             block = self._bridge.blocks[int(match.group(1))]
             weight = block.mlp.W_out if "mlp" in hook_name else block.attn.W_O
-            return weight.detach().float().reshape(-1, self.d_model)
+            return weight.detach().float().cpu().reshape(-1, self.d_model)
         if _RESIDUAL.fullmatch(hook_name):
             return torch.eye(self.d_model)
         return None
@@ -123,7 +152,7 @@ class LanguageModel:
         settings = {k: v for k, v in config.items() if k not in _NOT_THE_MODEL}
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
         for name, weight in sorted(self._bridge.original_model.state_dict().items()):
-            array = weight.detach().float().contiguous().numpy()
+            array = weight.detach().float().cpu().contiguous().numpy()
             digest.update(f"{name}{array.shape}".encode() + array.tobytes())
         return digest.hexdigest()
 
@@ -133,31 +162,27 @@ class LanguageModel:
         rules = repr(self.tokenizer) if backend is None else backend.to_str()
         return f"{rules}{self.tokenizer.bos_token_id}"
 
-    def _vectors(
-        self, cache: dict[str, torch.Tensor], hook_name: str, shape: tuple[int, int]
-    ) -> Float[torch.Tensor, "batch pos d_in"]:
-        found = cache.get(hook_name, torch.empty(0))
-        if found.ndim < 3 or found.shape[:2] != shape:
-            raise ModelError(
-                f"Hook point '{hook_name}' exists in model '{self.name}' but gives no vector for "
-                "each token. Choose one that does, such as 'blocks.0.hook_resid_post'."
-            )
-        return found.flatten(2).float()
 
-    def _layer(self, hook_name: str) -> int:
-        """The layer that must have run for a hook point to be known."""
-        match = re.match(r"blocks\.(\d+)\.", hook_name)
-        if match:
-            return int(match.group(1))
-        return 0 if hook_name in {"hook_embed", "hook_pos_embed"} else self.n_layers
+class _AllFound(Exception):
+    """Ends a forward: nothing that comes after is needed."""
 
 
-def load_model(name: str, revision: str | None = None, device: str = "cpu") -> LanguageModel:
-    """Open a model by hub name or local folder, in float32, with its raw weights.
+def load_model(
+    name: str,
+    revision: str | None = None,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> LanguageModel:
+    """Open a model by hub name or local folder, with its raw weights.
 
     Raises:
-        ModelError: nothing loadable is there.
+        ModelError: nothing loadable is there, or no such device.
     """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError(
+            "--device cuda: torch sees no CUDA device here. --device cpu works everywhere; for a "
+            "GPU, install the torch that fits its driver (https://pytorch.org/get-started)."
+        )
     folder = Path(name)
     if folder.exists() and not (folder / "config.json").is_file():
         raise ModelError(
@@ -169,13 +194,13 @@ def load_model(name: str, revision: str | None = None, device: str = "cpu") -> L
         weights, found = AutoModelForCausalLM.from_pretrained(
             name,
             revision=revision,
-            dtype=torch.float32,
+            dtype=dtype,
             attn_implementation="eager",
             trust_remote_code=False,
             output_loading_info=True,
         )
         bridge = TransformerBridge.boot_transformers(
-            name, hf_model=weights, device=device, dtype=torch.float32, revision=revision
+            name, hf_model=weights, device=device, dtype=dtype, revision=revision
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         cure = (
@@ -199,4 +224,4 @@ def load_model(name: str, revision: str | None = None, device: str = "cpu") -> L
             f"Model '{name}' has no tokenizer. Save it into the same folder: "
             "tokenizer.save_pretrained(folder)."
         )
-    return LanguageModel(bridge, name)
+    return LanguageModel(bridge, name, device)

@@ -34,6 +34,8 @@ class DictionaryInfo:
     token_mask: str
     corpus_name: str
     seed: int
+    dtype: str
+    dtype_change: dict[str, float] | None
     built_at: str
     git_commit: str | None
     recipe: dict

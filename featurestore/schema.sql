@@ -22,6 +22,8 @@ create table manifest (
     token_mask varchar,       -- which tokens are left out of every statistic
     corpus_name varchar,      -- as given in the recipe
     seed bigint,              -- of every sample
+    dtype varchar,            -- precision of the model and of encoding
+    dtype_change varchar,     -- JSON: how it changes activations; null for float32
     built_at varchar,         -- UTC, ISO 8601
     git_commit varchar,       -- of the code that built it; null outside a checkout
     recipe varchar,           -- JSON: every setting of the run

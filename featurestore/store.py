@@ -91,8 +91,9 @@ class Store:
             raise StoreError(f"No page of {limit} rows after {offset}: both must be 0 or more.")
         file = self._served(query.dictionary_id)
         matched, sql = self._list(file, query)
-        count = file.count(sql)
-        rows = file.rows(sql.fill(feature_list.PAGE), *sql.parameters, limit, offset)
+        page = sql.fill(feature_list.PAGE)
+        rows = file.rows(page, *sql.parameters, limit, offset) if limit else []
+        count = rows[0]["n_kept"] if rows else file.count(sql)
         ids = {t for row in rows for t in [*(row["promoted"] or []), *(row["peak_tokens"] or [])]}
         text = file.token_texts(ids)
         summaries = tuple(_summary(row, text) for row in rows)
@@ -102,13 +103,10 @@ class Store:
         """Where a feature stands in a query's list, and its neighbours there."""
         file = self._served(query.dictionary_id)
         _, sql = self._list(file, query)
-        count = file.count(sql)
-        is_known = 0 <= feature < file.info.n_features
-        rows = file.rows(sql.fill(feature_list.PLACE), *sql.parameters, feature) if is_known else []
-        if not rows:
-            first = file.rows(sql.fill(feature_list.PAGE), *sql.parameters, 1, 0)
-            return ListPlace(None, count, None, first[0]["feature"] if first else None)
-        return ListPlace(rows[0]["place"], count, rows[0]["previous"], rows[0]["next"])
+        known = feature if 0 <= feature < file.info.n_features else None
+        (row,) = file.rows(sql.fill(feature_list.PLACE), *sql.parameters, known)
+        place = row["place"] if row["is_kept"] else None
+        return ListPlace(place, row["n_kept"], row["previous"], row["next"])
 
     def feature_at(self, query: FeatureQuery, number: int) -> int | None:
         """The feature with `number % n_kept` smaller ones in the list; None in an empty list.

@@ -1,97 +1,94 @@
-"""One sweep of the corpus: each block runs through the model once, for all dictionaries.
+"""The sweep: each block runs through the model once, for all dictionaries.
 
-A block is a fixed range of contexts, so its number alone says what is in it. Blocks that are
-already on disk are skipped, which is all that resuming takes.
+A block is a fixed range of contexts, so its number alone says what is in it; who computes it, and
+when, changes nothing. Blocks that are on disk are skipped, which is all that resuming takes.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from featurestore.activations import write_block
+from featurestore.blocks import write_block
 from featurestore.corpus import Corpus
-from featurestore.dictionaries.base import Dictionary
+from featurestore.encoder import Encoder, Entries
 from featurestore.errors import BuildFailed
 from featurestore.inference import LanguageModel
+from featurestore.plan import Job, Plan
+from featurestore.stop import PATIENCE_S, Stop
 
-ENCODED_AT_ONCE = 2**23
-"""Numbers in one tile of dense activations: 32 MB, so that it stays near the processor."""
+OnBlock = Callable[[int], None]
+"""Called with a block's number once it is on disk."""
 
-
-@dataclass(frozen=True)
-class Target:
-    """A dictionary to encode with, and the folder that takes its blocks."""
-
-    dictionary: Dictionary
-    folder: Path
+ENTRIES_IN_A_BLOCK = 2**25
+"""More of them take more than 1 GB while they are grouped."""
 
 
-def block_path(folder: Path, block: int) -> Path:
-    """Where a block's activations go."""
-    return folder / f"block-{block:06d}.safetensors"
-
-
-def n_blocks(corpus: Corpus, contexts_per_block: int) -> int:
-    """Number of blocks of a corpus."""
-    return -(-len(corpus.tokens) // contexts_per_block)
-
-
-def sweep(
-    model: LanguageModel, corpus: Corpus, targets: list[Target], contexts_per_block: int
-) -> None:
-    """Write every block that is missing, of every target.
+def sweep(plan: Plan, numbers: list[int], stop: Stop, on_block: OnBlock) -> None:
+    """Write those of some blocks that are missing.
 
     Raises:
-        BuildFailed: a block could not be written.
+        BuildFailed: a block could not be written, or is too large.
+        Stopped: a signal came.
     """
-    for target in targets:
-        try:
-            target.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BuildFailed(f"'{target.folder}' cannot be made: {error.strerror}.") from error
-    total = corpus.n_tokens
-    with tqdm(total=total, unit="tok", unit_scale=True, desc="sweep", leave=False) as progress:
-        for block in range(n_blocks(corpus, contexts_per_block)):
-            rows = slice(block * contexts_per_block, (block + 1) * contexts_per_block)
-            missing = [t for t in targets if not block_path(t.folder, block).exists()]
-            if missing:
-                _run_block(model, corpus, missing, block, rows)
-            progress.update(int(corpus.is_valid(rows).sum()))
+    encoders = [Encoder(job.dictionary, plan.order.dtype, plan.order.device) for job in plan.jobs]
+    for number in numbers:
+        stop.check()
+        targets = [
+            (job, encoder)
+            for job, encoder in zip(plan.jobs, encoders, strict=True)
+            if not job.workspace.has(number)
+        ]
+        found = encode_contexts(plan.model, plan.corpus, plan.contexts(number), targets, stop)
+        for (job, _), entries in zip(targets, found, strict=True):
+            _write(job, number, entries)
+        on_block(number)
 
 
-def _run_block(
-    model: LanguageModel, corpus: Corpus, targets: list[Target], block: int, rows: slice
-) -> None:
-    hidden = model.hidden(corpus.tokens[rows], {t.dictionary.origin.hook_name for t in targets})
-    is_valid = corpus.is_valid(rows)
-    places = np.flatnonzero(is_valid) + rows.start * corpus.tokens.shape[1]
-    places = places.astype(np.uint32 if corpus.tokens.size < 2**32 else np.uint64)
-    for target in targets:
-        vectors = hidden[target.dictionary.origin.hook_name][torch.from_numpy(is_valid)]
-        parts = list(_nonzero(target.dictionary, vectors))
-        row, feature, value = (np.concatenate(part) for part in zip(*parts, strict=True))
-        try:
-            write_block(block_path(target.folder, block), feature, places[row], value)
-        except OSError as error:
-            raise BuildFailed(
-                f"Block {block} could not be written to '{target.folder}': {error.strerror}. "
-                "Free space there and run the same build again: it goes on where it stopped."
-            ) from error
+def encode_contexts(
+    model: LanguageModel,
+    corpus: Corpus,
+    contexts: range,
+    targets: list[tuple[Job, Encoder]],
+    stop: Stop,
+) -> list[Entries]:
+    """Non-zero activations on the valid tokens of some contexts; rows are places in the corpus."""
+    if not targets:
+        return []
+    length = corpus.tokens.shape[1]
+    hook_names = {job.dictionary.origin.hook_name for job, _ in targets}
+    parts: list[list[Entries]] = [[] for _ in targets]
+    for start in contexts[:: model.contexts_at_once(length)]:
+        stop.check(PATIENCE_S)
+        rows = slice(start, min(start + model.contexts_at_once(length), contexts.stop))
+        hidden = model.hidden(corpus.tokens[rows], hook_names)
+        is_valid = corpus.is_valid(rows)
+        places = np.flatnonzero(is_valid) + rows.start * length
+        places = places.astype(np.uint32 if corpus.tokens.size < 2**32 else np.uint64)
+        for (job, encoder), part in zip(targets, parts, strict=True):
+            vectors = hidden[job.dictionary.origin.hook_name]
+            entries = encoder.active(vectors[torch.from_numpy(is_valid).to(vectors.device)])
+            part.append(Entries(places[entries.rows], entries.features, entries.values))
+            _check_size(job, part, len(contexts))
+    return [Entries.joined(part) for part in parts]
 
 
-@torch.inference_mode()
-def _nonzero(
-    dictionary: Dictionary, vectors: torch.Tensor
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Row, feature and value of every non-zero activation, tile by tile (NaN is not zero)."""
-    tile = max(1, ENCODED_AT_ONCE // dictionary.n_features)
-    for start in range(0, len(vectors), tile):
-        activations = dictionary.encode(vectors[start : start + tile])
-        flat = activations.numpy().reshape(-1)
-        entries = np.flatnonzero(flat)
-        row, feature = np.divmod(entries, dictionary.n_features)
-        yield row + start, feature, flat[entries]
+def _check_size(job: Job, parts: list[Entries], n_contexts: int) -> None:
+    n_entries = sum(len(part.rows) for part in parts)
+    if n_entries > ENTRIES_IN_A_BLOCK:
+        raise BuildFailed(
+            f"A block of {n_contexts} contexts has more than {ENTRIES_IN_A_BLOCK:,} non-zero "
+            f"activations of '{job.config.id}', which do not fit into memory. Set a smaller "
+            "'contexts_per_block' in the recipe."
+        )
+
+
+def _write(job: Job, number: int, entries: Entries) -> None:
+    folder, name = job.workspace.folder, job.workspace.name(number)
+    try:
+        write_block(folder, name, entries.features, entries.rows, entries.values)
+    except OSError as error:
+        raise BuildFailed(
+            f"Block {number} could not be written to '{folder}': {error.strerror}. "
+            "Free space there and run the same build again: it goes on where it stopped."
+        ) from error

@@ -1,13 +1,15 @@
 """Write one dictionary's file, and publish it whole or not at all.
 
-Rows are gathered in a file in the store's folder `work`. `publish` copies them in key order into a
-second file, adds the manifest as the last row, forces it to disk and renames it into
+Rows are appended in key order to a file in the store's folder `work`; only `promoted_tokens`, which
+comes by feature and is kept by token, waits in a second file to be sorted. `publish` adds the
+manifest as the last row, forces the file to disk and renames it into
 `store/dictionaries/<dictionary_id>/<run_id>.duckdb`. A crash at any moment leaves the store as it
 was: readers only ever see a name that stands for a complete file.
 """
 
 import json
 import os
+import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,16 +18,22 @@ import duckdb
 import pyarrow as pa
 
 from featurestore.dictionary_file import KEYS, SCHEMA_VERSION
-from featurestore.digests import table_digest
+from featurestore.digests import TableDigest
 from featurestore.errors import BuildFailed
 
 SCHEMA = (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
 
-INSERT = {table: f"insert into {table} by name from incoming" for table in [*KEYS, "manifest"]}
-COPY = {
-    table: f"insert into {table} from gathered.{table} order by {KEYS[table]}" for table in KEYS
-}
-READ = {table: f"from {table} order by {KEYS[table]}" for table in KEYS}
+SORTED_LAST = "promoted_tokens"
+
+INSERT = {table: f"insert into {table} from incoming" for table in [*KEYS, "manifest"]}
+INSERT[SORTED_LAST] = f"insert into gathered.{SORTED_LAST} from incoming"
+GATHER = f"create table gathered.{SORTED_LAST} as from {SORTED_LAST} limit 0"
+SORT = f"insert into {SORTED_LAST} from gathered.{SORTED_LAST} order by {KEYS[SORTED_LAST]}"
+SORTED = f"from {SORTED_LAST}"
+EMPTY = {table: f"from {table} limit 0" for table in [*KEYS, "manifest"]}
+
+SETTINGS = {"memory_limit": "512MB"}
+"""Beyond this memory DuckDB sorts on disk, in the run's own folder."""
 
 
 class StoreWriter:
@@ -39,10 +47,18 @@ class StoreWriter:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._discard()
-            self._connection = duckdb.connect(str(self._gathered))
+            self._connection = duckdb.connect(str(self._complete), config=SETTINGS)
+            self._connection.execute("set enable_progress_bar = false")  # it goes to stdout
             self._connection.execute(SCHEMA)
+            self._connection.execute(f"attach '{_quoted(self._gathered)}' as gathered")
+            self._connection.execute(GATHER)
+            self._schemas = {
+                table: self._connection.sql(EMPTY[table]).to_arrow_table().schema for table in EMPTY
+            }
         except (duckdb.Error, OSError) as error:
             raise _failed("preparing the file", self.path, error) from error
+        self._reached: dict[str, int] = {}
+        self._digests = {table: TableDigest(self._schemas[table].names) for table in KEYS}
 
     def __enter__(self) -> Self:
         return self
@@ -57,18 +73,23 @@ class StoreWriter:
         self._discard()
 
     def append(self, table: str, rows: pa.Table) -> None:
-        """Add rows, matching columns by name.
+        """Add the rows that come next in key order, matching columns by name.
 
         Raises:
             BuildFailed: the rows do not fit the table, or the disk is full.
         """
         try:
-            _insert(self._connection, table, rows)
-        except duckdb.Error as error:
+            rows = _fitted(rows, self._schemas[table])
+            self._check_order(table, rows)
+            self._insert(table, rows)
+        except (duckdb.Error, pa.ArrowException) as error:
             raise _failed(f"writing table '{table}'", self.path, error) from error
+        if table != SORTED_LAST:
+            for batch in rows.to_batches():
+                self._digests[table].update(batch)
 
     def publish(self, manifest: dict[str, Any]) -> Path:
-        """Copy all rows in key order, add the manifest, and move the file into the store.
+        """Sort what is left to sort, add the manifest, and move the file into the store.
 
         `manifest` gives every column of that table but `schema_version` and `tables`; a dict is
         stored as JSON.
@@ -77,39 +98,69 @@ class StoreWriter:
             BuildFailed: the disk is full, or a table does not fit.
         """
         try:
-            self._connection.close()
-            self._write_complete_file(manifest)
+            self._complete_file(manifest)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             force_to_disk(self._complete)
             os.replace(self._complete, self.path)
             for folder in self.path.parents[:3]:  # down to the store's own
                 force_to_disk(folder)
-        except (duckdb.Error, OSError) as error:
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise _failed("publishing", self.path, error) from error
         return self.path
 
-    def _write_complete_file(self, manifest: dict[str, Any]) -> None:
-        with duckdb.connect(str(self._complete)) as connection:
-            connection.execute(SCHEMA)
-            connection.execute(f"attach '{_quoted(self._gathered)}' as gathered (read_only)")
-            tables = {}
-            for table in KEYS:
-                connection.execute(COPY[table])
-                n_rows, digest = table_digest(connection.sql(READ[table]).to_arrow_reader(100_000))
-                tables[table] = {"rows": n_rows, "digest": digest}
-            row = manifest | {"schema_version": SCHEMA_VERSION, "tables": tables}
-            row = {
-                k: json.dumps(v, sort_keys=True) if isinstance(v, dict) else v
-                for k, v in row.items()
-            }
-            _insert(connection, "manifest", pa.Table.from_pylist([row]))
-            connection.execute("detach gathered")
-            connection.execute("checkpoint")
+    def _complete_file(self, manifest: dict[str, Any]) -> None:
+        self._connection.execute(SORT)
+        for batch in self._connection.sql(SORTED).to_arrow_reader(100_000):
+            self._digests[SORTED_LAST].update(batch)
+        tables = {
+            table: {"rows": digest.n_rows, "digest": digest.hexdigest()}
+            for table, digest in self._digests.items()
+        }
+        row = manifest | {"schema_version": SCHEMA_VERSION, "tables": tables}
+        row = {
+            k: json.dumps(v, sort_keys=True) if isinstance(v, dict) else v for k, v in row.items()
+        }
+        self._insert("manifest", _fitted(pa.Table.from_pylist([row]), self._schemas["manifest"]))
+        self._connection.execute("detach gathered")
+        self._connection.execute("checkpoint")
+        self._connection.close()
+
+    def _check_order(self, table: str, rows: pa.Table) -> None:
+        """Raise ArrowInvalid where rows come too late; their order among them is the passes'."""
+        if table != SORTED_LAST and len(rows):
+            first, last = (rows[KEYS[table].partition(",")[0]][i].as_py() for i in (0, -1))
+            if first < self._reached.get(table, first):
+                raise pa.ArrowInvalid(f"key {first} comes after {self._reached[table]}")
+            self._reached[table] = last
+
+    def _insert(self, table: str, rows: pa.Table) -> None:
+        self._connection.register("incoming", rows)
+        self._connection.execute(INSERT[table])
+        self._connection.unregister("incoming")
 
     def _discard(self) -> None:
         for path in (self._gathered, self._complete):
             for leftover in (path, path.with_suffix(".duckdb.wal")):
                 leftover.unlink(missing_ok=True)
+            shutil.rmtree(path.with_suffix(".duckdb.tmp"), ignore_errors=True)
+
+
+def _fitted(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The same rows with a table's columns, in its order and types; nulls where there are none.
+
+    Raises:
+        ArrowInvalid: a column that the table has not, or a value that its type cannot hold.
+    """
+    unknown = set(rows.column_names) - set(schema.names)
+    if unknown:
+        raise pa.ArrowInvalid(f"there is no column {', '.join(sorted(unknown))}")
+    columns = [
+        rows[field.name].cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(len(rows), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
 
 
 def force_to_disk(path: Path) -> None:
@@ -119,12 +170,6 @@ def force_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
-    connection.register("incoming", rows)
-    connection.execute(INSERT[table])
-    connection.unregister("incoming")
 
 
 def _quoted(path: Path) -> str:

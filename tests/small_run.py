@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from featurestore.activations import ActivationFiles, write_block
+from featurestore.activations import ActivationFiles
+from featurestore.blocks import Block, BlockName, write_block
 from featurestore.config import PassesConfig
 from featurestore.corpus import Corpus
 from featurestore.dictionaries.base import Dictionary, Nonlinearity, Origin
@@ -54,11 +55,11 @@ def make_dense(corpus: Corpus) -> np.ndarray:
 
 def write_dense(
     folder: Path, dense: np.ndarray, corpus: Corpus, contexts_per_block: int = 5
-) -> list[Path]:
+) -> list[BlockName]:
     """Block files as a sweep would write them."""
     folder.mkdir(parents=True, exist_ok=True)
     valid = corpus.is_valid(slice(0, len(corpus.tokens)))
-    paths = []
+    names = []
     for start in range(0, len(dense), contexts_per_block):
         features, tokens, values = [], [], []
         for context in range(start, min(start + contexts_per_block, len(dense))):
@@ -67,27 +68,28 @@ def write_dense(
                     features.append(feature)
                     tokens.append(context * dense.shape[1] + pos)
                     values.append(dense[context, pos, feature])
-        paths.append(folder / f"{start:04d}.safetensors")
+        names.append(BlockName("run", len(names)))
         write_block(
-            paths[-1],
-            np.array(features, dtype=np.int64),
+            folder,
+            names[-1],
+            np.array(features, dtype=np.uint32),
             np.array(tokens, dtype=np.uint32),
             np.array(values, dtype=np.float32),
         )
-    return paths
+    return names
 
 
 def read_dense(
     folder: Path, dense: np.ndarray, corpus: Corpus, block_order: Sequence[int] | None = None
 ) -> ActivationFiles:
     """The same as files; the blocks are written in another order if one is given."""
-    paths = write_dense(folder, dense, corpus)
+    names = write_dense(folder, dense, corpus)
     if block_order is not None:
-        contents = [path.read_bytes() for path in paths]
+        contents = [name.path(folder).read_bytes() for name in names]
         for i in block_order:
-            paths[i].unlink()
-            paths[i].write_bytes(contents[i])
-    return ActivationFiles(paths, dense.shape[2])
+            names[i].path(folder).unlink()
+            names[i].path(folder).write_bytes(contents[i])
+    return ActivationFiles([Block(folder, name) for name in names], dense.shape[2])
 
 
 def active(dense: np.ndarray, corpus: Corpus, feature: int) -> dict[int, float]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from featurestore.dictionary_file import KEYS
 from featurestore.writer import StoreWriter
 
 TOKENS = ["cat", " cat", " Cat", "dog", "\n", '"', "%", "'; drop table vocab; --"]
@@ -80,11 +81,18 @@ def manifest(dictionary_id: str, run_id: str, built_at: str) -> dict[str, Any]:
         "token_mask": "none",
         "corpus_name": "made up",
         "seed": 0,
+        "dtype": "float32",
         "built_at": built_at,
         "recipe": {"seed": 0},
         "digests": {},
         "versions": {},
     }
+
+
+def in_key_order(table: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as a writer wants them."""
+    key = KEYS[table].split(", ")
+    return sorted(rows, key=lambda row: [row[column] for column in key])
 
 
 def publish(
@@ -97,5 +105,5 @@ def publish(
     """Write the rows above, but for the tables given, as one dictionary's file."""
     with StoreWriter(store, dictionary_id, run_id) as writer:
         for table, rows in (ROWS | tables).items():
-            writer.append(table, pa.Table.from_pylist(rows))
+            writer.append(table, pa.Table.from_pylist(in_key_order(table, rows)))
         return writer.publish(manifest(dictionary_id, run_id, built_at))

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.writer import StoreWriter
+from tests.small_store import in_key_order
 
 LENGTH = 48
 RIVER, NUMBERS, NEWLINES, DENSE, SIGNED, DEAD, NONFINITE = range(7)
@@ -77,7 +78,7 @@ def write_dictionary(folder: Path, planted: Planted) -> Path:
     """Write one dictionary's file."""
     with StoreWriter(folder, planted.dictionary_id, "run1") as writer:
         for table, rows in _tables(planted).items():
-            writer.append(table, pa.Table.from_pylist(rows))
+            writer.append(table, pa.Table.from_pylist(in_key_order(table, rows)))
         return writer.publish(_manifest(planted))
 
 
@@ -280,6 +281,7 @@ def _manifest(planted: Planted) -> dict[str, Any]:
         "token_mask": "first token of each context",
         "corpus_name": "made-up stories",
         "seed": 0,
+        "dtype": "float32",
         "built_at": "2026-11-21T12:00:00Z",
         "recipe": {},
         "digests": {},

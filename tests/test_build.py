@@ -1,6 +1,5 @@
 import re
-import subprocess
-import sys
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,33 +11,34 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from featurestore import build as build_module
-from featurestore.build import build
-from featurestore.config import PassesConfig, Recipe, read_recipe
+from featurestore.build import build, merge, sweep_shard
+from featurestore.config import read_recipe
 from featurestore.corpus import read_documents
-from featurestore.errors import BuildFailed, RecipeError
-from featurestore.inference import load_model
+from featurestore.errors import BuildFailed, RecipeError, UnfinishedRun
+from featurestore.plan import Order, Plan, make_plan
 from featurestore.records import FeatureQuery, Flag
+from featurestore.stop import Stop
 from featurestore.store import Store
+from featurestore.sweep import OnBlock
 from featurestore.verify import verify
-from tests.tiny_model import ARCHITECTURES, make_model, save_dictionary, save_recipe
+from tests.tiny_model import ARCHITECTURES, save_dictionary, save_recipe
+from tests.tiny_plan import sweep_blocks, tables
 
-ROOT = Path(__file__).parent.parent
 CONTEXT_LENGTH = 16
+N_BLOCKS = 13
 
 
-def tables(store: Path, dictionary_id: str = "sae") -> dict[str, dict]:
-    """Rows and digest of every table of a dictionary."""
-    opened = Store(store)
-    found = opened.dictionary(dictionary_id).tables
-    opened.close()
-    return found
+def order(folder: Path, store: Path | None = None, *only: str) -> Order:
+    """To build a folder's recipe."""
+    return Order(read_recipe(folder / "recipe.toml"), store or folder / "store", only)
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small run and the store that was built from it."""
     folder = tmp_path_factory.mktemp(request.param)
-    build(read_recipe(save_recipe(folder, request.param)), folder / "store")
+    save_recipe(folder, request.param)
+    build(order(folder))
     return folder
 
 
@@ -46,7 +46,8 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same for GPT-2 alone."""
     folder = tmp_path_factory.mktemp("gpt2-alone")
-    build(read_recipe(save_recipe(folder)), folder / "store")
+    save_recipe(folder)
+    build(order(folder))
     return folder
 
 
@@ -126,11 +127,11 @@ def test_the_texts_of_examples_stand_in_the_documents(run: Path) -> None:
 
 
 def test_a_feature_that_overflows_is_flagged_and_never_ranked(tmp_path: Path) -> None:
-    path = save_recipe(tmp_path)
+    save_recipe(tmp_path)
     weights = load_file(tmp_path / "sae" / "dictionary.safetensors")
     weights["W_enc"][:, 3] = 3e38
     save_file(weights, tmp_path / "sae" / "dictionary.safetensors")
-    build(read_recipe(path), tmp_path / "store")
+    build(order(tmp_path))
     store = Store(tmp_path / "store")
     assert store.feature("sae", 3).n_nonfinite > 0
     flagged = store.features(FeatureQuery("sae", flags=frozenset({Flag.NONFINITE})))
@@ -143,96 +144,25 @@ def test_a_feature_that_overflows_is_flagged_and_never_ranked(tmp_path: Path) ->
 # One run, one file
 
 
-def test_what_is_built_is_not_built_again(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build_module, "sweep", None)  # calling it would raise
+def no_engine(*_: object) -> None:
+    raise AssertionError("nothing was to be swept")
+
+
+def test_what_is_built_is_not_built_again(run: Path) -> None:
     (path,) = (run / "store" / "dictionaries" / "sae").iterdir()
     leftover = run / "store" / "work" / path.stem
     leftover.mkdir()  # of a build that was killed just after it published
     (leftover / "block-000000.safetensors").touch()
-    assert build(read_recipe(run / "recipe.toml"), run / "store") == []
+    assert build(order(run), engine=no_engine) == []
+    assert merge(order(run)) == []
     assert list((run / "store" / "work").iterdir()) == []
 
 
 def test_two_builds_are_alike_to_the_last_bit(run: Path) -> None:
-    (path,) = build(read_recipe(run / "recipe.toml"), run / "again")
+    (path,) = build(order(run, run / "again"))
     assert path.name == next((run / "store" / "dictionaries" / "sae").iterdir()).name
     assert tables(run / "again") == tables(run / "store")
     assert not any(finding.faults for finding in verify(run / "again"))
-
-
-def other_text(folder: Path) -> None:
-    (folder / "texts" / "text-0.txt").write_text("Something else.", encoding="utf-8")
-
-
-def other_weights(folder: Path) -> None:
-    save_dictionary(folder / "sae", seed=1)
-
-
-def other_model(folder: Path) -> None:
-    n_tokens = len(AutoTokenizer.from_pretrained(folder / "model"))
-    make_model("gpt2", n_tokens, seed=1).save_pretrained(folder / "model")
-
-
-CHANGES: dict[str, Callable[[Recipe], Recipe]] = {
-    "nothing": lambda r: r,
-    "seed": lambda r: replace(r, seed=1),
-    "contexts_per_block": lambda r: replace(r, contexts_per_block=8),
-    "passes": lambda r: replace(r, passes=PassesConfig(n_top=5)),
-    "context_length": lambda r: replace(r, corpus=replace(r.corpus, context_length=12)),
-    "max_tokens": lambda r: replace(r, corpus=replace(r.corpus, max_tokens=100)),
-    "prepend_bos": lambda r: replace(r, corpus=replace(r.corpus, prepend_bos=False)),
-    "corpus name": lambda r: replace(r, corpus=replace(r.corpus, name="mine")),
-    "model title": lambda r: replace(r, model=replace(r.model, title="mine")),
-    "model step": lambda r: replace(r, model=replace(r.model, step=3)),
-    "dictionary step": lambda r: replace(r, dictionaries=(replace(r.dictionaries[0], step=3),)),
-    "id": lambda r: replace(r, dictionaries=(replace(r.dictionaries[0], id="b"),)),
-    "hook": lambda r: replace(
-        r, dictionaries=(replace(r.dictionaries[0], hook_name="blocks.1.hook_resid_post"),)
-    ),
-}
-
-
-def test_whatever_decides_the_numbers_names_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Stop(Exception):
-        pass
-
-    run_ids: dict[str, str] = {}
-
-    def name_of(change: str) -> None:
-        def stop(model: object, corpus: object, targets: list, contexts_per_block: int) -> None:
-            run_ids[change] = targets[0].folder.name
-            raise Stop
-
-        monkeypatch.setattr(build_module, "sweep", stop)
-        recipe = CHANGES.get(change, lambda r: r)(read_recipe(path))
-        with pytest.raises(Stop):
-            build(recipe, tmp_path / "store")
-
-    path = save_recipe(tmp_path)
-    model = load_model(str(tmp_path / "model"))
-    with monkeypatch.context() as patched:
-        patched.setattr(build_module, "load_model", lambda *_: model)
-        for change in CHANGES:
-            name_of(change)
-        patched.setattr(build_module, "SCHEMA_VERSION", 0)
-        name_of("schema")
-        patched.undo()
-    for change in (other_weights, other_text, other_model):
-        change(tmp_path)
-        name_of(change.__name__)
-    assert len(run_ids) == len(CHANGES) + 4
-    assert len(set(run_ids.values())) == len(run_ids), run_ids
-
-
-def test_a_run_does_not_depend_on_where_its_files_are(gpt2: Path, tmp_path: Path) -> None:
-    (path,) = (gpt2 / "store" / "dictionaries" / "sae").iterdir()
-    recipe = read_recipe(save_recipe(tmp_path / "else" / "where"))
-    store = tmp_path / "store"
-    (store / "dictionaries" / "sae").mkdir(parents=True)
-    (store / "dictionaries" / "sae" / path.name).touch()
-    assert build(recipe, store) == []
 
 
 # Several dictionaries
@@ -253,13 +183,13 @@ def test_dictionaries_of_several_hook_points_in_one_sweep(gpt2: Path, tmp_path: 
     ends = {"hook_name": "blocks.1.ln2.hook_normalized", "hook_name_out": "blocks.1.hook_mlp_out"}
     save_dictionary(tmp_path / "transcoder", n_features=8, kind="transcoder", seed=2, **ends)
     path.write_text(path.read_text() + MORE)
-    recipe, store = read_recipe(path), tmp_path / "store"
+    store = tmp_path / "store"
 
     with pytest.raises(RecipeError, match=r"--only nothing: .* \['sae', 'later', 'transcoder'\]"):
-        build(recipe, store, ("sae", "nothing"))
-    (later,) = build(recipe, store, ("later",))
+        build(order(tmp_path, store, "sae", "nothing"))
+    (later,) = build(order(tmp_path, store, "later"))
     assert later.parent.name == "later"
-    assert [p.parent.name for p in build(recipe, store)] == ["sae", "transcoder"]
+    assert [p.parent.name for p in build(order(tmp_path))] == ["sae", "transcoder"]
 
     # a dictionary's numbers do not depend on what is built beside it
     assert tables(store) == tables(gpt2 / "store")
@@ -273,72 +203,211 @@ def test_dictionaries_of_several_hook_points_in_one_sweep(gpt2: Path, tmp_path: 
     opened.close()
 
 
-# Stopped on the way
-
-BUILDER = """
-import os, signal, sys, time
-from pathlib import Path
-from featurestore.__main__ import main
-import featurestore.build
-store, command = Path(sys.argv[1]), sys.argv[2:]
-for line in sys.stdin:  # files to wait for, and how many of them
-    pattern, n = line.split()
-    child = os.fork()
-    if child == 0:
-        os._exit(main(command))
-    while len(list(store.glob(pattern))) < int(n) and os.waitpid(child, os.WNOHANG)[0] == 0:
-        time.sleep(0.001)
-    try:
-        os.kill(child, signal.SIGKILL)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-    except (ProcessLookupError, ChildProcessError):
-        print("ended", flush=True)
-"""
-"""Builds in children that are forked, so that torch is imported once, and kills them on the way."""
+# What is there is used, and nothing else
 
 
-def test_a_build_that_is_killed_goes_on_where_it_stopped(gpt2: Path, tmp_path: Path) -> None:
+def block_path(folder: Path, store: Path, number: int) -> Path:
+    (job,) = make_plan(order(folder, store)).jobs
+    return job.workspace.name(number).path(job.workspace.folder)
+
+
+def torn(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def other_block(path: Path) -> None:
+    path.write_bytes(path.with_name("block-000001.safetensors").read_bytes())
+
+
+def other_run(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(path.parent.name.encode(), b"0123456789abcdef"))
+
+
+SPOILT = {torn: "it cannot be read", other_block: "its block is 1", other_run: "its run_id is 0123"}
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+def test_a_block_that_cannot_be_used_is_made_anew(
+    gpt2: Path, tmp_path: Path, spoil: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
     store = tmp_path / "store"
-    command = [str(store), "build", str(gpt2 / "recipe.toml"), "--store", str(store)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(
-        [sys.executable, "-c", BUILDER, *command], cwd=ROOT, stderr=subprocess.DEVNULL, **pipes
-    ) as process:
+    plan = sweep_shard(order(gpt2, store), (1, 1))
+    path = block_path(gpt2, store, 3)
+    others = {p: p.stat().st_mtime_ns for p in path.parent.glob("block-*") if p != path}
+    spoil(path)
+    with pytest.raises(BuildFailed, match=f"{path}' cannot be used: {SPOILT[spoil]}"):
+        merge(order(gpt2, store))
+    assert not (store / "dictionaries").exists()
+    assert len(others) == len(plan.blocks) - 1
+    assert {p: p.stat().st_mtime_ns for p in others} == others
 
-        def build_until(pattern: str, n: int) -> str:
-            process.stdin.write(f"{pattern} {n}\n")
-            process.stdin.flush()
-            return process.stdout.readline().strip()
+    def engine(_plan: Plan, numbers: list[int], _stop: Stop, _on_block: OnBlock) -> None:
+        assert numbers == []  # block 3 is the one that is made before
 
-        def blocks() -> dict[str, int]:
-            return {p.name: p.stat().st_mtime_ns for p in store.glob("work/*/block-*.safetensors")}
+    caplog.clear()
+    build(order(gpt2, store), engine=engine)
+    (warning,) = [each for each in caplog.records if each.levelname == "WARNING"]
+    assert str(path) in warning.message and "made anew" in warning.message
+    assert tables(store) == tables(gpt2 / "store")
 
-        for n in (1, 4, 9):
-            assert build_until("work/*/block-*.safetensors", n) == "-9"
-            before = blocks()
-            assert n <= len(before) < 13
-            assert not (store / "dictionaries").exists()
-            # half of a block that was being written
-            (next(store.glob("work/*")) / "block-000012.1.tmp").write_bytes(b"half")
-        assert build_until("work/*/sae.gathered.duckdb", 1) == "-9"
-        assert {name: blocks()[name] for name in before} == before  # none was computed twice
-        assert build_until("work/*/sae.complete.duckdb", 1) == "-9"
-        assert list(store.glob("dictionaries/*/*.duckdb")) == []
-        process.stdin.close()
-    (path,) = build(read_recipe(gpt2 / "recipe.toml"), store)
+
+def test_blocks_that_an_engine_leaves_out_are_named(gpt2: Path, tmp_path: Path) -> None:
+    def engine(plan: Plan, numbers: list[int], _stop: Stop, _on_block: OnBlock) -> None:
+        assert numbers == list(range(1, N_BLOCKS))  # the first was made to see its size
+        sweep_blocks(plan, [n for n in numbers if n not in (2, 3, 4, 9)])
+
+    with pytest.raises(BuildFailed, match=r"Blocks 2-4, 9 were not written\. Run the same build"):
+        build(order(gpt2, tmp_path), engine=engine)
+    assert not (tmp_path / "dictionaries").exists()
+
+
+def test_numbers_as_text() -> None:
+    assert build_module._spans([]) == ""
+    assert build_module._spans([4]) == "4"
+    assert build_module._spans([0, 1, 2, 3, 7, 9, 10]) == "0-3, 7, 9-10"
+    many = list(range(0, 100, 2))
+    assert build_module._spans(many) == ", ".join(map(str, many[:20])) + ", …"
+
+
+def test_a_disk_that_is_too_small_is_told_at_once(
+    gpt2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = [0]
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(build_module.shutil, "disk_usage", lambda _: usage._replace(free=free[0]))
+    with pytest.raises(BuildFailed) as caught:
+        build(order(gpt2, tmp_path), engine=no_engine)
+    path = block_path(gpt2, tmp_path, 0)
+    assert [p.name for p in path.parent.glob("block-*")] == [path.name]
+    size = path.stat().st_size
+    needed = (N_BLOCKS - 1) * size + 24 * 8_000
+    assert f"needs about {needed:,} bytes in '{tmp_path}' (12 blocks of {size:,}" in str(
+        caught.value
+    )
+    assert "but 0 are free" in str(caught.value)
+    assert not (tmp_path / "dictionaries").exists()
+
+    # The block that is there is not made again; the next one is measured.
+    size = len(sweep_one(gpt2, tmp_path, 1))
+    free[0] = (N_BLOCKS - 3) * len(sweep_one(gpt2, tmp_path, 2)) + 24 * 8_000
+    build(order(gpt2, tmp_path))
+    assert tables(tmp_path) == tables(gpt2 / "store")
+
+
+def sweep_one(folder: Path, store: Path, number: int) -> bytes:
+    """Make one block; its file's content."""
+    sweep_blocks(make_plan(order(folder, store)), [number])
+    return block_path(folder, store, number).read_bytes()
+
+
+# Shards
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 20])
+def test_shards_make_what_a_build_makes(gpt2: Path, tmp_path: Path, n: int) -> None:
+    store = tmp_path / "store"
+    swept: list[str] = []
+    for i in reversed(range(1, n + 1)):
+        plan = sweep_shard(order(gpt2, store), (i, n))
+        names = {p.stem for p in store.glob("work/*/block-*.safetensors")}
+        swept += sorted(names - set(swept))
+        assert len(names) == len(swept)
+        own = {f"block-{number:06d}" for number in plan.blocks if number % n == i - 1}
+        assert own == set(swept[len(swept) - len(own) :])
+        assert not (store / "dictionaries").exists()
+    (path,) = merge(order(gpt2, store))
+    assert path.name == next((gpt2 / "store" / "dictionaries" / "sae").iterdir()).name
     assert tables(store) == tables(gpt2 / "store")
     assert list((store / "work").iterdir()) == []
-    assert path.exists()
 
 
-def test_a_damaged_block_is_named(gpt2: Path, tmp_path: Path) -> None:
-    store = tmp_path / "store"
-    (served,) = (gpt2 / "store" / "dictionaries" / "sae").iterdir()
-    block = store / "work" / served.stem / "block-000003.safetensors"
-    block.parent.mkdir(parents=True)
-    block.write_bytes(b"")
-    with pytest.raises(BuildFailed, match=f"{block}' is damaged.* Delete it and run the same"):
-        build(read_recipe(gpt2 / "recipe.toml"), store)
-    block.unlink()
-    build(read_recipe(gpt2 / "recipe.toml"), store)
-    assert tables(store) == tables(gpt2 / "store")
+def test_shards_that_overlap_do_no_harm(gpt2: Path, tmp_path: Path) -> None:
+    for shard in [(1, 2), (2, 3), (1, 3), (1, 2), (3, 3)]:
+        sweep_shard(order(gpt2, tmp_path), shard)
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("work/*/block-*")}
+    assert len(before) == N_BLOCKS
+    sweep_shard(order(gpt2, tmp_path), (2, 2))
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    merge(order(gpt2, tmp_path))
+    assert tables(tmp_path) == tables(gpt2 / "store")
+
+
+def test_a_build_goes_on_from_shards(gpt2: Path, tmp_path: Path) -> None:
+    sweep_shard(order(gpt2, tmp_path), (2, 3))
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("work/*/block-*")}
+    assert len(before) == 4
+
+    def engine(plan: Plan, numbers: list[int], stop: Stop, on_block: OnBlock) -> None:
+        assert {p: p.stat().st_mtime_ns for p in before} == before
+        build_module.sweep(plan, numbers, stop, on_block)
+
+    build(order(gpt2, tmp_path), engine=engine)
+    assert tables(tmp_path) == tables(gpt2 / "store")
+
+
+def test_a_merge_without_a_shard_is_refused(gpt2: Path, tmp_path: Path) -> None:
+    message = r"Blocks 0-12 of 13 are missing in '.*/work'\. Run the shards"
+    with pytest.raises(BuildFailed, match=message):
+        merge(order(gpt2, tmp_path))
+    for i in (1, 3):
+        sweep_shard(order(gpt2, tmp_path), (i, 3))
+    with pytest.raises(BuildFailed, match=r"Blocks 1, 4, 7, 10 of 13 are missing"):
+        merge(order(gpt2, tmp_path))
+    assert not (tmp_path / "dictionaries").exists()
+    sweep_shard(order(gpt2, tmp_path), (2, 3))
+    merge(order(gpt2, tmp_path))
+    assert tables(tmp_path) == tables(gpt2 / "store")
+
+
+def test_nothing_is_published_while_a_shard_runs(gpt2: Path, tmp_path: Path) -> None:
+    plan = sweep_shard(order(gpt2, tmp_path), (1, 1))
+    with plan.jobs[0].workspace.alone("2-of-5"):
+        for publishing in (merge, build):
+            with pytest.raises(BuildFailed, match=r"being built \(shard 2-of-5\) by another"):
+                publishing(order(gpt2, tmp_path))
+        with pytest.raises(BuildFailed, match=r"being built \(shard 2-of-5\) by another"):
+            sweep_shard(order(gpt2, tmp_path), (2, 5))
+        sweep_shard(order(gpt2, tmp_path), (3, 5))
+    assert not (tmp_path / "dictionaries").exists()
+    merge(order(gpt2, tmp_path))
+
+
+def test_one_build_of_a_run_at_a_time(gpt2: Path, tmp_path: Path) -> None:
+    refused = []
+
+    def engine(plan: Plan, numbers: list[int], stop: Stop, on_block: OnBlock) -> None:
+        for second in (build, merge):
+            with pytest.raises(BuildFailed, match="is being built by another process"):
+                second(order(gpt2, tmp_path))
+            refused.append(second)
+        build_module.sweep(plan, numbers, stop, on_block)
+
+    build(order(gpt2, tmp_path), engine=engine)
+    assert refused == [build, merge]
+    assert tables(tmp_path) == tables(gpt2 / "store")
+
+
+# Other settings
+
+
+def test_an_unfinished_run_with_other_settings_is_left_alone(gpt2: Path, tmp_path: Path) -> None:
+    first = order(gpt2, tmp_path / "store")
+    second = replace(first, recipe=replace(first.recipe, seed=3, contexts_per_block=6))
+    sweep_shard(first, (1, 2))
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("store/work/*/block-*")}
+    for refused in (build, merge, lambda order: sweep_shard(order, (1, 2))):
+        with pytest.raises(UnfinishedRun) as caught:
+            refused(second)
+        assert "(7 blocks in" in str(caught.value)
+        assert (
+            "Differing: contexts_per_block: 4 there, 6 now; seed: 0 there, 3 now. Set these back"
+        ) in str(caught.value)
+        assert caught.value.exit_code == 2
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.glob("store/work/*/block-*")} == before
+
+    sweep_shard(second, (2, 2), discard=True)
+    assert not any(path.exists() for path in before)
+    (other,) = build(second)
+    (path,) = build(first)  # the other is published, so nothing is in the way
+    assert path.name == next((gpt2 / "store" / "dictionaries" / "sae").iterdir()).name
+    assert set(path.parent.iterdir()) == {path, other}

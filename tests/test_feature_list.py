@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from featurestore.errors import StoreError
-from featurestore.feature_list import FEATURE_AT, PAGE, PLACE, list_sql
+from featurestore.feature_list import COUNT, FEATURE_AT, PAGE, PLACE, list_sql
 from featurestore.records import DENSE_ABOVE, NUMERIC_COLUMNS, Feature, FeatureQuery, Flag
 from featurestore.store import Store
 
@@ -109,6 +109,22 @@ def test_place_agrees_with_the_list(synthetic_store: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize("sort", ["max_activation", "decoder_norm", "feature"])
+def test_a_walk_by_next_and_previous_is_the_list(
+    synthetic_store: Path, sort: str, descending: bool
+) -> None:
+    """Through nulls (dead features have no maximum) and ties (all norms are 1)."""
+    store = Store(synthetic_store)
+    query = FeatureQuery("early", include_dead=True, sort=sort, descending=descending)
+    kept = [row.feature for row in store.features(query, limit=1000).rows]
+    places = [store.place(query, feature) for feature in kept]
+    assert [place.place for place in places] == list(range(40))
+    assert [place.previous for place in places] == [None, *kept[:-1]]
+    assert [place.next for place in places] == [*kept[1:], None]
+    store.close()
+
+
 def test_pages_join_without_gap_or_overlap(synthetic_store: Path) -> None:
     store = Store(synthetic_store)
     query = FeatureQuery("planted", include_dead=True, sort="decoder_norm")  # all equal
@@ -148,5 +164,5 @@ def test_what_a_user_typed_is_bound_never_spliced() -> None:
     query = FeatureQuery("x", (("density", "' or 1=1", "; drop"),), token="'; drop")
     sql = list_sql(query, [7])
     assert sql.parameters == ("' or 1=1", "; drop", [7])
-    for statement in (PAGE, PLACE, FEATURE_AT):
+    for statement in (COUNT, PAGE, PLACE, FEATURE_AT):
         assert "drop" not in sql.fill(statement) and "1=1" not in sql.fill(statement)

@@ -101,14 +101,71 @@ def test_stopping_early_changes_nothing(model: LanguageModel) -> None:
         assert torch.equal(model.hidden(TOKENS, {name})[name], together[name]), name
 
 
-def test_no_layer_runs_beyond_the_deepest_that_is_needed(model: LanguageModel) -> None:
-    runs = []
-    handle = model._bridge.blocks[LAST].register_forward_hook(lambda *_: runs.append(1))
-    model.hidden(TOKENS, {"blocks.0.hook_resid_post", "hook_embed"})
-    assert runs == []
-    model.hidden(TOKENS, {f"blocks.{LAST}.hook_mlp_out"})
-    assert runs == [1]
-    handle.remove()
+def runs_of(model: LanguageModel, hook_names: set[str]) -> list[str]:
+    """Which parts begin to run for some hook points, in order."""
+    bridge = model._bridge
+    parts = {"unembed": bridge.unembed, "ln_final": bridge.ln_final}
+    for layer, block in enumerate(bridge.blocks):
+        parts |= {f"{layer}": block, f"{layer}.attn": block.attn, f"{layer}.mlp": block.mlp}
+    runs: list[str] = []
+    handles = [
+        part.register_forward_pre_hook(lambda *_, name=name: runs.append(name))
+        for name, part in parts.items()
+    ]
+    model.hidden(TOKENS, hook_names)
+    for handle in handles:
+        handle.remove()
+    return runs
+
+
+def test_the_forward_ends_at_the_deepest_hook_point(model: LanguageModel) -> None:
+    first, last = ["0", "0.attn", "0.mlp"], [f"{LAST}", f"{LAST}.attn", f"{LAST}.mlp"]
+    middle = [*first, *last[:1]]
+    attn_out, mlp_out = f"blocks.{LAST}.hook_attn_out", f"blocks.{LAST}.hook_mlp_out"
+    for hook_names, wanted in [
+        ({"hook_embed"}, []),
+        ({"blocks.0.hook_resid_pre"}, ["0"]),
+        ({"blocks.0.hook_attn_out", "hook_embed"}, ["0", "0.attn"]),
+        ({"blocks.0.mlp.hook_post"}, first),
+        ({"blocks.0.hook_resid_post", "hook_embed"}, first),
+        ({f"blocks.{LAST}.hook_resid_pre", "blocks.0.hook_mlp_out"}, middle),
+        ({attn_out}, [*first, *last[:2]]),
+        ({mlp_out, "blocks.0.hook_resid_post"}, [*first, *last]),
+        ({f"blocks.{LAST}.hook_resid_post", attn_out}, [*first, *last]),
+        (set(RESIDUAL_HOOKS), [*first, *last]),
+    ]:
+        assert runs_of(model, hook_names) == wanted, hook_names
+
+
+def test_a_forward_that_ended_early_leaves_nothing_behind(model: LanguageModel) -> None:
+    wanted = model.hidden(TOKENS, set(RESIDUAL_HOOKS))
+    model.hidden(TOKENS, {"blocks.0.hook_attn_out"})
+    assert not any(point._forward_hooks for point in model._bridge.hook_dict.values())
+    again = model.hidden(TOKENS, set(RESIDUAL_HOOKS))
+    assert all(torch.equal(again[name], wanted[name]) for name in RESIDUAL_HOOKS)
+
+
+def test_hidden_vectors_in_bfloat16_are_about_the_same(
+    model: LanguageModel, model_folder: Path
+) -> None:
+    rough = load_model(str(model_folder), dtype=torch.bfloat16)
+    name = f"blocks.{LAST}.hook_resid_post"
+    found, wanted = rough.hidden(TOKENS, {name})[name], model.hidden(TOKENS, {name})[name]
+    assert found.dtype == torch.bfloat16
+    assert 0 < (found.float() - wanted).norm() / wanted.norm() < 0.05
+    assert rough.unembedding().weight.dtype == torch.float32
+
+
+def test_as_many_contexts_run_together_as_there_is_cache_for(model: LanguageModel) -> None:
+    assert [model.contexts_at_once(length) for length in (1, 16, 1000, 1024, 5000)] == [
+        *(1024, 64, 1, 1, 1)
+    ]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_told(model_folder: Path) -> None:
+    with pytest.raises(ModelError, match="no CUDA device.*--device cpu works"):
+        load_model(str(model_folder), device="cuda")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +212,6 @@ def test_an_unknown_hook_point_is_told_its_neighbours(model: LanguageModel) -> N
         model.width(f"blocks.{N_LAYERS}.hook_resid_pre")
 
 
-@pytest.mark.filterwarnings("ignore:run_with_cache. skipped 1 gated-off hook")
 def test_a_hook_point_that_is_switched_off_is_an_error(model: LanguageModel) -> None:
     with pytest.raises(ModelError, match="gives no vector for each token"):
         model.width("blocks.0.hook_mlp_in")

@@ -39,8 +39,13 @@ LAYERS = {
     "app.session": ("app", "featurestore.store", "featurestore.annotations", *RECORDS),
     "app.live": ("app", "featurestore.inference", "featurestore.annotations", *RECORDS),
     "featurestore.__main__": ("featurestore",),
-    "featurestore.build": ("featurestore",),
-    "featurestore.sweep": ("featurestore",),
+    **dict.fromkeys(
+        [
+            f"featurestore.{name}"
+            for name in "build plan publish precision ray_engine sweep workers".split()
+        ],
+        ("featurestore",),
+    ),
     "featurestore.demo": ("featurestore",),
     "featurestore.passes": (
         "featurestore.passes",
@@ -49,7 +54,11 @@ LAYERS = {
         *TORCH,
         *RECORDS,
     ),
-    "featurestore.activations": RECORDS,
+    "featurestore.activations": ("featurestore.blocks", *RECORDS),
+    "featurestore.blocks": RECORDS,
+    "featurestore.encoder": ("featurestore.dictionaries", *RECORDS),
+    "featurestore.workspace": ("featurestore.blocks", *RECORDS),
+    "featurestore.stop": RECORDS,
     **dict.fromkeys(TORCH, (*TORCH, "featurestore.config", *RECORDS)),
     **dict.fromkeys(
         (*DUCKDB, "featurestore.verify"),
@@ -67,10 +76,18 @@ LAYERS = {
 Within one row of the design a module may import its neighbour; the test of cycles keeps that sane.
 """
 
-COMPUTING = (*TORCH, "featurestore.passes", "featurestore.build", "featurestore.sweep")
+COMPUTING = (
+    *TORCH,
+    "featurestore.passes",
+    *(
+        f"featurestore.{name}"
+        for name in "build encoder plan publish precision ray_engine sweep workers".split()
+    ),
+)
 HOMES = {
     "duckdb": DUCKDB,
     "plotly": ("app.charts",),
+    "ray": ("featurestore.ray_engine",),
     "sqlalchemy": ("featurestore.annotations",),
     "streamlit": ("app", "pages"),
     "torch": (*COMPUTING, "featurestore.demo"),

@@ -193,6 +193,58 @@ def test_the_real_command_line(folder: Path) -> None:
     assert command("verify", "--store", store).stdout.startswith(f"ok   {path}: ")
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there(folder: Path, capfd: pytest.CaptureFixture) -> None:
+    line = [str(folder / "recipe.toml"), "--store", str(folder / "store"), "--device", "cuda"]
+    for name in ("build", "merge"):
+        assert main([name, *line]) == 2
+        message = error_of(capfd.readouterr().err)
+        assert "torch sees no CUDA device" in message and "--device cpu works" in message
+    assert not (folder / "store").exists()
+
+
+def test_ray_that_is_not_installed(
+    folder: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "featurestore.ray_engine", raising=False)
+    for name in ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED"):
+        monkeypatch.setenv(name, "")  # which the module sets
+    line = ["build", str(folder / "recipe.toml"), "--store", str(folder / "store")]
+    assert main([*line, "--engine", "ray"]) == 1
+    assert "pip install -r requirements-ray.txt" in error_of(capfd.readouterr().err)
+    assert not (folder / "store").exists()
+
+
+def test_shards_are_merged(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    line = [str(folder / "recipe.toml"), "--store", str(folder / "store")]
+    for i in (2, 1):
+        assert main(["build", *line, "--shard", f"{i}/2"]) == 0
+        assert f"shard {i} of 2 is swept" in capsys.readouterr().out
+        if i == 2:
+            assert main(["merge", *line]) == 1
+            assert "are missing in" in error_of(capsys.readouterr().err)
+    assert main(["merge", *line]) == 0
+    assert capsys.readouterr().out == f"1 published in {folder / 'store'}\n"
+    assert main(["merge", *line]) == 0
+    assert capsys.readouterr().out == f"0 published in {folder / 'store'}\n"
+
+
+def test_other_settings_need_a_word(folder: Path, capfd: pytest.CaptureFixture) -> None:
+    line = ["build", str(folder / "recipe.toml"), "--store", str(folder / "store")]
+    assert main([*line, "--shard", "1/2"]) == 0
+    recipe("contexts_per_block = 4", "contexts_per_block = 5")(folder)
+    capfd.readouterr()
+    assert main(line) == 2
+    message = error_of(capfd.readouterr().err)
+    assert "Differing: contexts_per_block: 4 there, 5 now. Set" in message
+    assert "--discard" in message
+    assert served(folder) == []
+    assert main([*line, "--discard"]) == 0
+    assert len(served(folder)) == 1
+    assert list((folder / "store" / "work").iterdir()) == []
+
+
 # A disk that is full, and other refusals of the system
 
 
@@ -351,7 +403,18 @@ def test_formats_are_described(capsys: pytest.CaptureFixture) -> None:
     assert "dictionary.safetensors" in printed and "ae.pt" in printed
 
 
-@pytest.mark.parametrize("arguments", [[], ["nothing"], ["build"], ["info", "--jsn"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *([], ["nothing"], ["build"], ["info", "--jsn"]),
+        *(["build", "r.toml", "--shard", shard] for shard in ("0/2", "3/2", "1", "a/b", "1/2/3")),
+        *(["build", "r.toml", "--workers", n] for n in ("0", "-1", "x")),
+        ["build", "r.toml", "--workers", "2", "--engine", "ray"],
+        ["build", "r.toml", "--workers", "2", "--shard", "1/2"],
+        ["build", "r.toml", "--device", "tpu"],
+        ["merge", "r.toml", "--shard", "1/2"],
+    ],
+)
 def test_bad_usage(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)

@@ -1,3 +1,4 @@
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -163,6 +164,8 @@ def test_the_unknown_is_named_beside_what_there_is(own: Store) -> None:
         ({}, 1, 10**30),
         ({"ranges": (("n_active", None, 10**400),)}, 1, 0),
         ({"ranges": (("n_active", "x' or '1", None),)}, 1, 0),
+        ({"ranges": (("density", math.nan, None),)}, 1, 0),
+        ({"ranges": (("density", 0.0, math.nan),)}, 1, 0),
     ],
 )
 def test_a_bad_question_is_not_blamed_on_the_file(
@@ -291,7 +294,7 @@ def test_other_versions_and_unfinished_files_are_problems(own: Store) -> None:
         with duckdb.connect(str(path)) as connection:
             connection.execute(statement)
     reasons = {p.dictionary_id: p.reason for p in own.catalogue().problems}
-    assert "schema version 0; this program reads 1" in reasons["older"]
+    assert f"version 0; this program reads {dictionary_file.SCHEMA_VERSION}." in reasons["older"]
     assert "is not complete" in reasons["unfinished"]
     assert "schema version None" in reasons["foreign"]
     assert "cannot be read" in reasons["no-manifest"]

@@ -17,7 +17,7 @@ from featurestore.errors import BuildFailed
 from featurestore.store import Store
 from featurestore.verify import verify
 from featurestore.writer import StoreWriter
-from tests.small_store import ROWS, manifest, publish
+from tests.small_store import ROWS, in_key_order, manifest, publish
 
 ROOT = Path(__file__).parent.parent
 LATER = "2026-01-02T00:00:00+00:00"
@@ -34,24 +34,33 @@ def is_whole(store: Path) -> bool:
     return bool(findings) and not any(finding.faults for finding in findings)
 
 
-def test_rows_stand_in_key_order_whatever_the_order_of_appends(tmp_path: Path) -> None:
+def test_rows_stand_in_key_order_however_they_are_cut(tmp_path: Path) -> None:
     rng = random.Random(0)
-    in_order = publish(tmp_path / "in order")
-    with StoreWriter(tmp_path / "mixed", "one", "run1") as writer:
-        pieces = [(table, row) for table, rows in ROWS.items() for row in rows]
-        rng.shuffle(pieces)
-        for table, row in pieces:
-            writer.append(table, pa.Table.from_pylist([row]))
-        mixed = writer.publish(manifest("one", "run1", LATER))
+    whole = publish(tmp_path / "whole")
+    with StoreWriter(tmp_path / "cut", "one", "run1") as writer:
+        ordered = {table: in_key_order(table, rows) for table, rows in ROWS.items()}
+        rng.shuffle(ordered["promoted_tokens"])  # the one table that may come in any order
+        while any(ordered.values()):
+            table = rng.choice([table for table, rows in ordered.items() if rows])
+            writer.append(table, pa.Table.from_pylist([ordered[table].pop(0)]))
+        cut = writer.publish(manifest("one", "run1", LATER))
     for table, key in KEYS.items():
-        assert rows_of(mixed, table) == rows_of(in_order, table)
-        with duckdb.connect(str(mixed), read_only=True, config=HARDENED) as connection:
+        assert rows_of(cut, table) == rows_of(whole, table)
+        with duckdb.connect(str(cut), read_only=True, config=HARDENED) as connection:
             assert (
                 connection.table(table).fetchall() == connection.table(table).order(key).fetchall()
             )
-    (one,) = Store(tmp_path / "in order").catalogue().dictionaries
-    (other,) = Store(tmp_path / "mixed").catalogue().dictionaries
+    (one,) = Store(tmp_path / "whole").catalogue().dictionaries
+    (other,) = Store(tmp_path / "cut").catalogue().dictionaries
     assert one.tables == other.tables
+
+
+def test_rows_that_come_too_late_are_refused(tmp_path: Path) -> None:
+    first, second = ROWS["features"][:2]
+    with StoreWriter(tmp_path, "one", "run1") as writer:
+        writer.append("features", pa.Table.from_pylist([second]))
+        with pytest.raises(BuildFailed, match="key 0 comes after 1"):
+            writer.append("features", pa.Table.from_pylist([first]))
 
 
 def test_the_manifest_counts_and_digests_every_table(tmp_path: Path) -> None:

@@ -34,13 +34,16 @@ def _build(options: argparse.Namespace) -> None:
         return
     from featurestore.build import build
     from featurestore.demo.texts import held_out_documents
+    from featurestore.plan import Order
+    from featurestore.stop import stop_on_signals
 
     for document in held_out_documents():
         path = TEXTS / f"{document.name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(document.text, encoding="utf-8")
-    for recipe in recipes:
-        build(recipe, options.store)
+    with stop_on_signals() as stop:
+        for recipe in recipes:
+            build(Order(recipe, options.store), stop)
 
 
 def _served(store: Path) -> set[str]:

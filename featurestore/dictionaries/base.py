@@ -41,9 +41,22 @@ class Nonlinearity:
             return torch.relu(pre)
         if self.name == "jumprelu":
             return torch.where(pre <= self.threshold, 0.0, torch.relu(pre))
-        values, indices = pre.topk(self.k, dim=-1, sorted=False)
+        indices = _largest(pre, self.k)
+        values = pre.gather(-1, indices)
         kept = values if self.name == "signed_topk" else torch.relu(values)
         return torch.zeros_like(pre).scatter_(-1, indices, kept)
+
+
+def _largest(pre: Float[torch.Tensor, "batch n_features"], k: int) -> Int[torch.Tensor, "batch k"]:
+    """Where the k largest of each row stand; of equal ones the first, which topk leaves open."""
+    found = pre.topk(k, dim=-1, sorted=False)
+    smallest = found.values.amin(dim=-1, keepdim=True)
+    is_open = ((pre >= smallest).sum(dim=-1) > k) | smallest.isnan().squeeze(-1)
+    indices = found.indices
+    if is_open.any():
+        ordered = pre[is_open].sort(dim=-1, descending=True, stable=True).indices
+        indices[is_open] = ordered[:, :k]
+    return indices
 
 
 KINDS = tuple(
@@ -98,7 +111,7 @@ class Dictionary:
         return self.directions.shape[0]
 
     @cached_property
-    def _bias(self) -> Float[torch.Tensor, " n_features"]:
+    def fused_bias(self) -> Float[torch.Tensor, " n_features"]:
         """Both biases in one, so that encoding is a single fused multiply and add."""
         return self.reader_bias - self.pre_bias @ self.readers
 
@@ -106,7 +119,7 @@ class Dictionary:
         self, hidden: Float[torch.Tensor, "batch d_in"]
     ) -> Float[torch.Tensor, "batch n_features"]:
         """Activations of every feature."""
-        return self.nonlinearity(torch.addmm(self._bias, hidden, self.readers))
+        return self.nonlinearity(torch.addmm(self.fused_bias, hidden, self.readers))
 
     def decode(
         self,

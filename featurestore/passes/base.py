@@ -1,23 +1,29 @@
 """What every pass is: activations of a range of features in, rows of the pass's tables out.
 
 A pass owns its tables, and its columns of `features`; it opens no file and knows no database.
-To add an artifact: a file here with one class, a line in `build.PASSES`, a table or columns in
+To add an artifact: a file here with one class, a line in `publish.PASSES`, a table or columns in
 `schema.sql`, and a test against plain numpy.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64
 
 from featurestore.activations import Activations
 from featurestore.config import PassesConfig
 from featurestore.corpus import Corpus
 from featurestore.dictionaries.base import Dictionary
 from featurestore.inference import Unembedding
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,38 @@ class Pass(ABC):
         """Rows for each of the pass's tables; for `features`, one row a feature, in order."""
 
 
-def ragged(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def in_tiles(
+    activations: Activations, rows: Callable[[Activations], dict[str, pa.Table]]
+) -> dict[str, pa.Table]:
+    """What `rows` makes of a few features at a time, put together."""
+    return joined(in_threads(rows, activations.tiles()))
+
+
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """The function of every item, in order, in as many threads as torch uses: numpy lets go of the
+    interpreter while it works."""
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return list(pool.map(function, items))
+
+
+def joined(parts: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:
+    """Rows of consecutive features, one under the other."""
+    return {table: pa.concat_tables([part[table] for part in parts]) for table in parts[0]}
+
+
+def ragged(
+    starts: Int64[np.ndarray, " n_slices"], lengths: Int64[np.ndarray, " n_slices"]
+) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n_slices_and_1"]]:
     """Indices of many slices laid end to end, and the bounds of each slice among them."""
     bounds = np.concatenate([[0], np.cumsum(lengths)])
-    shift = np.repeat(starts - bounds[:-1], lengths)
-    return np.arange(bounds[-1]) + shift, bounds
+    indices = np.repeat(starts - bounds[:-1], lengths)
+    indices += np.arange(bounds[-1])
+    return indices, bounds
+
+
+def place_in_slice(lengths: Int64[np.ndarray, " n_slices"]) -> Int64[np.ndarray, " n"]:
+    """For many slices laid end to end, the place of each entry in its slice, from 0."""
+    return ragged(np.zeros(len(lengths), dtype=np.int64), lengths)[0]
 
 
 def list_column(values: np.ndarray, bounds: np.ndarray, kind: pa.DataType) -> pa.ListArray:
@@ -62,19 +95,8 @@ def matrix_column(values: np.ndarray, kind: pa.DataType) -> pa.ListArray:
     return list_column(values.reshape(-1), np.arange(n_rows + 1) * width, kind)
 
 
-def is_new(*keys: np.ndarray) -> np.ndarray:
+def is_new(*keys: np.ndarray) -> Bool[np.ndarray, " n"]:
     """Whether each entry differs, in any of the keys, from the entry before."""
     found = np.ones(len(keys[0]), dtype=bool)
     found[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
     return found
-
-
-def place_in_group(*keys: np.ndarray) -> np.ndarray:
-    """Place of each entry among those that stand together with equal keys, from 0."""
-    places = np.arange(len(keys[0]))
-    return places - np.maximum.accumulate(np.where(is_new(*keys), places, 0))
-
-
-def first_of_each(groups: np.ndarray, n: int) -> np.ndarray:
-    """Indices of the first `n` entries of each group, for groups that stand together."""
-    return np.flatnonzero(place_in_group(groups) < n)

@@ -8,13 +8,17 @@ means something, the size between features does not. It is no effect: see ablati
 
 import numpy as np
 import pyarrow as pa
-import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32, Int64
 
-from featurestore.activations import Activations
-from featurestore.passes.base import Pass, Run, matrix_column
+from featurestore.activations import Activations, rising_bits, stable_order
+from featurestore.passes.base import Pass, Run, in_threads, matrix_column, place_in_slice
 
-LOGITS_AT_ONCE = 2**25
+LOGITS_AT_ONCE = 2**24
+"""Numbers in one product of matrices: 64 MB."""
+LOGITS_IN_CACHE = 2**18
+"""Numbers that are worked on at a time: 1 MB, so that they stay near the processor."""
+GROUPS_A_TOKEN = 16
+"""Groups of columns whose largest values bound those of the list, for each token of it."""
 
 
 class LogitLens(Pass):
@@ -36,86 +40,107 @@ class LogitLens(Pass):
         """Lens of every direction in the range; none where the output is no residual vector."""
         if self._run.to_residual is None:
             return {}
-        tile = max(1, LOGITS_AT_ONCE // self._weight.shape[1])
-        last = activations.first + activations.n_features
-        parts = [
-            self._tile(first, min(first + tile, last))
-            for first in range(activations.first, last, tile)
-        ]
+        first, last = activations.first, activations.first + activations.n_features
+        d_vocab = self._weight.shape[1]
+        at_once, in_cache = (max(1, n // d_vocab) for n in (LOGITS_AT_ONCE, LOGITS_IN_CACHE))
+        parts = []
+        for start in range(first, last, at_once):
+            logits = self.logits(start, min(start + at_once, last))
+            tiles = range(0, len(logits), in_cache)
+            parts += in_threads(self._tile, (logits[t : t + in_cache] for t in tiles))
+        lens = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return {
-            table: pa.concat_tables([part[table] for part in parts])
-            for table in ("features", "promoted_tokens")
+            "features": _columns(lens),
+            "promoted_tokens": _inverted(activations.features, lens),
         }
-
-    def _tile(self, first: int, last: int) -> dict[str, pa.Table]:
-        logits = self.logits(first, last)
-        top, bottom = _largest(logits, self._n_tokens), _largest(-logits, self._n_tokens)
-        top_logits = np.take_along_axis(logits, top, axis=1)
-        bottom_logits = np.take_along_axis(logits, bottom, axis=1)
-        squares = np.square(logits, dtype=np.float64)
-        variance = squares.mean(axis=1)
-        spread = np.where(variance > 0, variance, np.nan)
-        kurtosis = np.square(squares).mean(axis=1) / spread**2
-        low, high = logits.min(axis=1), logits.max(axis=1)
-        features = pa.table(
-            {
-                "promoted": matrix_column(top, pa.int32()),
-                "promoted_logits": matrix_column(top_logits, pa.float32()),
-                "suppressed": matrix_column(bottom, pa.int32()),
-                "suppressed_logits": matrix_column(bottom_logits, pa.float32()),
-                "logit_std": pa.array(np.sqrt(variance)),
-                "logit_kurtosis": pa.array(kurtosis, mask=np.isnan(kurtosis)),
-                "logit_low": pa.array(low),
-                "logit_high": pa.array(high),
-                "logit_histogram": matrix_column(self._histogram(logits), pa.int64()),
-            }
-        )
-        feature = np.arange(first, last)
-        inverted = [
-            _inverted(feature, top, top_logits, True),
-            _inverted(feature, bottom, bottom_logits, False),
-        ]
-        return {"features": features, "promoted_tokens": pa.concat_tables(inverted)}
 
     def logits(self, first: int, last: int) -> Float[np.ndarray, "n_features d_vocab"]:
         """Centred lens logits of a range of directions, in float32."""
         directions = self._run.dictionary.directions[first:last] @ self._run.to_residual
         return (directions @ self._weight).numpy()
 
-    def _histogram(self, logits: np.ndarray) -> np.ndarray:
-        low, high = logits.min(axis=1, keepdims=True), logits.max(axis=1, keepdims=True)
-        width = np.where(high > low, high - low, 1)
-        bins = np.minimum(
-            ((logits - low) / width * self._n_bins).astype(np.int64), self._n_bins - 1
-        )
-        bins += np.arange(len(logits))[:, None] * self._n_bins
-        counts = np.bincount(bins.reshape(-1), minlength=len(logits) * self._n_bins)
-        return counts.reshape(len(logits), self._n_bins)
+    def _tile(self, logits: Float32[np.ndarray, "n_rows d_vocab"]) -> dict[str, np.ndarray]:
+        """What is kept of each row."""
+        promoted, suppressed = _largest(logits, self._n_tokens), _largest(-logits, self._n_tokens)
+        squares = np.square(logits, dtype=np.float64)
+        variance = squares.mean(axis=1)
+        fourth = np.square(squares, out=squares).mean(axis=1)
+        return {
+            "promoted": promoted,
+            "promoted_logits": np.take_along_axis(logits, promoted, axis=1),
+            "suppressed": suppressed,
+            "suppressed_logits": np.take_along_axis(logits, suppressed, axis=1),
+            "logit_std": np.sqrt(variance),
+            "logit_kurtosis": fourth / np.where(variance > 0, variance, np.nan) ** 2,
+            "logit_low": logits.min(axis=1),
+            "logit_high": logits.max(axis=1),
+            "logit_histogram": _histogram(logits, self._n_bins),
+        }
 
 
-def _largest(values: np.ndarray, n: int) -> np.ndarray:
-    """Indices of each row's `n` largest values, falling, equal ones by index."""
-    kept = torch.from_numpy(values).topk(n, dim=1, sorted=False)
-    smallest = kept.values.amin(dim=1, keepdim=True).numpy()
-    indices = np.sort(kept.indices.numpy(), axis=1)
-    # topk leaves open which of the values equal to the smallest it takes: take the first ones.
-    for row in np.flatnonzero((values >= smallest).sum(axis=1) > n):
-        indices[row] = np.sort(np.argsort(-values[row], kind="stable")[:n])
-    order = np.argsort(-np.take_along_axis(values, indices, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(indices, order, axis=1)
+def _histogram(
+    logits: Float32[np.ndarray, "n_rows d_vocab"], n_bins: int
+) -> Int64[np.ndarray, "n_rows n_bins"]:
+    """Counts of each row in equal bins."""
+    low, high = logits.min(axis=1, keepdims=True), logits.max(axis=1, keepdims=True)
+    share = logits - low
+    share /= np.where(high > low, high - low, 1)
+    share *= n_bins
+    bins = share.astype(np.int32)
+    np.minimum(bins, n_bins - 1, out=bins)
+    bins += np.arange(len(logits), dtype=np.int32)[:, None] * n_bins
+    counts = np.bincount(bins.reshape(-1), minlength=len(logits) * n_bins)
+    return counts.reshape(len(logits), n_bins)
 
 
-def _inverted(
-    features: np.ndarray, tokens: np.ndarray, logits: np.ndarray, is_promoted: bool
-) -> pa.Table:
-    """A row for each feature and token of its list."""
-    n_features, n = tokens.shape
+def _largest(values: Float32[np.ndarray, "n_rows width"], n: int) -> Int64[np.ndarray, "n_rows n"]:
+    """Indices of each row's `n` largest values, falling, equal ones by index.
+
+    Of the largest values of some groups of columns, the `n`-th is a bound that `n` values reach;
+    hardly any others do, so only a few are left to sort.
+    """
+    n_rows, width = values.shape
+    n_groups = min(width, GROUPS_A_TOKEN * n)
+    in_groups = values[:, : width // n_groups * n_groups].reshape(n_rows, -1, n_groups)
+    bound = np.partition(in_groups.max(axis=1), n_groups - n, axis=1)[:, n_groups - n]
+    row, column = np.divmod(np.flatnonzero(values >= bound[:, None]), width)
+    order = stable_order(row, ~rising_bits(values[row, column]))
+    is_kept = place_in_slice(np.bincount(row, minlength=n_rows)) < n
+    return column[order[is_kept]].reshape(n_rows, n)
+
+
+def _columns(lens: dict[str, np.ndarray]) -> pa.Table:
+    """The columns of `features`."""
+    lists = {
+        "promoted": pa.int32(),
+        "promoted_logits": pa.float32(),
+        "suppressed": pa.int32(),
+        "suppressed_logits": pa.float32(),
+        "logit_histogram": pa.int64(),
+    }
+    return pa.table(
+        {
+            name: matrix_column(values, lists[name])
+            if name in lists
+            else pa.array(values, mask=np.isnan(values))
+            for name, values in lens.items()
+        }
+    )
+
+
+def _inverted(features: Int64[np.ndarray, " n_features"], lens: dict[str, np.ndarray]) -> pa.Table:
+    """A row for each feature and token of its two lists."""
+    tokens, logits = (
+        np.stack([lens[name + kind] for name in ("promoted", "suppressed")])
+        for kind in ("", "_logits")
+    )
+    is_promoted, feature, rank = (each.reshape(-1) for each in np.indices(tokens.shape))
     return pa.table(
         {
             "token_id": pa.array(tokens.reshape(-1).astype(np.int32)),
-            "is_promoted": pa.array([is_promoted] * tokens.size, pa.bool_()),
-            "rank": pa.array(np.tile(np.arange(n, dtype=np.int16), n_features)),
-            "feature": pa.array(np.repeat(features.astype(np.int32), n)),
-            "logit": pa.array(logits.reshape(-1).astype(np.float32)),
+            "is_promoted": pa.array(is_promoted == 0),
+            "rank": pa.array(rank.astype(np.int16)),
+            "feature": pa.array(features[feature].astype(np.int32)),
+            "logit": pa.array(logits.reshape(-1)),
         }
     )

@@ -14,252 +14,294 @@ the work was split, is uniform, and is without replacement.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int64, UInt64
+from jaxtyping import Float32, Int64, Integer, UInt64
 
-from featurestore.activations import Activations
+from featurestore.activations import Activations, rising_bits, stable_order
 from featurestore.corpus import Corpus
-from featurestore.passes.base import first_of_each, is_new
+from featurestore.passes.base import is_new, place_in_slice, ragged
 from featurestore.passes.statistics import extremes
 
 DUPLICATE_WINDOW = 16
-NEAR_THE_TOP = 16
-"""Top contexts are first looked for among this many times as many entries, which is nearly always
-enough; where duplicates use these up, among all."""
+NEAR_THE_TOP = 1.25
+"""Top contexts are first looked for among this many times as many, which is nearly always enough;
+where duplicates use these up, among four times as many, and so on."""
 ZERO_POOL = 64
 """Silent tokens are looked for among this many times the tokens wanted."""
+PLACES_AT_ONCE = 2**18
+"""Tokens of the corpus that the pool of silent tokens is drawn from at a time."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Sampled tokens, and the bands that they stand for."""
+    """Sampled tokens, and the bands that they stand for: by feature, band and rank."""
 
-    sampler: str
-    owner: Int64[np.ndarray, " n_sampled"]
-    """Feature of the range, from 0; then by band and rank."""
-    band: Int64[np.ndarray, " n_sampled"]
-    token: Int64[np.ndarray, " n_sampled"]
-    """Place in the corpus."""
-    value: Float32[np.ndarray, " n_sampled"]
     band_owner: Int64[np.ndarray, " n_bands"]
+    """Feature of the range, from 0."""
     band_number: Int64[np.ndarray, " n_bands"]
     low: Float32[np.ndarray, " n_bands"]
     """For an interval its open lower edge; else the smallest activation of the band."""
     high: Float32[np.ndarray, " n_bands"]
     n_band: Int64[np.ndarray, " n_bands"]
+    n_sampled: Int64[np.ndarray, " n_bands"]
+    entry: Int64[np.ndarray, " n_sampled"]
+    """Which of the range's activations was sampled; -1 for a silent token."""
+    token: Int64[np.ndarray, " n_sampled"]
+    """Place in the corpus."""
+    value: Float32[np.ndarray, " n_sampled"]
+
+    @property
+    def owner(self) -> Int64[np.ndarray, " n_sampled"]:
+        """Feature of the range, from 0, of each token."""
+        return np.repeat(self.band_owner, self.n_sampled)
+
+    @property
+    def band(self) -> Int64[np.ndarray, " n_sampled"]:
+        """Band of each token."""
+        return np.repeat(self.band_number, self.n_sampled)
 
 
 def hashes(seed: int, features: np.ndarray, tokens: np.ndarray) -> UInt64[np.ndarray, " n"]:
     """A hash of (seed, feature, token), by the finaliser of splitmix64 (Steele et al. 2014)."""
-    with np.errstate(over="ignore"):
-        key = _mix(np.uint64(seed) + _mix(features.astype(np.uint64)))
-        return _mix(key ^ _mix(tokens.astype(np.uint64)))
+    return _mix(_feature_hashes(seed, features) ^ _mix(tokens.astype(np.uint64)))
 
 
-def _mix(x: np.ndarray) -> np.ndarray:
+def _feature_hashes(seed: int, features: np.ndarray) -> UInt64[np.ndarray, " n"]:
+    return _mix(np.uint64(seed) + _mix(features.astype(np.uint64)))
+
+
+def _priority(activations: Activations, seed: int) -> UInt64[np.ndarray, " n_entries"]:
+    """The hash of each entry. No two of a feature are equal: tokens are mixed one to one."""
+    features = np.repeat(_feature_hashes(seed, activations.features), activations.n_active)
+    return _mix(features ^ _mix(activations.tokens.astype(np.uint64)))
+
+
+def _mix(x: UInt64[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
     x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    x ^= x >> 30
+    x *= np.uint64(0xBF58476D1CE4E5B9)
+    x ^= x >> 27
+    x *= np.uint64(0x94D049BB133111EB)
+    x ^= x >> 31
+    return x
 
 
-def window_hashes(corpus: Corpus) -> UInt64[np.ndarray, " n_places"]:
-    """For each place of the corpus, a hash of its token and the 15 before it in the context."""
-    tokens = corpus.tokens.astype(np.uint64) + np.uint64(1)
-    state = np.zeros_like(tokens)
+def window_hashes(
+    tokens: Integer[np.ndarray, "n_contexts pos"], places: Int64[np.ndarray, " n"]
+) -> UInt64[np.ndarray, " n"]:
+    """For some places of a corpus, a hash of the token and the 15 before it in the context."""
+    pos = places % tokens.shape[1]
+    state = np.zeros(len(places), dtype=np.uint64)
     for shift in range(DUPLICATE_WINDOW - 1, -1, -1):
-        earlier = np.zeros_like(tokens)
-        earlier[:, shift:] = tokens[:, : max(0, tokens.shape[1] - shift)]
-        state = _mix(state ^ earlier)
-    return state.reshape(-1)
+        earlier = tokens.reshape(-1)[np.maximum(places - shift, 0)].astype(np.uint64)
+        earlier += np.uint64(1)  # 0 stands for what would be before the context
+        state = _mix(state ^ np.where(pos >= shift, earlier, 0))
+    return state
 
 
-def top(activations: Activations, windows: np.ndarray, context_length: int, n: int) -> Sample:
-    """The contexts with the highest activations."""
-    peaks = _peaks(activations, context_length)
-    owner, rank = activations.owner[peaks], activations.rank[peaks]
-    n_peaks = np.bincount(owner, minlength=activations.n_features)
-    is_wide = np.zeros(activations.n_features, dtype=bool)
-    while True:
-        looked_at = peaks[(rank < NEAR_THE_TOP * n) | is_wide[owner]]
-        chosen = _distinct(looked_at, activations, windows, n)
-        n_chosen, n_looked_at = (
-            np.bincount(activations.owner[entries], minlength=activations.n_features)
-            for entries in (chosen, looked_at)
-        )
-        has_more = (n_chosen < n) & (n_looked_at < n_peaks)
-        if not has_more.any():
-            return _one_band("top", activations, chosen)
-        is_wide |= has_more
-
-
-def _distinct(
-    peaks: np.ndarray, activations: Activations, windows: np.ndarray, n: int
-) -> Int64[np.ndarray, " n_chosen"]:
-    """The `n` highest peaks of each feature; of those with one window the first alone."""
-    peaks = peaks[np.lexsort((activations.rank[peaks], activations.owner[peaks]))]
-    owner, window = activations.owner[peaks], windows[activations.tokens[peaks]]
-    # Stable, so the best peak of a window comes first among its duplicates.
-    by_window = np.lexsort((window, owner))
-    is_best = np.zeros(len(peaks), dtype=bool)
-    is_best[by_window] = is_new(owner[by_window], window[by_window])
-    peaks = peaks[is_best]
-    return peaks[first_of_each(activations.owner[peaks], n)]
+def top(activations: Activations, tokens: Integer[np.ndarray, "n_contexts pos"], n: int) -> Sample:
+    """The contexts with the highest activations; `tokens` are those of the corpus."""
+    peaks = _peaks(activations, tokens.shape[1])
+    starts = np.searchsorted(peaks, activations.bounds)
+    n_peaks = np.diff(starts)
+    n_looked_at = round(NEAR_THE_TOP * n)
+    is_open = n_peaks > 0
+    found = [np.zeros(0, dtype=np.int64)]
+    while is_open.any():
+        lengths = np.where(is_open, np.minimum(n_peaks, n_looked_at), 0)
+        best = _distinct(activations, tokens, peaks[ragged(starts[:-1], lengths)[0]], n)
+        owner = activations.owner[best]
+        n_best = np.bincount(owner, minlength=activations.n_features)
+        is_open &= (n_best < n) & (n_looked_at < n_peaks)
+        found.append(best[~is_open[owner]])
+        n_looked_at *= 4
+    chosen = np.sort(np.concatenate(found))
+    n_chosen = np.diff(np.searchsorted(chosen, activations.bounds))
+    return _one_band(activations, activations.falling[chosen], n_chosen)
 
 
 def _peaks(activations: Activations, context_length: int) -> Int64[np.ndarray, " n_peaks"]:
-    """The entry with the highest activation of each feature and context, the first if several."""
-    if len(activations.values) == 0:
-        return np.zeros(0, dtype=np.int64)
-    is_start = is_new(activations.owner, activations.tokens // context_length)
-    group = np.cumsum(is_start) - 1
-    highest = np.maximum.reduceat(activations.values, np.flatnonzero(is_start))
-    ties = np.flatnonzero(activations.values == highest[group])
-    return ties[is_new(group[ties])]
+    """Places, in the falling order, of each feature's highest activation in each context.
+
+    An activation is the highest if its rank is the smallest; so of equal ones the first is taken.
+    """
+    starts = activations.starts(context_length)
+    if len(starts) == 0:
+        return starts
+    falling = activations.falling
+    place = np.empty_like(falling)
+    place[falling] = np.arange(len(falling))
+    is_peak = np.zeros(len(falling), dtype=bool)
+    is_peak[np.minimum.reduceat(place, starts)] = True
+    return np.flatnonzero(is_peak)
+
+
+def _distinct(
+    activations: Activations, tokens: np.ndarray, peaks: np.ndarray, n: int
+) -> Int64[np.ndarray, " n_chosen"]:
+    """The `n` highest of these peaks of each feature; of those with one window the first alone."""
+    owner = activations.owner[peaks]
+    window = window_hashes(tokens, activations.tokens[activations.falling[peaks]])
+    # Stable, so the best peak of a window comes first among its duplicates.
+    by_window = stable_order(owner, window)
+    is_best = np.zeros(len(peaks), dtype=bool)
+    is_best[by_window] = is_new(owner[by_window], window[by_window])
+    n_best = np.bincount(owner[is_best], minlength=activations.n_features)
+    return peaks[is_best][place_in_slice(n_best) < n]
 
 
 def interval(activations: Activations, n_bands: int, n: int, seed: int) -> Sample:
     """Samples of equal-width bands from 0 to the maximum; band 0 is the highest."""
     _, high = extremes(activations)
-    edges = np.maximum(high, 0)[:, None].astype(np.float64) * np.arange(n_bands + 1) / n_bands
+    edges = np.maximum(high, 0)[:, None].astype(np.float64) * np.arange(n_bands, -1, -1) / n_bands
     edges = edges.astype(np.float32)
-    owner, values = activations.owner, activations.values
-    with np.errstate(divide="ignore", invalid="ignore"):
-        guess = np.ceil(values.astype(np.float64) / edges[owner, -1] * n_bands) - 1
-    band = np.clip(np.nan_to_num(guess), 0, n_bands - 1).astype(np.int64)
-    band -= values <= edges[owner, band]
-    band += (values > edges[owner, np.clip(band, 0, n_bands - 1) + 1]) & (band >= 0)
-    is_inside = (band >= 0) & (values > 0)
-    number = n_bands - 1 - band
-    counts = np.bincount(
-        owner[is_inside] * n_bands + number[is_inside], minlength=activations.n_features * n_bands
-    )
-    low_edges, high_edges = edges[:, :-1][:, ::-1], edges[:, 1:][:, ::-1]
-    entries = np.flatnonzero(is_inside)
-    return _banded("interval", activations, entries, number, counts, low_edges, high_edges, n, seed)
+    # In the falling order, a band ends before the first value that is not above its lower edge.
+    owner = activations.owner.astype(np.uint64) << 32
+    keys = (owner | ~rising_bits(activations.values))[activations.falling]
+    wanted = ~rising_bits(edges.reshape(-1)).reshape(edges.shape)
+    wanted = wanted | (np.arange(activations.n_features, dtype=np.uint64)[:, None] << 32)
+    cuts = np.searchsorted(keys, wanted)
+    return _banded(activations, cuts, edges[:, 1:], edges[:, :-1], n, seed)
 
 
 def quantile(activations: Activations, n_bands: int, n: int, seed: int) -> Sample:
     """Samples of bands with equal counts by rank; band 0 is the highest."""
-    n_active = activations.n_active[:, None]
-    number = activations.rank * n_bands // activations.n_active[activations.owner]
-    starts = -(-np.arange(n_bands + 1) * n_active // n_bands)  # rounded up
-    counts = np.diff(starts, axis=1)
-    falling = np.empty_like(activations.values)
-    falling[activations.bounds[:-1][activations.owner] + activations.rank] = activations.values
-    low, high = (np.zeros(counts.shape, dtype=np.float32) for _ in range(2))
-    is_filled = counts > 0
-    first = (starts[:, :-1] + activations.bounds[:-1, None])[is_filled]
-    high[is_filled] = falling[first]
-    low[is_filled] = falling[first + counts[is_filled] - 1]
-    entries = np.arange(len(falling))
+    n_active, starts = activations.n_active[:, None], activations.bounds[:-1, None]
+    cuts = starts - (-np.arange(n_bands + 1) * n_active // n_bands)  # rounded up
+    is_filled = np.diff(cuts, axis=1) > 0
+    low, high = (np.zeros(is_filled.shape, dtype=np.float32) for _ in range(2))
+    high[is_filled] = activations.values[activations.falling[cuts[:, :-1][is_filled]]]
+    low[is_filled] = activations.values[activations.falling[cuts[:, 1:][is_filled] - 1]]
+    return _banded(activations, cuts, low, high, n, seed)
+
+
+def _banded(
+    activations: Activations,
+    cuts: Int64[np.ndarray, "n_features n_bands_and_1"],
+    low: Float32[np.ndarray, "n_features n_bands"],
+    high: Float32[np.ndarray, "n_features n_bands"],
+    n: int,
+    seed: int,
+) -> Sample:
+    """The `n` entries of smallest hash in each band; bands without an entry are left out.
+
+    `cuts` are the places in the falling order where each feature's bands start and the last ends.
+    """
+    counts = np.diff(cuts, axis=1)
+    entries = activations.falling[ragged(cuts[:, 0], counts.sum(axis=1))[0]]
     counts = counts.reshape(-1)
-    return _banded("quantile", activations, entries, number, counts, low, high, n, seed)
+    chosen = entries[_smallest(_priority(activations, seed)[entries], counts, n)]
+    present = np.flatnonzero(counts)
+    return Sample(
+        band_owner=present // low.shape[1],
+        band_number=present % low.shape[1],
+        low=low.reshape(-1)[present],
+        high=high.reshape(-1)[present],
+        n_band=counts[present],
+        n_sampled=np.minimum(counts[present], n),
+        entry=chosen,
+        token=activations.tokens[chosen],
+        value=activations.values[chosen],
+    )
 
 
 def random(activations: Activations, n: int, seed: int) -> Sample:
     """Samples of all active tokens."""
-    priority = hashes(seed, activations.first + activations.owner, activations.tokens)
-    chosen = _smallest(activations.owner, activations.n_active, priority, activations.tokens, n)
-    return _one_band("random", activations, chosen)
+    chosen = _smallest(_priority(activations, seed), activations.n_active, n)
+    return _one_band(activations, chosen, np.minimum(activations.n_active, n))
+
+
+def _smallest(
+    priority: UInt64[np.ndarray, " n_entries"], counts: Int64[np.ndarray, " n_groups"], n: int
+) -> Int64[np.ndarray, " n_chosen"]:
+    """Entries of each group with the `n` smallest priorities, for groups laid end to end.
+
+    Priorities are uniform, so nearly all entries can be passed over without sorting: those above a
+    bound that some more than `n` of the group are expected to be below.
+    """
+    share = (n + 2 * np.sqrt(n) + 4) / np.maximum(counts, 1)
+    bound = (np.minimum(share, 1 - 2**-52) * 2.0**64).astype(np.uint64)
+    bound[share >= 1] = np.iinfo(np.uint64).max
+    is_low = priority <= np.repeat(bound, counts)
+    ends = np.cumsum(counts)
+    low = np.flatnonzero(is_low)
+    n_low = np.diff(np.searchsorted(low, ends), prepend=0)
+    is_short = n_low < np.minimum(counts, n)
+    if is_short.any():
+        low = np.flatnonzero(is_low | np.repeat(is_short, counts))
+        n_low = np.diff(np.searchsorted(low, ends), prepend=0)
+    group = np.repeat(np.arange(len(counts)), n_low)
+    return low[stable_order(group, priority[low])[place_in_slice(n_low) < n]]
 
 
 def zero_pool(corpus: Corpus, n: int, seed: int) -> Int64[np.ndarray, " n_pool"]:
     """Valid tokens of the corpus in an order drawn by the seed, as many as silent ones need."""
-    places = np.flatnonzero(corpus.is_valid(slice(0, len(corpus.tokens))))
-    priority = hashes(seed, np.zeros(1), places)
-    return places[np.lexsort((places, priority))[: n * ZERO_POOL]]
+    n_contexts, context_length = corpus.tokens.shape
+    step = max(1, PLACES_AT_ONCE // context_length)
+    pool, priority = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
+    for first in range(0, n_contexts, step):
+        places = np.flatnonzero(corpus.is_valid(slice(first, first + step)))
+        pool = np.concatenate([pool, places + first * context_length])
+        new = hashes(seed, np.zeros(1), pool[len(priority) :])
+        priority = np.concatenate([priority, new])
+        best = np.lexsort((pool, priority))[: n * ZERO_POOL]
+        pool, priority = pool[best], priority[best]
+    return pool
 
 
-def zero(activations: Activations, pool: np.ndarray, n_tokens: int, n: int) -> Sample:
+def zero(
+    activations: Activations, pool: Int64[np.ndarray, " n_pool"], n_tokens: int, n: int
+) -> Sample:
     """Samples of the tokens on which a feature is silent: the first of the pool that are."""
     n_features = activations.n_features
-    owner = np.concatenate([activations.owner, activations.nonfinite_owner])
-    tokens = np.concatenate([activations.tokens, activations.nonfinite_tokens])
-    by_place = np.argsort(pool)
-    found = np.searchsorted(pool[by_place], tokens)
-    found = by_place[np.minimum(found, len(pool) - 1)]
-    is_hit = pool[found] == tokens
+    owner, place = _in_pool(activations, pool)
     is_silent = np.ones((n_features, len(pool)), dtype=bool)
-    is_silent[owner[is_hit], found[is_hit]] = False
-    is_silent &= np.cumsum(is_silent, axis=1) <= n
-    owner, place = np.nonzero(is_silent)
+    is_silent[owner, place] = False
+    is_silent &= np.cumsum(is_silent, axis=1, dtype=np.int32) <= n
+    nothing = np.zeros(n_features, dtype=np.float32)
+    place = np.nonzero(is_silent)[1]
     return Sample(
-        sampler="zero",
-        owner=owner,
-        band=np.zeros(len(owner), dtype=np.int64),
-        token=pool[place],
-        value=np.zeros(len(owner), dtype=np.float32),
         band_owner=np.arange(n_features),
         band_number=np.zeros(n_features, dtype=np.int64),
-        low=np.zeros(n_features, dtype=np.float32),
-        high=np.zeros(n_features, dtype=np.float32),
+        low=nothing,
+        high=nothing,
         n_band=n_tokens - activations.n_active - activations.n_nonfinite,
+        n_sampled=is_silent.sum(axis=1),
+        entry=np.full(len(place), -1),
+        token=pool[place],
+        value=np.zeros(len(place), dtype=np.float32),
     )
 
 
-def _one_band(sampler: str, activations: Activations, chosen: np.ndarray) -> Sample:
+def _in_pool(activations: Activations, pool: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each token of the pool on which a feature is not silent: the feature, the place in the pool.
+
+    The last bits of a token tell of nearly all that they are not in the pool.
+    """
+    bits = 2**16 - 1
+    may_be = np.zeros(bits + 1, dtype=bool)
+    may_be[pool & bits] = True
+    entries = np.flatnonzero(may_be[activations.tokens & bits])
+    owner = np.concatenate([activations.owner[entries], activations.nonfinite_owner])
+    tokens = np.concatenate([activations.tokens[entries], activations.nonfinite_tokens])
+    by_place = np.argsort(pool)
+    found = np.minimum(np.searchsorted(pool, tokens, sorter=by_place), len(pool) - 1)
+    found = by_place[found]
+    is_hit = pool[found] == tokens
+    return owner[is_hit], found[is_hit]
+
+
+def _one_band(activations: Activations, chosen: np.ndarray, n_chosen: np.ndarray) -> Sample:
     """A sample that stands for all active tokens of its feature."""
     low, high = extremes(activations)
     alive = np.flatnonzero(activations.n_active)
     return Sample(
-        sampler=sampler,
-        owner=activations.owner[chosen],
-        band=np.zeros(len(chosen), dtype=np.int64),
-        token=activations.tokens[chosen],
-        value=activations.values[chosen],
         band_owner=alive,
         band_number=np.zeros(len(alive), dtype=np.int64),
         low=low[alive],
         high=high[alive],
         n_band=activations.n_active[alive],
+        n_sampled=n_chosen[alive],
+        entry=chosen,
+        token=activations.tokens[chosen],
+        value=activations.values[chosen],
     )
-
-
-def _banded(
-    sampler: str,
-    activations: Activations,
-    entries: np.ndarray,
-    number: np.ndarray,
-    counts: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    n: int,
-    seed: int,
-) -> Sample:
-    """The `n` entries of smallest hash in each band; bands without an entry are left out."""
-    n_bands = low.shape[1]
-    owner, tokens = activations.owner[entries], activations.tokens[entries]
-    group = owner * n_bands + number[entries]
-    priority = hashes(seed, activations.first + owner, tokens)
-    order = _smallest(group, counts, priority, tokens, n)
-    present = np.flatnonzero(counts)
-    return Sample(
-        sampler=sampler,
-        owner=owner[order],
-        band=number[entries][order],
-        token=tokens[order],
-        value=activations.values[entries][order],
-        band_owner=present // n_bands,
-        band_number=present % n_bands,
-        low=low.reshape(-1)[present],
-        high=high.reshape(-1)[present],
-        n_band=counts[present],
-    )
-
-
-def _smallest(
-    group: np.ndarray, counts: np.ndarray, priority: np.ndarray, tokens: np.ndarray, n: int
-) -> Int64[np.ndarray, " n_chosen"]:
-    """Entries of each group with the `n` smallest priorities, groups in order.
-
-    Priorities are uniform, so nearly all entries can be passed over without sorting: those above a
-    bound that some more than `n` of the group are expected to be below.
-    """
-    share = (n + 8 * np.sqrt(n) + 8) / np.maximum(counts, 1)
-    bound = (np.minimum(share, 1 - 2**-52) * 2.0**64).astype(np.uint64)
-    is_low = (priority < bound[group]) | (share >= 1)[group]
-    is_short = np.bincount(group[is_low], minlength=len(counts)) < np.minimum(counts, n)
-    entries = np.flatnonzero(is_low | is_short[group])
-    order = np.lexsort((tokens[entries], priority[entries], group[entries]))
-    entries = entries[order]
-    return entries[first_of_each(group[entries], n)]

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.activations import Activations
-from featurestore.passes.base import Pass, Run, is_new, list_column
+from featurestore.passes.base import Pass, Run, in_tiles, list_column
 
 
 class Statistics(Pass):
@@ -22,13 +22,17 @@ class Statistics(Pass):
         self._n_tokens = run.corpus.n_tokens
         self._context_length = run.corpus.tokens.shape[1]
         self._n_bins = run.settings.n_bins
-        self._decoder_norm = run.dictionary.directions.double().norm(dim=1).numpy()
+        self._directions = run.dictionary.directions
 
     def rows(self, activations: Activations) -> dict[str, pa.Table]:
         """One row a feature."""
+        return in_tiles(activations, self._tile)
+
+    def _tile(self, activations: Activations) -> dict[str, pa.Table]:
         low, high = extremes(activations)
         is_alive = activations.n_active > 0
         last = activations.first + activations.n_features
+        decoder_norm = self._directions[activations.first : last].double().norm(dim=1).numpy()
         columns = {
             "feature": pa.array(activations.features.astype(np.int32)),
             "n_active": pa.array(activations.n_active),
@@ -39,7 +43,7 @@ class Statistics(Pass):
             **{name: pa.array(v, mask=np.isnan(v)) for name, v in moments(activations).items()},
             "histogram": self._histogram(activations, low, high),
             "n_contexts_active": pa.array(self._n_contexts(activations)),
-            "decoder_norm": pa.array(self._decoder_norm[activations.first : last]),
+            "decoder_norm": pa.array(decoder_norm),
         }
         return {"features": pa.table(columns)}
 
@@ -47,18 +51,20 @@ class Statistics(Pass):
         """Counts in equal bins; a feature with a single value has a single bin."""
         n_bins = np.where(high > low, self._n_bins, 1)
         n_bins[activations.n_active == 0] = 0
-        owner = activations.owner
-        width = np.where(high > low, high.astype(np.float64) - low, 1.0)
-        share = (activations.values - low.astype(np.float64)[owner]) / width[owner]
-        bins = np.minimum((share * n_bins[owner]).astype(np.int64), n_bins[owner] - 1)
         bounds = np.concatenate([[0], np.cumsum(n_bins)])
-        counts = np.bincount(bounds[owner] + bins, minlength=bounds[-1])
+        width = np.where(high > low, high.astype(np.float64) - low, 1.0)
+        first, low, width, n_bins = (
+            np.repeat(each, activations.n_active)
+            for each in (bounds[:-1], low.astype(np.float64), width, n_bins)
+        )
+        share = (activations.values - low) / width
+        bins = np.minimum((share * n_bins).astype(np.int64), n_bins - 1)
+        counts = np.bincount(first + bins, minlength=bounds[-1])
         return list_column(counts, bounds, pa.int64())
 
     def _n_contexts(self, activations: Activations) -> np.ndarray:
-        context = activations.tokens // self._context_length
-        is_first = is_new(activations.owner, context)
-        return np.bincount(activations.owner[is_first], minlength=activations.n_features)
+        starts = activations.starts(self._context_length)
+        return np.diff(np.searchsorted(starts, activations.bounds))
 
 
 def extremes(activations: Activations) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from featurestore.build import build
 from featurestore.config import read_recipe
 from featurestore.demo.__main__ import RECIPES
 from featurestore.demo.texts import held_out_documents
+from featurestore.plan import Order
 from tests.browser.conftest import serve
 
 pytestmark = pytest.mark.browser
@@ -24,7 +25,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         (folder / f"{i}.txt").write_text(document.text, encoding="utf-8")
     recipe = read_recipe(RECIPES[0])
     corpus = replace(recipe.corpus, files=(str(folder / "*.txt"),), max_tokens=30_000)
-    build(replace(recipe, corpus=corpus), folder / "store", only=("resid-2-topk",))
+    build(Order(replace(recipe, corpus=corpus), folder / "store", ("resid-2-topk",)))
     yield from serve(folder / "store")
 
 

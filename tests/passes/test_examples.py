@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from featurestore.activations import ActivationFiles
+from featurestore.dictionary_file import KEYS
 from featurestore.passes.base import Pass
 from featurestore.passes.examples import Examples
 from featurestore.passes.statistics import Statistics
@@ -104,6 +105,38 @@ def test_no_row_depends_on_how_the_work_was_split(
         for table, rows in whole.items():
             joined = pa.concat_tables([part[table] for part in parts])
             assert by_feature(joined) == by_feature(rows)
+
+
+@pytest.mark.parametrize("entries_in_cache", [1, 300])
+@pytest.mark.parametrize("make_pass", [Statistics, Examples])
+def test_no_row_depends_on_tiles(
+    make_pass: type[Pass],
+    files: ActivationFiles,
+    monkeypatch: pytest.MonkeyPatch,
+    entries_in_cache: int,
+) -> None:
+    one, found = make_pass(make_run(CORPUS, **SETTINGS)), files.read(0, N_FEATURES)
+    whole = one.rows(found)
+    monkeypatch.setattr("featurestore.activations.ENTRIES_IN_CACHE", entries_in_cache)
+    assert len(list(found.tiles())) > 2
+    tiled = one.rows(found)
+    assert {table: rows.to_pylist() for table, rows in tiled.items()} == {
+        table: rows.to_pylist() for table, rows in whole.items()
+    }
+
+
+def test_rows_stand_in_the_order_of_their_keys(
+    files: ActivationFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the writer need not sort them."""
+    monkeypatch.setattr("featurestore.activations.FEATURES_IN_CACHE", 3)
+    run, found = make_run(CORPUS, **SETTINGS), files.read(2, N_FEATURES)
+    tables = Examples(run).rows(found)
+    features = Statistics(run).rows(found)["features"]
+    for table, rows in {**tables, "features": features}.items():
+        columns = KEYS[table].split(", ")
+        keys = [tuple(row[name] for name in columns) for row in rows.to_pylist()]
+        assert keys == sorted(set(keys)), table
 
 
 def by_feature(table: pa.Table) -> list[dict[str, Any]]:

@@ -153,6 +153,7 @@ def test_tiles_and_ranges_give_the_same_rows(
     lens = make_lens(model)
     whole = lens.rows(silence(0, N_FEATURES))["features"]
     monkeypatch.setattr("featurestore.passes.logit_lens.LOGITS_AT_ONCE", 5 * model.d_vocab)
+    monkeypatch.setattr("featurestore.passes.logit_lens.LOGITS_IN_CACHE", 2 * model.d_vocab)
     tiled = lens.rows(silence(0, N_FEATURES))["features"]
     parts = [lens.rows(silence(i, i + 1))["features"] for i in range(N_FEATURES)]
     for name in ("promoted", "suppressed"):
@@ -179,6 +180,22 @@ def test_equal_logits_are_ordered_by_token(n: int) -> None:
     assert rows[1]["promoted"] == list(range(15))[:n]
     assert rows[1]["logit_kurtosis"] is None
     assert sum(rows[1]["logit_histogram"]) == 15
+
+
+@pytest.mark.parametrize("n", [1, 3, 12])
+@pytest.mark.parametrize("d_vocab", [47, 192, 1003])
+def test_lists_of_a_large_vocabulary(d_vocab: int, n: int) -> None:
+    """Where most tokens drop out unsorted, and equal logits stand in several groups of them."""
+    run = make_run(make_corpus(), n_lens_tokens=n)
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(4, d_vocab // 2 + 1, generator=generator).repeat(1, 2)[:, :d_vocab]
+    lens = LogitLens(replace(run, unembedding=Unembedding(weight, torch.ones(4), True)))
+    rows = lens.rows(silence(0, 10))["features"].to_pylist()
+    for row, logits in zip(rows, lens.logits(0, 10), strict=True):
+        order = np.arange(d_vocab)
+        assert row["promoted"] == np.lexsort((order, -logits))[:n].tolist()
+        assert row["suppressed"] == np.lexsort((order, logits))[:n].tolist()
+        assert row["promoted_logits"] == logits[row["promoted"]].tolist()
 
 
 @pytest.mark.parametrize("hook_name", ["blocks.0.attn.hook_q", "ln_final.hook_normalized"])

@@ -69,7 +69,7 @@ def window(corpus: Corpus, place: int) -> tuple[int, ...]:
 @pytest.mark.parametrize("length", [8, 20])
 def test_windows_hash_alike_if_and_only_if_they_are_the_same(length: int) -> None:
     corpus = make_corpus(length=length)
-    found = samplers.window_hashes(corpus).tolist()
+    found = samplers.window_hashes(corpus.tokens, np.arange(corpus.tokens.size)).tolist()
     windows = [window(corpus, place) for place in range(corpus.tokens.size)]
     assert len(set(windows)) < len(windows)
     assert len(set(zip(windows, found, strict=True))) == len(set(windows)) == len(set(found))
@@ -89,11 +89,11 @@ def test_hashes_are_those_of_splitmix64() -> None:
         assert found.tolist() == [mix(mix((seed + mix(feature)) % 2**64) ^ mix(token))]
 
 
-@pytest.mark.parametrize("n", [3, 1000])
+@pytest.mark.parametrize("n", [1, 3, 1000])
 def test_top_is_the_best_of_each_context_without_duplicates(
     activations: Activations, n: int
 ) -> None:
-    found = samplers.top(activations, samplers.window_hashes(CORPUS), LENGTH, n)
+    found = samplers.top(activations, CORPUS.tokens, n)
     n_duplicates = 0
     for feature in range(N_FEATURES):
         best: dict[int, int] = {}
@@ -261,6 +261,18 @@ def test_zero_takes_silent_tokens_only(activations: Activations) -> None:
     assert counts(found, NONFINITE)[0] == CORPUS.n_tokens - len(ACTIVE[NONFINITE]) - n_bad
     assert len(sampled(found, DENSE)) == 0
     assert len(sampled(found, ONCE)) == 10
+
+
+@pytest.mark.parametrize("places_at_once", [1, 90, 10**6])
+def test_the_pool_holds_the_smallest_hashes(
+    monkeypatch: pytest.MonkeyPatch, places_at_once: int
+) -> None:
+    monkeypatch.setattr(samplers, "PLACES_AT_ONCE", places_at_once)
+    monkeypatch.setattr(samplers, "ZERO_POOL", 4)
+    places = np.flatnonzero(CORPUS.is_valid(slice(0, len(CORPUS.tokens))))
+    priority = samplers.hashes(7, np.zeros(1), places)
+    wanted = places[np.argsort(priority)][:40]
+    assert samplers.zero_pool(CORPUS, 10, seed=7).tolist() == wanted.tolist()
 
 
 def test_every_silent_token_is_equally_likely(activations: Activations) -> None:

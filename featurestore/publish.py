@@ -1,0 +1,162 @@
+"""From a run's blocks to its file in the store: every pass over every range of features."""
+
+import platform
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from tqdm import tqdm
+
+from featurestore.activations import ActivationFiles
+from featurestore.config import Recipe
+from featurestore.corpus import Corpus
+from featurestore.inference import LanguageModel
+from featurestore.passes.base import Pass, Run
+from featurestore.passes.examples import Examples
+from featurestore.passes.logit_lens import LogitLens
+from featurestore.passes.statistics import Statistics
+from featurestore.plan import Job, Plan, title
+from featurestore.precision import dtype_change
+from featurestore.stop import Stop
+from featurestore.vocabulary import token_texts
+from featurestore.writer import StoreWriter
+
+PASSES = (Statistics, Examples, LogitLens)
+
+LIBRARIES = ("torch", "transformers", "transformer-lens", "numpy", "duckdb", "pyarrow")
+
+CONTEXTS_AT_ONCE = 20_000
+
+
+def publish(job: Job, plan: Plan, model: LanguageModel, stop: Stop) -> Path:
+    """Run the passes over a dictionary's activations and publish its file.
+
+    `model` is the recipe's in float32, whatever the sweep's precision.
+
+    Raises:
+        BuildFailed: a block is missing or damaged, or the disk is full.
+        Stopped: a signal came; nothing is published.
+    """
+    blocks = [job.workspace.block(number) for number in plan.blocks]
+    activations = ActivationFiles(blocks, job.dictionary.n_features)
+    passes = make_passes(job, plan, model)
+    is_shown = np.zeros(len(plan.corpus.tokens), dtype=bool)
+    with StoreWriter(plan.order.store, job.config.id, job.run_id) as writer:
+        for first, last in tqdm(activations.ranges(), job.config.id, unit="range", leave=False):
+            found = activations.read(first, last)
+            for table, rows in _merged([each.rows(found) for each in passes]).items():
+                stop.check()
+                writer.append(table, rows)
+                if table == "examples":
+                    is_shown[rows["context"].to_numpy()] = True
+        for rows in _context_rows(plan.corpus, np.flatnonzero(is_shown)):
+            writer.append("contexts", rows)
+        texts = token_texts(plan.model.tokenizer, plan.model.d_vocab)
+        ids = pa.array(range(len(texts)), pa.int32())
+        writer.append("vocab", pa.table({"token_id": ids, "token": texts}))
+        stop.check()
+        path = writer.publish(
+            _manifest(job, plan) | {"dtype_change": dtype_change(job, plan, model)}
+        )
+    job.workspace.remove()
+    return path
+
+
+def make_passes(job: Job, plan: Plan, model: LanguageModel) -> list[Pass]:
+    """Every pass, told of the run."""
+    run = Run(
+        dictionary=job.dictionary,
+        corpus=plan.corpus,
+        unembedding=model.unembedding(),
+        to_residual=model.to_residual(job.dictionary.origin.hook_name_out),
+        settings=plan.order.recipe.passes,
+        seed=plan.order.recipe.seed,
+    )
+    return [make_pass(run) for make_pass in PASSES]
+
+
+def _merged(results: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:
+    """Rows of all passes: their columns of `features` side by side, all else as it is."""
+    merged: dict[str, pa.Table] = {}
+    for tables in results:
+        for table, rows in tables.items():
+            if table not in merged:
+                merged[table] = rows
+                continue
+            for name in rows.column_names:
+                merged[table] = merged[table].append_column(name, rows[name])
+    return merged
+
+
+def _context_rows(corpus: Corpus, contexts: np.ndarray) -> Iterator[pa.Table]:
+    """Rows of some contexts, a part at a time."""
+    for start in range(0, len(contexts), CONTEXTS_AT_ONCE):
+        part = contexts[start : start + CONTEXTS_AT_ONCE]
+        documents = [corpus.documents[corpus.document[context]] for context in part]
+        tokens = [corpus.tokens[c, : corpus.n_valid[c]] for c in part]
+        yield pa.table(
+            {
+                "context": pa.array(part, pa.int32()),
+                "document": pa.array(documents, pa.string()),
+                "start": pa.array(corpus.start[part]),
+                "tokens": pa.array(tokens, pa.list_(pa.int32())),
+            }
+        )
+
+
+def _manifest(job: Job, plan: Plan) -> dict[str, Any]:
+    dictionary, corpus, recipe = job.dictionary, plan.corpus, plan.order.recipe
+    versions = {name: version(name) for name in LIBRARIES}
+    return {
+        "run_id": job.run_id,
+        "dictionary_id": job.config.id,
+        **asdict(dictionary.origin),
+        "model_name": title(recipe),
+        "model_step": recipe.model.step,
+        "d_in": dictionary.d_in,
+        "d_out": dictionary.d_out,
+        "n_features": dictionary.n_features,
+        "context_length": recipe.corpus.context_length,
+        "n_contexts": len(corpus.tokens),
+        "n_tokens": corpus.n_tokens,
+        "token_mask": corpus.token_mask,
+        "corpus_name": recipe.corpus.name,
+        "seed": recipe.seed,
+        "dtype": recipe.dtype,
+        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "git_commit": _git_commit(),
+        "recipe": _shareable(recipe),
+        "digests": job.digests,
+        "versions": {
+            "python": platform.python_version(),
+            **versions,
+            "machine": f"{platform.machine()} {plan.order.device}",
+        },
+    }
+
+
+def _shareable(recipe: Recipe) -> dict[str, Any]:
+    """Every setting, with folders cut from paths: a store may be sent to others."""
+    settings = asdict(recipe)
+    settings["model"]["name"] = Path(recipe.model.name).name
+    settings["corpus"]["files"] = [Path(pattern).name for pattern in recipe.corpus.files]
+    for dictionary in settings["dictionaries"]:
+        dictionary["path"] = Path(dictionary["path"]).name
+    return settings
+
+
+def _git_commit() -> str | None:
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return None
+    return found.stdout.strip() or None

@@ -1,0 +1,44 @@
+"""Ending a build in good order: a signal is remembered, and obeyed at the next good place."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from featurestore.errors import Stopped
+
+PATIENCE_S = 5.0
+"""How long a block may still take to be finished once the build was told to stop."""
+
+
+class Stop:
+    """Whether a build was told to stop."""
+
+    def __init__(self) -> None:
+        self._signal = 0
+        self._asked_at = 0.0
+
+    def ask(self, number: int, _frame: FrameType | None = None) -> None:
+        """Take note of a signal; a second one interrupts whatever is being done."""
+        if self._signal:
+            raise KeyboardInterrupt
+        self._signal, self._asked_at = number, time.monotonic()
+
+    def check(self, patience_s: float = 0.0) -> None:
+        """Raise Stopped if a signal came, and came more than `patience_s` ago."""
+        if self._signal and time.monotonic() - self._asked_at >= patience_s:
+            raise Stopped(self._signal)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """A Stop that SIGINT and SIGTERM ask, for as long as the block lasts; main thread only."""
+    stop = Stop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, stop.ask) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

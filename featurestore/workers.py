@@ -1,0 +1,126 @@
+"""Sweep in several processes of this machine.
+
+Each process loads the model once and is then sent block numbers; what it finds goes to the run's
+folder, nothing comes back. A process that dies costs the blocks in work: all are started anew.
+"""
+
+import functools
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children, get_context, parent_process
+
+from featurestore.errors import BuildFailed, Stopped
+from featurestore.plan import Order, Plan, make_plan
+from featurestore.stop import PATIENCE_S, Stop
+from featurestore.sweep import OnBlock, sweep
+
+logger = logging.getLogger(__name__)
+
+RESTARTS = 5
+"""How often in a row workers may die without having written a block."""
+
+
+def sweep_in_processes(
+    plan: Plan, numbers: list[int], stop: Stop, on_block: OnBlock, n_workers: int
+) -> None:
+    """Write those of some blocks that are missing, in `n_workers` processes.
+
+    Raises:
+        BuildFailed: a block could not be written, or workers keep dying.
+        Stopped: a signal came; blocks that were begun are finished, unless they take long.
+    """
+    left, n_failed = list(numbers), 0
+    while left:
+        n_before = len(left)
+        try:
+            for number in _sweep_once(plan, left, stop, n_workers):
+                on_block(number)
+                left.remove(number)
+        except BrokenProcessPool as error:
+            stop.check()  # a signal may have reached the workers too
+            n_failed = n_failed + 1 if len(left) == n_before else 0
+            if n_failed > RESTARTS:
+                raise BuildFailed(
+                    f"Workers died {n_failed} times without writing a block; perhaps memory is "
+                    f"short for {n_workers} of them. Use fewer --workers; the same build goes on "
+                    "where it stopped."
+                ) from error
+            logger.warning("a worker died; %d blocks are left, starting workers anew", len(left))
+            done = [n for n in left if all(job.workspace.has(n) for job in plan.jobs)]
+            for number in done:
+                on_block(number)
+                left.remove(number)
+
+
+def _sweep_once(plan: Plan, numbers: list[int], stop: Stop, n_workers: int) -> Iterator[int]:
+    """Numbers of blocks as they are done, until a worker dies."""
+    pool = ProcessPoolExecutor(
+        max_workers=min(n_workers, len(numbers)),
+        mp_context=get_context("spawn"),  # torch's threads do not survive a fork
+        initializer=_start,
+    )
+    run_ids = run_ids_of(plan)
+    with pool:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # which workers inherit
+        futures: dict[Future, int] = {
+            pool.submit(sweep_block, plan.order, run_ids, number): number for number in numbers
+        }
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        try:
+            while futures:
+                done, _ = wait(futures, timeout=0.2, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                    yield futures.pop(future)
+                stop.check()
+        except (Stopped, KeyboardInterrupt):
+            wait([future for future in futures if not future.cancel()], PATIENCE_S)
+            for worker in active_children():
+                worker.kill()  # a block that is not finished leaves nothing
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start() -> None:
+    """Set up a worker. Control-C is for the parent alone, which sends no more blocks after it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot end its workers, which would wait for blocks for ever."""
+    parent_process().join()
+    os._exit(1)
+
+
+def run_ids_of(plan: Plan) -> tuple[str, ...]:
+    """What a plan is going to compute."""
+    return tuple(job.run_id for job in plan.jobs)
+
+
+def sweep_block(order: Order, run_ids: tuple[str, ...], number: int) -> None:
+    """Write one block, in a process that keeps model and dictionaries for the next.
+
+    Raises:
+        BuildFailed: files here are not those that the build was started with.
+    """
+    plan = _plan(order)
+    if run_ids_of(plan) != run_ids:
+        raise BuildFailed(
+            f"A worker would compute runs {', '.join(run_ids_of(plan)) or 'none'}, the build is "
+            f"{', '.join(run_ids)}: model, dictionaries, texts or code differ there. Make them the "
+            "same everywhere and run the same build again."
+        )
+    sweep(plan, [number], Stop(), lambda _: None)
+
+
+@functools.lru_cache(maxsize=1)
+def _plan(order: Order) -> Plan:
+    return make_plan(order)
