@@ -11,8 +11,10 @@ that of a build in a process of its own, less what model, dictionary and corpus 
 """
 
 import argparse
+import functools
 import json
 import multiprocessing
+import os
 import shutil
 import statistics
 import tempfile
@@ -31,12 +33,14 @@ from featurestore.plan import Order, Plan, make_plan
 from featurestore.publish import make_passes
 from featurestore.stop import Stop
 from featurestore.sweep import sweep
+from featurestore.threads import n_processors, one_thread
+from featurestore.workers import sweep_in_processes
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure each number of features with each number of tokens, and print."""
     options = _parser().parse_args(arguments)
-    torch.set_num_threads(options.threads)
+    _use_processors(options.threads)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for tokens in options.tokens:
             for features in options.features:
@@ -55,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tokens", type=int, nargs="+", default=[65536])
     parser.add_argument("--layers", type=int, default=4, help="of the model; its middle is read")
     parser.add_argument("--d-model", type=int, default=256)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=int, default=1, help="processors to use (1)")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
@@ -100,6 +104,12 @@ def measure(folder: Path, size: Size, options: argparse.Namespace) -> dict[str, 
     }
 
 
+def _use_processors(n: int) -> None:
+    """Keep this process, its threads and the processes that it starts on the first `n`."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n])
+    torch.set_num_threads(n)
+
+
 def _seconds(step: Callable[[Plan], object], plan: Plan) -> float:
     if plan.order.device == "cuda":
         torch.cuda.synchronize()
@@ -133,17 +143,20 @@ def _encode(plan: Plan) -> None:
 
 
 def _sweep(plan: Plan) -> None:
+    n_workers = n_processors()
+    engine = functools.partial(sweep_in_processes, n_workers=n_workers) if n_workers > 1 else sweep
     plan.jobs[0].workspace.open()
-    sweep(plan, list(plan.blocks), Stop(), lambda _: None)
+    engine(plan, list(plan.blocks), Stop(), lambda _: None)
 
 
 def _passes(plan: Plan) -> None:
     activations = _activations(plan)
     passes = make_passes(plan.jobs[0], plan, plan.model)
-    for first, last in activations.ranges():
-        found = activations.read(first, last)
-        for each in passes:
-            each.rows(found)
+    with one_thread():
+        for first, last in activations.ranges():
+            found = activations.read(first, last)
+            for each in passes:
+                each.rows(found)
 
 
 def _activations(plan: Plan) -> ActivationFiles:
@@ -175,7 +188,7 @@ def _peak_mb(order: Order, threads: int) -> float:
 
 
 def _build_alone(order: Order, threads: int, sender: Connection) -> None:
-    torch.set_num_threads(threads)
+    _use_processors(threads)
     plan = make_plan(order)
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of loading (Linux)
     loaded = _memory_mb("VmRSS")

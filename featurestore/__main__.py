@@ -44,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     build = commands.add_parser("build", help="build a recipe's dictionaries into a store")
     engine = build.add_mutually_exclusive_group()
-    engine.add_argument("--workers", type=_count, metavar="N", help="sweep in N processes")
+    engine.add_argument(
+        "--workers", type=_count, metavar="N", help="sweep in N processes (as many as are worth it)"
+    )
     engine.add_argument("--engine", choices=["ray"], help="sweep on a Ray cluster")
     engine.add_argument(
         "--shard", type=_shard, metavar="I/N", help="sweep every N-th block from the I-th, no more"
@@ -119,18 +121,21 @@ def _order(options: argparse.Namespace) -> "Order":
     return Order(recipe, options.store, tuple(options.only), options.device)
 
 
-def _engine(options: argparse.Namespace) -> "Engine":
+def _engine(options: argparse.Namespace) -> "Engine | None":
+    """What sweeps; None leaves it to the build."""
     if options.engine == "ray":
         from featurestore.ray_engine import sweep_on_ray
 
         return sweep_on_ray
+    if options.workers == 1:
+        from featurestore.sweep import sweep
+
+        return sweep
     if options.workers:
         from featurestore.workers import sweep_in_processes
 
         return functools.partial(sweep_in_processes, n_workers=options.workers)
-    from featurestore.sweep import sweep
-
-    return sweep
+    return None
 
 
 def _info(options: argparse.Namespace) -> None:

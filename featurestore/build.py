@@ -5,8 +5,10 @@ into the same folders, so the results are the same to the last bit.
 """
 
 import contextlib
+import functools
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,18 +20,23 @@ from featurestore.plan import Order, Plan, make_plan
 from featurestore.publish import publish
 from featurestore.stop import Stop
 from featurestore.sweep import OnBlock, sweep
+from featurestore.workers import sweep_in_processes, useful_workers
 
 logger = logging.getLogger(__name__)
 
 Engine = Callable[[Plan, list[int], Stop, OnBlock], None]
-"""Writes blocks that are missing; `sweep` is the one that does it here."""
+"""Writes blocks that are missing. `sweep` does it here; with none chosen, a build starts processes
+if the work left is worth it."""
+
+SHARDS_START_S = 10.0
+"""How long a shard waits for others that start in the same moment."""
 
 BYTES_OF_A_FEATURE = 8_000
 """Disk that a feature's rows take while a file is published: measured 3 to 4 kB, and a margin."""
 
 
 def build(
-    order: Order, stop: Stop | None = None, engine: Engine = sweep, discard: bool = False
+    order: Order, stop: Stop | None = None, engine: Engine | None = None, discard: bool = False
 ) -> list[Path]:
     """Build the dictionaries of a recipe into a store; returns the files published now.
 
@@ -43,7 +50,7 @@ def build(
 
 
 def build_plan(
-    plan: Plan, stop: Stop | None = None, engine: Engine = sweep, discard: bool = False
+    plan: Plan, stop: Stop | None = None, engine: Engine | None = None, discard: bool = False
 ) -> list[Path]:
     """The same, once all is loaded."""
     stop = stop or Stop()
@@ -78,6 +85,9 @@ def merge(order: Order, stop: Stop | None = None) -> list[Path]:
                 f"'{order.store / 'work'}'. Run the shards that make them, then merge again; or "
                 "run build, which makes them here."
             )
+        for job in plan.jobs:  # all of them, before the first is published
+            for number in plan.blocks:
+                job.workspace.block(number)
         return _publish_all(plan, stop or Stop())
 
 
@@ -87,14 +97,18 @@ def _open(plan: Plan, discard: bool = False, shard: str | None = None) -> Iterat
     with contextlib.ExitStack() as locks:
         for job in plan.jobs:
             job.workspace.open(discard)
-            locks.enter_context(job.workspace.alone(shard))
             if shard is None:
+                locks.enter_context(job.workspace.alone())
                 job.workspace.check_no_shard_runs()
+                continue
+            with job.workspace.alone(wait_s=SHARDS_START_S):  # no build of the whole run
+                pass
+            locks.enter_context(job.workspace.alone(shard))
         yield
 
 
-def _sweep(plan: Plan, numbers: list[int], stop: Stop, engine: Engine) -> None:
-    """Write the blocks that are missing: one here, to see how much disk the others will take."""
+def _sweep(plan: Plan, numbers: list[int], stop: Stop, engine: Engine | None) -> None:
+    """Write the blocks that are missing: one here, to see what the others will take."""
     for job in plan.jobs:
         job.workspace.drop_unusable(numbers)
     wanted = set(numbers)
@@ -107,14 +121,26 @@ def _sweep(plan: Plan, numbers: list[int], stop: Stop, engine: Engine) -> None:
     with tqdm(
         total=total, initial=initial, unit="tok", unit_scale=True, desc="sweep", leave=False
     ) as bar:
+        start = time.perf_counter()
         sweep(plan, missing[:1], stop, lambda n: bar.update(sizes[n]))
+        seconds = (time.perf_counter() - start) * (len(missing) - 1)
         _check_space(plan, missing[0], len(missing) - 1)
+        engine = engine or _engine_for(seconds)
         engine(plan, missing[1:], stop, lambda n: bar.update(sizes[n]))
     left = [number for number in plan.missing() if number in wanted]
     if left:
         raise BuildFailed(
             f"Blocks {_spans(left)} were not written. Run the same build again: it goes on there."
         )
+
+
+def _engine_for(seconds: float) -> Engine:
+    """Several processes if they are worth it, for work that takes one so long; else this one."""
+    n_workers = useful_workers(seconds)
+    if n_workers == 1:
+        return sweep
+    logger.info("sweeping in %d processes; --workers chooses another number", n_workers)
+    return functools.partial(sweep_in_processes, n_workers=n_workers)
 
 
 def _rows(plan: Plan, number: int) -> slice:

@@ -90,13 +90,9 @@ class Plan:
 def make_plan(order: Order) -> Plan:
     """Load what a recipe names and find out what is to be done.
 
-    From here on torch uses one thread: the last bits of a small product depend on how many share
-    it, so a run would depend on the machine. For more processors there are more processes.
-
     Raises:
         BadInput: a dictionary, the model or the corpus cannot be used.
     """
-    torch.set_num_threads(1)
     configs = _chosen(order)
     dictionaries = [load_dictionary(config) for config in configs]
     model = order.load_model(order.dtype)
@@ -181,8 +177,7 @@ def _job(
 
 
 def _is_published(job: Job) -> bool:
-    store = job.workspace.store
-    if not (store / "dictionaries" / job.config.id / f"{job.run_id}.duckdb").exists():
+    if not job.workspace.published.exists():
         return False
     logger.info("%s: run %s is already in the store", job.config.id, job.run_id)
     job.workspace.remove()  # of a build killed just after it published
@@ -193,6 +188,6 @@ def _code_digest() -> str:
     """Digest of the code that decides numbers: another version of it is another run."""
     folder = Path(__file__).parent
     parts = [folder_digest(folder / name, "*.py") for name in ("dictionaries", "passes")]
-    modules = "activations blocks corpus encoder inference sweep vocabulary".split()
-    parts += [(folder / f"{name}.py").read_text(encoding="utf-8") for name in modules]
+    modules = "activations blocks corpus encoder inference publish sweep threads vocabulary"
+    parts += [(folder / f"{name}.py").read_text(encoding="utf-8") for name in modules.split()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -24,6 +24,7 @@ from featurestore.passes.statistics import Statistics
 from featurestore.plan import Job, Plan, title
 from featurestore.precision import dtype_change
 from featurestore.stop import Stop
+from featurestore.threads import one_thread
 from featurestore.vocabulary import token_texts
 from featurestore.writer import StoreWriter
 
@@ -47,7 +48,7 @@ def publish(job: Job, plan: Plan, model: LanguageModel, stop: Stop) -> Path:
     activations = ActivationFiles(blocks, job.dictionary.n_features)
     passes = make_passes(job, plan, model)
     is_shown = np.zeros(len(plan.corpus.tokens), dtype=bool)
-    with StoreWriter(plan.order.store, job.config.id, job.run_id) as writer:
+    with one_thread(), StoreWriter(plan.order.store, job.config.id, job.run_id) as writer:
         for first, last in tqdm(activations.ranges(), job.config.id, unit="range", leave=False):
             found = activations.read(first, last)
             for table, rows in _merged([each.rows(found) for each in passes]).items():

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from featurestore.errors import BuildFailed
+from featurestore.errors import BuildFailed, FeatureStoreError
 from featurestore.plan import Order, Plan
 from featurestore.stop import Stop
 from featurestore.sweep import OnBlock
@@ -59,7 +59,9 @@ def sweep_on_ray(plan: Plan, numbers: list[int], stop: Stop, on_block: OnBlock) 
                     on_block(running.pop(reference))
                 stop.check()
         except ray.exceptions.RayTaskError as error:
-            raise BuildFailed(str(error.cause)) from error
+            told = error.cause
+            known = isinstance(told, FeatureStoreError)
+            raise BuildFailed(str(told) if known else f"A task failed: {told!r}") from error
         except ray.exceptions.RayError as error:
             raise BuildFailed(
                 f"The Ray cluster failed ({error}). Run the same build again: it goes on where it "

@@ -16,6 +16,7 @@ from featurestore.errors import BuildFailed
 from featurestore.inference import LanguageModel
 from featurestore.plan import Job, Plan
 from featurestore.stop import PATIENCE_S, Stop
+from featurestore.threads import one_thread
 
 OnBlock = Callable[[int], None]
 """Called with a block's number once it is on disk."""
@@ -39,7 +40,8 @@ def sweep(plan: Plan, numbers: list[int], stop: Stop, on_block: OnBlock) -> None
             for job, encoder in zip(plan.jobs, encoders, strict=True)
             if not job.workspace.has(number)
         ]
-        found = encode_contexts(plan.model, plan.corpus, plan.contexts(number), targets, stop)
+        with one_thread():
+            found = encode_contexts(plan.model, plan.corpus, plan.contexts(number), targets, stop)
         for (job, _), entries in zip(targets, found, strict=True):
             _write(job, number, entries)
         on_block(number)

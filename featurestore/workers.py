@@ -14,15 +14,27 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context, parent_process
 
+import psutil
+
 from featurestore.errors import BuildFailed, Stopped
 from featurestore.plan import Order, Plan, make_plan
 from featurestore.stop import PATIENCE_S, Stop
 from featurestore.sweep import OnBlock, sweep
+from featurestore.threads import n_processors
 
 logger = logging.getLogger(__name__)
 
+WORTH_S = 20.0
+"""Work that a process must have to be started: it takes some 7 s to import torch and load."""
+
 RESTARTS = 5
 """How often in a row workers may die without having written a block."""
+
+
+def useful_workers(seconds: float) -> int:
+    """How many processes are worth their start, for work that takes one of them so long."""
+    available = psutil.virtual_memory().available // psutil.Process().memory_info().rss
+    return max(1, min(n_processors(), available, int(seconds / WORTH_S)))
 
 
 def sweep_in_processes(

@@ -42,6 +42,16 @@ class Workspace:
         """Of this run alone."""
         return self.store / "work" / self.run_id
 
+    @property
+    def published(self) -> Path:
+        """The run's file in the store, once there is one."""
+        return self.store / "dictionaries" / self.dictionary_id / f"{self.run_id}.duckdb"
+
+    @property
+    def blocks(self) -> list[Path]:
+        """The blocks that there are."""
+        return sorted(self.folder.glob("block-*.safetensors"))
+
     def open(self, discard: bool = False) -> None:
         """Make the folder, unless the dictionary has an unfinished run with other settings.
 
@@ -83,7 +93,7 @@ class Workspace:
             try:
                 self.block(number)
             except BuildFailed as error:
-                logger.warning("%s It is made anew.", error)
+                logger.warning("block %d is made anew: %s", number, error)
                 self.name(number).path(self.folder).unlink(missing_ok=True)
 
     def n_bytes(self, number: int) -> int:
@@ -95,16 +105,16 @@ class Workspace:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @contextmanager
-    def alone(self, shard: str | None = None) -> Iterator[None]:
+    def alone(self, shard: str | None = None, wait_s: float = 0.0) -> Iterator[None]:
         """Keep others from doing the same: building the run, or one shard of it.
 
         Raises:
             BuildFailed: somebody does.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / f"{f'shard-{shard}' if shard else 'build'}.lock", timeout=0)
+        lock = FileLock(self.folder / f"{f'shard-{shard}' if shard else 'build'}.lock")
         try:
-            lock.acquire()
+            lock.acquire(timeout=wait_s)
         except Timeout as error:
             raise BuildFailed(
                 f"Run {self.run_id} of '{self.dictionary_id}' is being built"
@@ -123,7 +133,7 @@ class Workspace:
                 pass
 
     def _others(self) -> Iterator["Workspace"]:
-        """Unfinished runs of the same dictionary."""
+        """Runs of the same dictionary that stopped before their end, with something to lose."""
         for path in sorted(self.store.glob("work/*/settings.json")):
             try:
                 content = json.loads(path.read_text(encoding="utf-8"))
@@ -132,7 +142,9 @@ class Workspace:
                 )
             except (OSError, ValueError, KeyError, TypeError):
                 continue  # no run that could be gone on with
-            if other.dictionary_id == self.dictionary_id and other.run_id != self.run_id:
+            if other.dictionary_id != self.dictionary_id or other.run_id == self.run_id:
+                continue
+            if other.blocks and not other.published.exists():
                 yield other
 
     def _conflict(self, other: "Workspace") -> str:
@@ -142,11 +154,11 @@ class Workspace:
             for key in sorted(there.keys() | here.keys())
             if there.get(key) != here.get(key)
         ]
-        n_blocks = len(list(other.folder.glob("block-*.safetensors")))
         return (
-            f"'{self.dictionary_id}' has an unfinished run with other settings ({n_blocks} blocks "
-            f"in '{other.folder}'). Differing: {'; '.join(differing)}. Set these back to finish "
-            "it, or add --discard to delete it and start anew."
+            f"'{self.dictionary_id}' has an unfinished run with other settings "
+            f"({len(other.blocks)} blocks in '{other.folder}'). Differing: "
+            f"{'; '.join(differing)}. Set these back to finish it, or add --discard to delete it "
+            "and start anew."
         )
 
 

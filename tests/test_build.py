@@ -372,18 +372,35 @@ def test_nothing_is_published_while_a_shard_runs(gpt2: Path, tmp_path: Path) -> 
     merge(order(gpt2, tmp_path))
 
 
-def test_one_build_of_a_run_at_a_time(gpt2: Path, tmp_path: Path) -> None:
+def test_a_damaged_block_of_one_dictionary_keeps_all_from_being_merged(tmp_path: Path) -> None:
+    path = save_recipe(tmp_path)
+    save_dictionary(tmp_path / "later", seed=1)
+    path.write_text(path.read_text() + '[[dictionaries]]\nid = "later"\npath = "later"\n')
+    plan = sweep_shard(order(tmp_path, tmp_path / "store"), (1, 1))
+    plan.jobs[1].workspace.blocks[3].write_bytes(b"torn")
+    with pytest.raises(BuildFailed, match="block-000003.*cannot be read"):
+        merge(order(tmp_path, tmp_path / "store"))
+    assert not (tmp_path / "store" / "dictionaries").exists()
+
+
+def test_one_build_of_a_run_at_a_time(
+    gpt2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_module, "SHARDS_START_S", 0.1)
     refused = []
 
+    def shard(order: Order) -> None:
+        sweep_shard(order, (1, 2))
+
     def engine(plan: Plan, numbers: list[int], stop: Stop, on_block: OnBlock) -> None:
-        for second in (build, merge):
+        for second in (build, merge, shard):
             with pytest.raises(BuildFailed, match="is being built by another process"):
                 second(order(gpt2, tmp_path))
             refused.append(second)
         build_module.sweep(plan, numbers, stop, on_block)
 
     build(order(gpt2, tmp_path), engine=engine)
-    assert refused == [build, merge]
+    assert refused == [build, merge, shard]
     assert tables(tmp_path) == tables(gpt2 / "store")
 
 

@@ -51,6 +51,7 @@ LAYERS = {
         "featurestore.passes",
         "featurestore.activations",
         "featurestore.config",
+        "featurestore.threads",
         *TORCH,
         *RECORDS,
     ),
@@ -59,6 +60,7 @@ LAYERS = {
     "featurestore.encoder": ("featurestore.dictionaries", *RECORDS),
     "featurestore.workspace": ("featurestore.blocks", *RECORDS),
     "featurestore.stop": RECORDS,
+    "featurestore.threads": (),
     **dict.fromkeys(TORCH, (*TORCH, "featurestore.config", *RECORDS)),
     **dict.fromkeys(
         (*DUCKDB, "featurestore.verify"),
@@ -81,7 +83,7 @@ COMPUTING = (
     "featurestore.passes",
     *(
         f"featurestore.{name}"
-        for name in "build encoder plan publish precision ray_engine sweep workers".split()
+        for name in "build encoder plan publish precision ray_engine sweep threads workers".split()
     ),
 )
 HOMES = {

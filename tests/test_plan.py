@@ -102,7 +102,7 @@ def test_the_device_and_the_places_of_files_do_not_name_the_run(
 
 def test_one_thread_computes_whatever_the_machine_has(folder: Path, tmp_path: Path) -> None:
     """The last bits of a small product depend on how many threads share it."""
-    files = []
+    files, before = [], torch.get_num_threads()
     for n_threads in (1, 2, 3):
         torch.set_num_threads(n_threads)
         plan = plan_of(folder / "recipe.toml", tmp_path / f"{n_threads}")
@@ -110,7 +110,8 @@ def test_one_thread_computes_whatever_the_machine_has(folder: Path, tmp_path: Pa
         plan = replace(plan, order=replace(plan.order, recipe=recipe))
         sweep_blocks(plan, plan.blocks)
         files.append(block_files(plan.order.store))
-        assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == n_threads
+    torch.set_num_threads(before)
     assert len(files[0]) == len(plan.corpus.tokens)
     assert files[0] == files[1] == files[2]
 
@@ -120,9 +121,11 @@ def test_the_code_that_decides_numbers_is_all_there() -> None:
     package = Path(module.__file__).parent
     harmless = set(
         "__init__ __main__ build config dictionary_file digests errors feature_list plan precision "
-        "publish ray_engine records stop store verify workers workspace writer".split()
+        "ray_engine records stop store verify workers workspace writer".split()
     )
-    deciding = set("activations blocks corpus encoder inference sweep vocabulary".split())
+    deciding = set(
+        "activations blocks corpus encoder inference publish sweep threads vocabulary".split()
+    )
     assert {path.stem for path in package.glob("*.py")} == harmless | deciding
 
 

@@ -69,20 +69,34 @@ def title(pid: int) -> str:
         return ""
 
 
-@pytest.fixture(autouse=True)
-def started() -> Iterator[set[int]]:
+class Started:
     """What a test starts; whatever outlives it is killed, by its number."""
-    before, seen = descendants(os.getpid()), set()
-    yield seen
+
+    def __init__(self) -> None:
+        self._before = descendants(os.getpid())
+        self._seen: set[int] = set()
+
+    def look(self) -> None:
+        """Take note of what runs now: it may be nobody's child later."""
+        self._seen |= descendants(os.getpid()) - self._before
+
+    def end(self) -> None:
+        try:
+            wait_until(lambda: not any(map(is_alive, self._seen)), 10)
+        finally:
+            for pid in filter(is_alive, self._seen):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(autouse=True)
+def started() -> Iterator[Started]:
     import ray
 
-    seen |= descendants(os.getpid()) - before
+    made = Started()
+    yield made
+    made.look()
     ray.shutdown()
-    try:
-        wait_until(lambda: not any(map(is_alive, seen)), 10)
-    finally:
-        for pid in filter(is_alive, seen):
-            os.kill(pid, signal.SIGKILL)
+    made.end()
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +111,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_node_that_dies_changes_nothing(
-    run: Path, tmp_path: Path, started: set[int], monkeypatch: pytest.MonkeyPatch
+    run: Path, tmp_path: Path, started: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ray.cluster_utils import Cluster
 
@@ -116,7 +130,7 @@ def test_a_node_that_dies_changes_nothing(
                     (raylet,) = node.all_processes["raylet"]
                     at_work = map(title, descendants(raylet.process.pid))
                     assert any(name.startswith("ray::") for name in at_work)
-                    started.update(descendants(os.getpid()))
+                    started.look()
                     cluster.remove_node(node, allow_graceful=False)
 
             sweep_on_ray(plan, numbers, stop, count)
@@ -129,7 +143,7 @@ def test_a_node_that_dies_changes_nothing(
         _errors_are_told(tmp_path / "other", sweep_on_ray)
         _a_signal_is_obeyed(run, tmp_path / "stopped", sweep_on_ray)
     finally:
-        started.update(descendants(os.getpid()))
+        started.look()
         cluster.shutdown()
 
 

@@ -6,10 +6,8 @@ To add an artifact: a file here with one class, a line in `publish.PASSES`, a ta
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +19,7 @@ from featurestore.config import PassesConfig
 from featurestore.corpus import Corpus
 from featurestore.dictionaries.base import Dictionary
 from featurestore.inference import Unembedding
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from featurestore.threads import in_threads
 
 
 @dataclass(frozen=True)
@@ -54,13 +50,6 @@ def in_tiles(
 ) -> dict[str, pa.Table]:
     """What `rows` makes of a few features at a time, put together."""
     return joined(in_threads(rows, activations.tiles()))
-
-
-def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """The function of every item, in order, in as many threads as torch uses: numpy lets go of the
-    interpreter while it works."""
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return list(pool.map(function, items))
 
 
 def joined(parts: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:

@@ -11,10 +11,11 @@ import pyarrow as pa
 from jaxtyping import Float, Float32, Int64
 
 from featurestore.activations import Activations, rising_bits, stable_order
-from featurestore.passes.base import Pass, Run, in_threads, matrix_column, place_in_slice
+from featurestore.passes.base import Pass, Run, matrix_column, place_in_slice
+from featurestore.threads import in_threads
 
-LOGITS_AT_ONCE = 2**24
-"""Numbers in one product of matrices: 64 MB."""
+LOGITS_AT_ONCE = 2**22
+"""Numbers in one product of matrices: 16 MB in each thread."""
 LOGITS_IN_CACHE = 2**18
 """Numbers that are worked on at a time: 1 MB, so that they stay near the processor."""
 GROUPS_A_TOKEN = 16
@@ -41,13 +42,9 @@ class LogitLens(Pass):
         if self._run.to_residual is None:
             return {}
         first, last = activations.first, activations.first + activations.n_features
-        d_vocab = self._weight.shape[1]
-        at_once, in_cache = (max(1, n // d_vocab) for n in (LOGITS_AT_ONCE, LOGITS_IN_CACHE))
-        parts = []
-        for start in range(first, last, at_once):
-            logits = self.logits(start, min(start + at_once, last))
-            tiles = range(0, len(logits), in_cache)
-            parts += in_threads(self._tile, (logits[t : t + in_cache] for t in tiles))
+        at_once = max(1, LOGITS_AT_ONCE // self._weight.shape[1])
+        products = [(start, min(start + at_once, last)) for start in range(first, last, at_once)]
+        parts = [part for parts in in_threads(self._parts, products) for part in parts]
         lens = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return {
             "features": _columns(lens),
@@ -58,6 +55,12 @@ class LogitLens(Pass):
         """Centred lens logits of a range of directions, in float32."""
         directions = self._run.dictionary.directions[first:last] @ self._run.to_residual
         return (directions @ self._weight).numpy()
+
+    def _parts(self, product: tuple[int, int]) -> list[dict[str, np.ndarray]]:
+        """What is kept of a range of directions, tile by tile."""
+        logits = self.logits(*product)
+        in_cache = max(1, LOGITS_IN_CACHE // logits.shape[1])
+        return [self._tile(logits[t : t + in_cache]) for t in range(0, len(logits), in_cache)]
 
     def _tile(self, logits: Float32[np.ndarray, "n_rows d_vocab"]) -> dict[str, np.ndarray]:
         """What is kept of each row."""
