@@ -11,7 +11,9 @@ that of a build in a process of its own, less what model, dictionary and corpus 
 """
 
 import argparse
+import ctypes
 import functools
+import gc
 import json
 import multiprocessing
 import os
@@ -190,6 +192,8 @@ def _peak_mb(order: Order, threads: int) -> float:
 def _build_alone(order: Order, threads: int, sender: Connection) -> None:
     _use_processors(threads)
     plan = make_plan(order)
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # else the build reuses what loading has let go of, unseen
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of loading (Linux)
     loaded = _memory_mb("VmRSS")
     build_plan(plan)
