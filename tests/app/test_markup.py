@@ -1,5 +1,9 @@
+from dataclasses import replace
+from pathlib import Path
+
 from app import markup
 from featurestore.records import ListPlace
+from featurestore.store import Store
 
 
 def test_a_note_escapes_all_and_sets_a_command_apart() -> None:
@@ -24,3 +28,14 @@ def test_the_place_in_a_list() -> None:
     assert markup.place_words(ListPlace(11, 873, 1, 2)) == "12 of 873"
     assert markup.place_words(ListPlace(None, 873, None, 2)) == "not in the list of 873"
     assert markup.order_words("density", False) == "sorted by density, lowest first"
+
+
+def test_provenance_says_how_exact_the_activations_are(synthetic_store: Path) -> None:
+    store = Store(synthetic_store)
+    info = store.dictionary("planted")
+    store.close()
+    assert "float32" in markup.provenance(info) and "bfloat16" not in markup.provenance(info)
+    change = {"n": 2000, "n_lost": 12, "n_gained": 7, "mean_relative_change": 0.0061}
+    html = markup.provenance(replace(info, dtype="bfloat16", dtype_change=change))
+    expected = "bfloat16: activations change by 0.61% on average, 12 of 2,000 are lost and 7 gained"
+    assert expected in html
