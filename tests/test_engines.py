@@ -16,8 +16,16 @@ from featurestore.plan import Job, Order, Plan
 from featurestore.publish import publish
 from featurestore.stop import Stop
 from tests.builder import Build, Builder, builder, wait_until
-from tests.tiny_model import save_dictionary, save_recipe, save_texts
-from tests.tiny_plan import block_files, check_blocks, moved, plan_of, sweep_blocks, tables
+from tests.tiny_model import save_dictionary, save_recipe
+from tests.tiny_plan import (
+    block_files,
+    build_of_many_blocks,
+    check_blocks,
+    moved,
+    plan_of,
+    sweep_blocks,
+    tables,
+)
 
 N_SHARDINGS = 50
 N_KILLS = 20
@@ -93,13 +101,7 @@ def test_every_sharding_gives_the_same_tables(template: Plan, tmp_path: Path) ->
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run of many small blocks, and the store that it makes undisturbed."""
-    folder = tmp_path_factory.mktemp("many")
-    path = save_recipe(folder)
-    save_texts(folder / "texts", n_files=5)
-    path.write_text(path.read_text().replace("contexts_per_block = 4", "contexts_per_block = 1"))
-    build(order(folder, folder / "store"))
-    return folder
+    return build_of_many_blocks(tmp_path_factory.mktemp("many"), 5)
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from featurestore.plan import Order, Plan
 from featurestore.stop import Stop
 from featurestore.sweep import OnBlock
 from tests.builder import is_alive, wait_until
-from tests.tiny_model import save_dictionary, save_recipe, save_texts
-from tests.tiny_plan import plan_of, tables
+from tests.tiny_model import save_dictionary, save_recipe
+from tests.tiny_plan import build_of_many_blocks, plan_of, tables
 
 pytestmark = pytest.mark.ray
 
@@ -101,13 +101,7 @@ def started() -> Iterator[Started]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run of many small blocks, and the store that it makes undisturbed."""
-    folder = tmp_path_factory.mktemp("ray")
-    path = save_recipe(folder)
-    save_texts(folder / "texts", n_files=7)
-    path.write_text(path.read_text().replace("contexts_per_block = 4", "contexts_per_block = 1"))
-    build(Order(read_recipe(path), folder / "store"))
-    return folder
+    return build_of_many_blocks(tmp_path_factory.mktemp("ray"), 7)
 
 
 def test_a_node_that_dies_changes_nothing(

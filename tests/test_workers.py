@@ -15,19 +15,13 @@ from featurestore.plan import Order, Plan, make_plan
 from featurestore.stop import Stop
 from featurestore.workers import run_ids_of, sweep_block, sweep_in_processes
 from tests.builder import Builder, builder, is_alive, wait_until
-from tests.tiny_model import save_dictionary, save_recipe, save_texts
-from tests.tiny_plan import check_blocks, plan_of, sweep_blocks, tables
+from tests.tiny_model import save_dictionary, save_recipe
+from tests.tiny_plan import build_of_many_blocks, check_blocks, plan_of, sweep_blocks, tables
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run of many small blocks, and the store that it makes undisturbed."""
-    folder = tmp_path_factory.mktemp("workers")
-    path = save_recipe(folder)
-    save_texts(folder / "texts", n_files=7)
-    path.write_text(path.read_text().replace("contexts_per_block = 4", "contexts_per_block = 1"))
-    build(Order(read_recipe(path), folder / "store"))
-    return folder
+    return build_of_many_blocks(tmp_path_factory.mktemp("workers"), 7)
 
 
 @pytest.fixture(scope="module")

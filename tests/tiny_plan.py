@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from featurestore.blocks import Block
+from featurestore.build import build
 from featurestore.config import read_recipe
 from featurestore.plan import Order, Plan, make_plan
 from featurestore.stop import Stop
 from featurestore.store import Store
 from featurestore.sweep import sweep
+from tests.tiny_model import save_recipe, save_texts
 
 
 def plan_of(recipe: Path, store: Path) -> Plan:
@@ -67,3 +69,12 @@ def tables(store: Path, dictionary_id: str = "sae") -> dict[str, dict]:
     found = opened.dictionary(dictionary_id).tables
     opened.close()
     return found
+
+
+def build_of_many_blocks(folder: Path, n_texts: int) -> Path:
+    """A folder with a run of many small blocks, and the store that it makes undisturbed."""
+    path = save_recipe(folder)
+    save_texts(folder / "texts", n_files=n_texts)
+    path.write_text(path.read_text().replace("contexts_per_block = 4", "contexts_per_block = 1"))
+    build(Order(read_recipe(path), folder / "store"))
+    return folder
