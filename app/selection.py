@@ -47,65 +47,71 @@ class Selection:
         return replace(self, query=replace(self.query, **changes), page=1)
 
 
-class _Reader:
+class Reader:
     """Takes typed values out of query parameters, gathering a sentence for each bad one."""
 
-    def __init__(self, params: Mapping[str, str]) -> None:
-        self._params = params
+    def __init__(self, given: Mapping[str, str]) -> None:
+        self.given = given
         self.problems: list[str] = []
 
     def choice(self, name: str, options: tuple[str, ...]) -> str:
-        value = self._params.get(name, options[0])
+        """One of some words; the first if none is said."""
+        value = self.given.get(name, options[0])
         if value in options:
             return value
-        self._bad(name, value, f"Known: {', '.join(options)}. Showing {options[0]}.")
+        self.bad(name, value, f"Known: {', '.join(options)}. Showing {options[0]}.")
         return options[0]
 
     def switch(self, name: str) -> bool:
+        """0 or 1."""
         return self.choice(name, ("0", "1")) == "1"
 
     def text(self, name: str) -> str:
-        value = self._params.get(name, "")
+        """Any text that is not too long."""
+        value = self.given.get(name, "")
         if len(value) > _LONGEST_TOKEN:
-            self._bad(name, value, f"It has {len(value):,} characters; {_LONGEST_TOKEN:,} fit.")
+            self.bad(name, value, f"It has {len(value):,} characters; {_LONGEST_TOKEN:,} fit.")
             return ""
         return value
 
     def page(self) -> int:
-        value = self._params.get("page", "1")
+        """The number of a page."""
+        value = self.given.get("page", "1")
         if _WHOLE.fullmatch(value) and int(value) > 0:
             return int(value)
-        self._bad("page", value, "Pages are 1, 2, 3, and so on. Showing page 1.")
+        self.bad("page", value, "Pages are 1, 2, 3, and so on. Showing page 1.")
         return 1
 
     def span(self, name: str) -> tuple[float | None, float | None]:
         """Two bounds written `0.001..0.1`, either of which may be missing."""
-        value = self._params.get(name, "..")
+        value = self.given.get(name, "..")
         low, dots, high = value.partition("..")
         try:
             bounds = [float(text) if text else None for text in (low, high)]
         except ValueError:
             bounds = [math.nan]
         if not dots or any(bound is not None and not math.isfinite(bound) for bound in bounds):
-            self._bad(name, value, "A range looks like 0.001..0.1, 0.001.. or ..0.1. Left out.")
+            self.bad(name, value, "A range looks like 0.001..0.1, 0.001.. or ..0.1. Left out.")
             return None, None
         return bounds[0], bounds[1]
 
     def flags(self) -> frozenset[Flag]:
-        names = [name for name in self._params.get("flags", "").split(",") if name]
+        """Flags by their names."""
+        names = [name for name in self.given.get("flags", "").split(",") if name]
         known = {flag.value: flag for flag in Flag}
         for name in names:
             if name not in known:
-                self._bad("flags", name, f"Known: {', '.join(known)}. Left out.")
+                self.bad("flags", name, f"Known: {', '.join(known)}. Left out.")
         return frozenset(known[name] for name in names if name in known)
 
-    def _bad(self, name: str, value: str, cure: str) -> None:
+    def bad(self, name: str, value: str, cure: str) -> None:
+        """Note what was wrong with a value, and what is done instead."""
         self.problems.append(f"The link says {name}={_shortened(value)}. {cure}")
 
 
 def read(params: Mapping[str, str], dictionary_id: str) -> tuple[Selection, tuple[str, ...]]:
     """A selection and what was wrong with the parameters; the feature is left to `read_feature`."""
-    reader = _Reader(params)
+    reader = Reader(params)
     spans = [(column, *reader.span(column)) for column in RANGES]
     query = FeatureQuery(
         dictionary_id,

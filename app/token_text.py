@@ -117,10 +117,10 @@ def payload(
         }
         for band in bands
     ]
-    return {"tokens": [_entry(token) for token in tokens], "groups": groups, "scale": scale}
+    return {"tokens": [entry(token) for token in tokens], "groups": groups, "scale": scale}
 
 
-def _entry(token: str) -> list[str | None]:
+def entry(token: str) -> list[str | None]:
     """A token raw, as shown and as quoted; None where the script gets there from the raw one."""
     shown, tip = visible(token), quoted(token)
     is_plain = shown == token and tip == json.dumps(token, ensure_ascii=False)

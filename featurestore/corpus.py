@@ -157,8 +157,8 @@ def _cut(
     return tokens, n_valid
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Token ids of a text; special tokens written in it are plain text, not control tokens."""
+def encode(tokenizer: PreTrainedTokenizerBase, text: str, special: bool = False) -> list[int]:
+    """Token ids of a text; special tokens written in it are plain text unless `special`."""
     return tokenizer.encode(
-        text, add_special_tokens=False, split_special_tokens=True, verbose=False
+        text, add_special_tokens=False, split_special_tokens=not special, verbose=False
     )

@@ -102,14 +102,6 @@ class DictionaryFile:
         """Number of features that a list holds."""
         return self.rows(sql.fill(feature_list.COUNT), *sql.parameters)[0]["n_kept"]
 
-    def check(self, feature: int) -> None:
-        """Raise UnknownFeature unless the dictionary has a feature of this number."""
-        if not 0 <= feature < self.info.n_features:
-            raise UnknownFeature(
-                f"No feature {feature} in '{self.info.dictionary_id}': "
-                f"its features are 0 to {self.info.n_features - 1}."
-            )
-
     def token_texts(self, token_ids: set[int]) -> dict[int, str]:
         """Token ids to texts."""
         rows = self.rows(_TOKENS, sorted(token_ids))
@@ -160,6 +152,15 @@ class DictionaryFile:
         return DamagedStore(
             f"{self._path} cannot be read ({_first_line(error)}). Delete it and build the "
             "dictionary again, or restore it from a copy."
+        )
+
+
+def check_feature(feature: int, info: DictionaryInfo) -> None:
+    """Raise UnknownFeature unless a dictionary has a feature of this number."""
+    if not 0 <= feature < info.n_features:
+        raise UnknownFeature(
+            f"No feature {feature} in '{info.dictionary_id}': "
+            f"its features are 0 to {info.n_features - 1}."
         )
 
 

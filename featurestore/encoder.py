@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64, Integer, UInt32
+from jaxtyping import Bool, Float, Float32, Int, Int64, Integer, UInt32
 
 from featurestore.dictionaries.base import Dictionary
+from featurestore.inference import LanguageModel
 
 TILE_ROWS = 512
 TILE_FEATURES = 4096
@@ -88,6 +89,25 @@ class Encoder:
         places, values = _not(*silent, product)
         rows, features = np.divmod(places, n_features)
         return Entries(rows + row, (features + feature).astype(np.uint32), values)
+
+
+def encode_tokens(
+    model: LanguageModel,
+    tokens: Int[np.ndarray, "batch pos"],
+    is_valid: Bool[np.ndarray, "batch pos"],
+    encoders: list[tuple[str, Encoder]],
+) -> list[Entries]:
+    """Non-zero activations on the valid tokens, which rows count; of each hook point's encoder.
+
+    One forward for all. The same shapes give the same bits, in a build and elsewhere.
+    """
+    hidden = model.hidden(tokens, {hook_name for hook_name, _ in encoders})
+    chosen = torch.from_numpy(is_valid)
+    found = []
+    for hook_name, encoder in encoders:
+        vectors = hidden[hook_name]
+        found.append(encoder.active(vectors[chosen.to(vectors.device)]))
+    return found
 
 
 def _not(

@@ -6,12 +6,15 @@
     │   ├── DictionaryError  a dictionary's file, key or shape
     │   ├── ModelError       a model's folder, name or hook point
     │   ├── CorpusError      a text file, or no text at all
-    │   └── UnfinishedRun    an earlier build of the dictionary has other settings
+    │   ├── UnfinishedRun    an earlier build of the dictionary has other settings
+    │   └── TextError        a text too long to run, or none
     ├── StoreError           the store cannot answer
     │   ├── StoreNotFound    no store at this path
     │   ├── UnknownDictionary
     │   ├── UnknownFeature
     │   └── DamagedStore     a file that cannot be read
+    ├── WeightsError         what a dictionary was built from is elsewhere or changed
+    ├── Busy                 too many wait for the model already
     ├── BuildFailed          a build could not be finished: exit code 1
     └── Stopped              a signal ended a build: exit code 128 + its number
 
@@ -49,6 +52,18 @@ class CorpusError(BadInput):
 
 class UnfinishedRun(BadInput):
     """A build of the same dictionary stopped before its end, and had other settings."""
+
+
+class TextError(BadInput):
+    """A text is too long to be run at once, or holds no token."""
+
+
+class WeightsError(FeatureStoreError):
+    """The weights that a dictionary was built from are not where they were, or have changed."""
+
+
+class Busy(FeatureStoreError):
+    """As many wait for the model as may."""
 
 
 class StoreError(FeatureStoreError):

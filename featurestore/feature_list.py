@@ -46,6 +46,12 @@ _ROLES = {
 
 COUNT = "select count(*) as n_kept from features where {where}"
 FEATURE_AT = "select feature from features where {where} order by feature limit 1 offset ?"
+MARKS = """
+    select feature, density, max_activation from features
+    where {where} and feature in (select unnest(?::integer[])) order by feature
+"""
+SUMMARY = """feature, n_active, n_nonfinite, density, max_activation, mean_activation, decoder_norm,
+        promoted, peak_tokens, peak_counts, histogram, logit_kurtosis"""
 _KEPT = """
     with kept as materialized (
         select feature, {column} as value from features where {where}
@@ -54,8 +60,7 @@ _KEPT = """
 # Ordered by narrow columns alone; the wide ones are read of the chosen rows only.
 PAGE = f"""{_KEPT}
     chosen as (from kept order by {{order}} limit ? offset ?)
-    select feature, n_active, n_nonfinite, density, max_activation, mean_activation, decoder_norm,
-        promoted, peak_tokens, peak_counts, histogram, logit_kurtosis,
+    select {SUMMARY},
         (select count(*) from kept) as n_kept
     from chosen join features using (feature) order by {{order}}
 """

@@ -1,4 +1,4 @@
-"""A language model, opened through TransformerLens: tokens in, hidden vectors out.
+"""A language model, opened through TransformerLens: tokens in, hidden vectors or logits out.
 
 The only module that imports transformer_lens. Weights are used as they are (no folding, no
 centring), and code that comes with a model is never run.
@@ -6,11 +6,14 @@ centring), and code that comes with a model is never run.
 
 import contextlib
 import difflib
+import functools
 import hashlib
 import json
 import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,6 +40,10 @@ _NOT_THE_MODEL = ("_name_or_path", "transformers_version", "dtype")
 """Keys of a model's configuration that say where it was found and who wrote it."""
 
 
+Hook = Callable[[Float[torch.Tensor, "batch pos d"]], Float[torch.Tensor, "batch pos d"] | None]
+"""Called with the vectors at a hook point; what it returns, if anything, takes their place."""
+
+
 @dataclass(frozen=True)
 class Unembedding:
     """What stands between the last residual vector and the logits."""
@@ -46,6 +53,13 @@ class Unembedding:
     """Scale of the final normalisation."""
     is_centred: bool
     """Whether that normalisation subtracts the mean (LayerNorm does, RMSNorm does not)."""
+
+
+@dataclass
+class Memory:
+    """Keys and values of what a model has read, so that it can go on from there."""
+
+    cache: Any = None
 
 
 class LanguageModel:
@@ -99,13 +113,9 @@ class LanguageModel:
             if len(found) == len(hook_names):
                 raise _AllFound
 
-        with contextlib.ExitStack() as hooks, contextlib.suppress(_AllFound):
-            for name in hook_names:
-                handle = self._bridge.get_hook_point(name).register_forward_hook(
-                    lambda _module, _inputs, value, name=name: keep(name, value)
-                )
-                hooks.callback(handle.remove)
-            self._bridge(torch.from_numpy(tokens).long().to(self._device), return_type=None)
+        hooks = [(name, functools.partial(keep, name)) for name in hook_names]
+        with contextlib.suppress(_AllFound), self._hooked(hooks):
+            self._bridge(self._input(tokens), return_type=None)
         for name in hook_names:
             vectors = found.get(name, torch.empty(0))
             if vectors.ndim < 3 or vectors.shape[:2] != tokens.shape:
@@ -114,6 +124,45 @@ class LanguageModel:
                     "each token. Choose one that does, such as 'blocks.0.hook_resid_post'."
                 )
         return {name: vectors.flatten(2) for name, vectors in found.items()}
+
+    @torch.inference_mode()
+    def logits(
+        self,
+        tokens: Int[np.ndarray, "batch pos"],
+        hooks: Iterable[tuple[str, Hook]] = (),
+        memory: Memory | None = None,
+    ) -> Float[torch.Tensor, "batch pos d_vocab"]:
+        """Logits of the next token after each one.
+
+        `hooks` are called in the order given at one hook point; a head dimension is flattened for
+        them. With a memory the tokens go on from those that filled it.
+        """
+        with self._hooked([(name, _flattened(hook)) for name, hook in hooks]):
+            if memory is None:
+                return self._bridge(self._input(tokens), return_type="logits")
+            found, memory.cache = self._bridge(
+                self._input(tokens),
+                return_type="logits_and_cache",
+                past_key_values=memory.cache,
+                use_cache=True,
+            )
+            return found
+
+    @contextlib.contextmanager
+    def _hooked(
+        self, hooks: Iterable[tuple[str, Callable[[torch.Tensor], torch.Tensor | None]]]
+    ) -> Iterator[None]:
+        """Plain forward hooks, taken away at the end."""
+        with contextlib.ExitStack() as handles:
+            for name, hook in hooks:
+                handle = self._bridge.get_hook_point(name).register_forward_hook(
+                    lambda _module, _inputs, value, hook=hook: hook(value)
+                )
+                handles.callback(handle.remove)
+            yield
+
+    def _input(self, tokens: Int[np.ndarray, "batch pos"]) -> Int[torch.Tensor, "batch pos"]:
+        return torch.from_numpy(tokens).long().to(self._device)
 
     def contexts_at_once(self, context_length: int) -> int:
         """How many contexts run together.
@@ -161,6 +210,16 @@ class LanguageModel:
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         rules = repr(self.tokenizer) if backend is None else backend.to_str()
         return f"{rules}{self.tokenizer.bos_token_id}"
+
+
+def _flattened(hook: Hook) -> Callable[[torch.Tensor], torch.Tensor | None]:
+    """The hook for vectors that may be split into heads."""
+
+    def call(value: torch.Tensor) -> torch.Tensor | None:
+        changed = hook(value.flatten(2))
+        return None if changed is None else changed.reshape(value.shape)
+
+    return call
 
 
 class _AllFound(Exception):

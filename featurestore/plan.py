@@ -20,6 +20,7 @@ from featurestore.dictionary_file import SCHEMA_VERSION
 from featurestore.digests import folder_digest
 from featurestore.errors import DictionaryError, RecipeError
 from featurestore.inference import LanguageModel, load_model
+from featurestore.places import Place, write_place
 from featurestore.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class Plan:
 
 
 def make_plan(order: Order) -> Plan:
-    """Load what a recipe names and find out what is to be done.
+    """Load what a recipe names, find out what is to be done, and note where the weights stand.
 
     Raises:
         BadInput: a dictionary, the model or the corpus cannot be used.
@@ -109,6 +110,9 @@ def make_plan(order: Order) -> Plan:
         _job(order, config, dictionary, shared | {"dictionary": dictionary.digest()})
         for config, dictionary in zip(configs, dictionaries, strict=True)
     ]
+    for job in jobs:
+        settings = order.recipe.model
+        write_place(order.store, job.run_id, Place(settings.name, settings.revision, job.config))
     return Plan(order, model, corpus, tuple(job for job in jobs if not _is_published(job)))
 
 

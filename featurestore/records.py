@@ -231,6 +231,40 @@ class FeaturePage:
 
 
 @dataclass(frozen=True)
+class FeatureMark:
+    """What ranks a feature on another text than the corpus."""
+
+    feature: int
+    density: float
+    max_activation: float | None
+
+
+@dataclass(frozen=True)
+class StoredContext:
+    """A context of the corpus that some feature refers to."""
+
+    context: int
+    document: str
+    start: int
+    """The first token's place in the document, in tokens."""
+    tokens: tuple[str, ...]
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class StoredActivations:
+    """All that the store holds of one feature's activations on one context."""
+
+    feature: int
+    scale: float
+    """Largest |activation|; the others are right to 1/254 of it."""
+    activations: dict[int, float]
+    """Position to activation, non-zero ones alone."""
+    exact: frozenset[int]
+    """Positions whose activation is stored as it was."""
+
+
+@dataclass(frozen=True)
 class ListPlace:
     """Where a feature stands in the list that a query keeps."""
 

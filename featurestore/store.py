@@ -3,14 +3,16 @@
 A file that cannot be read is reported as a problem and takes nothing else down.
 """
 
+import itertools
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from featurestore import feature_list
-from featurestore.dictionary_file import DictionaryFile, stamp
+from featurestore.dictionary_file import DictionaryFile, check_feature, stamp
 from featurestore.errors import DamagedStore, StoreError, StoreNotFound, UnknownDictionary
 from featurestore.feature_list import ListSql, list_sql
 from featurestore.records import (
@@ -19,6 +21,7 @@ from featurestore.records import (
     DictionaryInfo,
     Example,
     Feature,
+    FeatureMark,
     FeaturePage,
     FeatureQuery,
     FeatureSummary,
@@ -27,6 +30,8 @@ from featurestore.records import (
     ListPlace,
     Problem,
     Sampler,
+    StoredActivations,
+    StoredContext,
 )
 
 _FEATURE = "select * from features where feature = ?"
@@ -38,6 +43,14 @@ _EXAMPLES = """
         c.document, c.start, c.tokens
     from examples e join contexts c using (context)
     where e.feature = ? and e.sampler = ? order by e.band, e.rank
+"""
+_SUMMARIES = f"""
+    select {feature_list.SUMMARY} from features where feature in (select unnest(?::integer[]))
+"""
+_CONTEXT = "select context, document, start, tokens from contexts where context = ?"
+_ON_CONTEXT = """
+    select feature, peak, activation, scale, pos, q from examples where context = ?
+    order by feature
 """
 
 
@@ -94,8 +107,7 @@ class Store:
         page = sql.fill(feature_list.PAGE)
         rows = file.rows(page, *sql.parameters, limit, offset) if limit else []
         count = rows[0]["n_kept"] if rows else file.count(sql)
-        ids = {t for row in rows for t in [*(row["promoted"] or []), *(row["peak_tokens"] or [])]}
-        text = file.token_texts(ids)
+        text = file.token_texts(_token_ids(rows, "promoted", "peak_tokens"))
         summaries = tuple(_summary(row, text) for row in rows)
         return FeaturePage(summaries, count, file.info.n_features, tuple(matched.values()))
 
@@ -128,10 +140,10 @@ class Store:
             UnknownFeature: the dictionary has no feature of this number.
         """
         file = self._served(dictionary_id)
-        file.check(feature)
+        check_feature(feature, file.info)
         row = file.rows(_FEATURE, feature)[0]
-        ids = {*(row["promoted"] or []), *(row["suppressed"] or []), *(row["peak_tokens"] or [])}
-        return _feature(row, file.token_texts(ids))
+        text = file.token_texts(_token_ids([row], "promoted", "suppressed", "peak_tokens"))
+        return _feature(row, text)
 
     def bands(self, dictionary_id: str, feature: int, sampler: Sampler) -> tuple[Band, ...]:
         """The examples of a feature, band by band, the highest activations first.
@@ -140,7 +152,7 @@ class Store:
             UnknownFeature: the dictionary has no feature of this number.
         """
         file = self._served(dictionary_id)
-        file.check(feature)
+        check_feature(feature, file.info)
         examples = file.rows(_EXAMPLES, feature, sampler)
         text = file.token_texts({token for row in examples for token in row["tokens"]})
         return tuple(
@@ -154,6 +166,46 @@ class Store:
             )
             for band in file.rows(_BANDS, feature, sampler)
         )
+
+    def marks(self, query: FeatureQuery, features: Iterable[int]) -> tuple[FeatureMark, ...]:
+        """Those of some features that a query keeps, by number, with what ranks them elsewhere."""
+        file = self._served(query.dictionary_id)
+        _, sql = self._list(file, query)
+        rows = file.rows(sql.fill(feature_list.MARKS), *sql.parameters, list(features))
+        return tuple(FeatureMark(**row) for row in rows)
+
+    def summaries(self, dictionary_id: str, features: Iterable[int]) -> dict[int, FeatureSummary]:
+        """Rows of the table of features, by number; those that do not exist are left out."""
+        file = self._served(dictionary_id)
+        rows = file.rows(_SUMMARIES, list(features))
+        text = file.token_texts(_token_ids(rows, "promoted", "peak_tokens"))
+        return {row["feature"]: _summary(row, text) for row in rows}
+
+    def context(self, dictionary_id: str, context: int) -> StoredContext:
+        """A context of the corpus.
+
+        Raises:
+            StoreError: no feature of the dictionary refers to it, so the file does not hold it.
+        """
+        file = self._served(dictionary_id)
+        rows = file.rows(_CONTEXT, context)
+        if not rows:
+            raise StoreError(
+                f"'{dictionary_id}' holds no context {context}. It keeps the contexts that its "
+                f"features refer to, of {file.info.n_contexts:,}: send one from a feature's page."
+            )
+        (row,) = rows
+        text = file.token_texts(set(row["tokens"]))
+        tokens = tuple(text[token] for token in row["tokens"])
+        return StoredContext(
+            row["context"], row["document"], row["start"], tokens, tuple(row["tokens"])
+        )
+
+    def activations_on(self, dictionary_id: str, context: int) -> tuple[StoredActivations, ...]:
+        """Of every feature with an example of a context, by number: a scan of all examples."""
+        rows = self._served(dictionary_id).rows(_ON_CONTEXT, context)
+        by_feature = itertools.groupby(rows, lambda row: row["feature"])
+        return tuple(_stored(feature, list(examples)) for feature, examples in by_feature)
 
     def close(self) -> None:
         """Close every file. The store can be used again; it reopens what it needs."""
@@ -235,11 +287,28 @@ def _feature(row: dict[str, Any], text: dict[int, str]) -> Feature:
     return Feature(**values)
 
 
-def _example(row: dict[str, Any], text: dict[int, str]) -> Example:
+def _token_ids(rows: list[dict[str, Any]], *columns: str) -> set[int]:
+    return {token for row in rows for column in columns for token in row[column] or []}
+
+
+def _activations(row: dict[str, Any]) -> dict[int, float]:
+    """Of an example, by position: from 8 bits, but for the sampled one."""
     pairs = zip(row["pos"], row["q"], strict=True)
     activations = {pos: q / 127 * row["scale"] for pos, q in pairs}
     if row["activation"]:
         activations[row["peak"]] = row["activation"]
+    return activations
+
+
+def _stored(feature: int, examples: list[dict[str, Any]]) -> StoredActivations:
+    """Examples of one context differ in the position that is exact."""
+    activations = _activations(examples[0])
+    activations |= {row["peak"]: row["activation"] for row in examples if row["activation"]}
+    exact = frozenset(row["peak"] for row in examples)
+    return StoredActivations(feature, examples[0]["scale"], activations, exact)
+
+
+def _example(row: dict[str, Any], text: dict[int, str]) -> Example:
     return Example(
         context=row["context"],
         document=row["document"],
@@ -248,5 +317,5 @@ def _example(row: dict[str, Any], text: dict[int, str]) -> Example:
         token_ids=tuple(row["tokens"]),
         peak=row["peak"],
         activation=row["activation"],
-        activations=activations,
+        activations=_activations(row),
     )

@@ -7,11 +7,10 @@ when, changes nothing. Blocks that are on disk are skipped, which is all that re
 from collections.abc import Callable
 
 import numpy as np
-import torch
 
 from featurestore.blocks import write_block
 from featurestore.corpus import Corpus
-from featurestore.encoder import Encoder, Entries
+from featurestore.encoder import Encoder, Entries, encode_tokens
 from featurestore.errors import BuildFailed
 from featurestore.inference import LanguageModel
 from featurestore.plan import Job, Plan
@@ -58,18 +57,16 @@ def encode_contexts(
     if not targets:
         return []
     length = corpus.tokens.shape[1]
-    hook_names = {job.dictionary.origin.hook_name for job, _ in targets}
+    encoders = [(job.dictionary.origin.hook_name, encoder) for job, encoder in targets]
     parts: list[list[Entries]] = [[] for _ in targets]
     for start in contexts[:: model.contexts_at_once(length)]:
         stop.check(PATIENCE_S)
         rows = slice(start, min(start + model.contexts_at_once(length), contexts.stop))
-        hidden = model.hidden(corpus.tokens[rows], hook_names)
         is_valid = corpus.is_valid(rows)
         places = np.flatnonzero(is_valid) + rows.start * length
         places = places.astype(np.uint32 if corpus.tokens.size < 2**32 else np.uint64)
-        for (job, encoder), part in zip(targets, parts, strict=True):
-            vectors = hidden[job.dictionary.origin.hook_name]
-            entries = encoder.active(vectors[torch.from_numpy(is_valid).to(vectors.device)])
+        found = encode_tokens(model, corpus.tokens[rows], is_valid, encoders)
+        for (job, _), part, entries in zip(targets, parts, found, strict=True):
             part.append(Entries(places[entries.rows], entries.features, entries.values))
             _check_size(job, part, len(contexts))
     return [Entries.joined(part) for part in parts]

@@ -38,6 +38,17 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def spare_one() -> Iterator[None]:
+    """Let torch use all processors but one, which is left to whoever looks at other pages."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, n_processors() - 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """The function of every item, in order, on many processors.
 

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from featurestore.errors import ModelError
 from featurestore.inference import LanguageModel, load_model
-from tests.tiny_model import D_MODEL, N_LAYERS, save_model
+from tests.tiny_model import D_MODEL, N_LAYERS, module_of, save_model
 
 TOKENS = np.random.default_rng(0).integers(0, 300, (3, 11))
 LAST = N_LAYERS - 1
@@ -31,39 +31,6 @@ RESIDUAL_HOOKS = (
 @pytest.fixture(scope="module")
 def hf_model(model_folder: Path) -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(model_folder)
-
-
-def parts(hf_model: PreTrainedModel) -> dict[str, list[str]]:
-    """Names of submodules: embedding, blocks, and in a block MLP, attention and their outputs."""
-    return {
-        "gpt2": ["wte", "h", "mlp", "attn", "mlp.c_proj", "attn.c_proj"],
-        "gpt_neox": [
-            *("embed_in", "layers", "mlp", "attention"),
-            *("mlp.dense_4h_to_h", "attention.dense"),
-        ],
-        "llama": [
-            *("embed_tokens", "layers", "mlp", "self_attn"),
-            *("mlp.down_proj", "self_attn.o_proj"),
-        ],
-    }[hf_model.config.model_type]
-
-
-def module_of(hf_model: PreTrainedModel, hook_name: str) -> tuple[torch.nn.Module, bool]:
-    """The module of the Hugging Face model that a hook point stands at, and if at its input."""
-    embed, blocks, mlp, attn, mlp_out, attn_out = parts(hf_model)
-    body = hf_model.base_model
-    if hook_name == "hook_embed":
-        return body.get_submodule(embed), False
-    _, layer, point = hook_name.split(".", 2)
-    inside, is_input = {
-        "hook_resid_pre": ("", True),
-        "hook_resid_post": ("", False),
-        "hook_mlp_out": (mlp, False),
-        "hook_attn_out": (attn, False),
-        "mlp.hook_post": (mlp_out, True),
-        "attn.hook_z": (attn_out, True),
-    }[point]
-    return body.get_submodule(f"{blocks}.{layer}").get_submodule(inside), is_input
 
 
 @torch.no_grad()

@@ -73,6 +73,39 @@ def make_model(architecture: str, d_vocab: int, seed: int = 0) -> PreTrainedMode
     return model
 
 
+def _parts(hf_model: PreTrainedModel) -> dict[str, list[str]]:
+    """Names of submodules: embedding, blocks, and in a block MLP, attention and their outputs."""
+    return {
+        "gpt2": ["wte", "h", "mlp", "attn", "mlp.c_proj", "attn.c_proj"],
+        "gpt_neox": [
+            *("embed_in", "layers", "mlp", "attention"),
+            *("mlp.dense_4h_to_h", "attention.dense"),
+        ],
+        "llama": [
+            *("embed_tokens", "layers", "mlp", "self_attn"),
+            *("mlp.down_proj", "self_attn.o_proj"),
+        ],
+    }[hf_model.config.model_type]
+
+
+def module_of(hf_model: PreTrainedModel, hook_name: str) -> tuple[torch.nn.Module, bool]:
+    """The module of the Hugging Face model that a hook point stands at, and if at its input."""
+    embed, blocks, mlp, attn, mlp_out, attn_out = _parts(hf_model)
+    body = hf_model.base_model
+    if hook_name == "hook_embed":
+        return body.get_submodule(embed), False
+    _, layer, point = hook_name.split(".", 2)
+    inside, is_input = {
+        "hook_resid_pre": ("", True),
+        "hook_resid_post": ("", False),
+        "hook_mlp_out": (mlp, False),
+        "hook_attn_out": (attn, False),
+        "mlp.hook_post": (mlp_out, True),
+        "attn.hook_z": (attn_out, True),
+    }[point]
+    return body.get_submodule(f"{blocks}.{layer}").get_submodule(inside), is_input
+
+
 def save_model(folder: Path, architecture: str = "gpt2") -> Path:
     """Write a Hugging Face folder, tokenizer included."""
     tokenizer = make_tokenizer()

@@ -1,0 +1,86 @@
+"""Where the weights stand that a run was made from, so that Live can run them again.
+
+    store/local/<run_id>.json
+
+Paths say something of this machine, so they are kept beside the files that are sent to others, not
+in them. A path is written twice, from the root and from the store: it holds when a project is moved
+with its store, and when the store is moved alone.
+"""
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from featurestore.config import DictionaryConfig
+from featurestore.errors import WeightsError
+
+
+@dataclass(frozen=True)
+class Place:
+    """What to open to get a run's model and dictionary."""
+
+    model: str
+    """A folder, or a name on the hub."""
+    revision: str | None
+    dictionary: DictionaryConfig
+
+
+def write_place(store: Path, run_id: str, place: Place) -> None:
+    """Note a run's place; an earlier note of the same run gives way."""
+    content: dict[str, Any] = asdict(place)
+    if Path(place.model).is_dir():
+        content["model"] = _both(place.model, store)
+    content["dictionary"]["path"] = _both(place.dictionary.path, store)
+    file = _file(store, run_id)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(f".{secrets.token_hex(8)}.tmp")
+    unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    os.replace(unfinished, file)
+
+
+def read_place(store: Path, run_id: str, dictionary_id: str) -> Place:
+    """Where a run's weights stand now.
+
+    Raises:
+        WeightsError: nobody noted it, or they are not there any more.
+    """
+    cure = (
+        "Run the build of its recipe again, with the paths as they are now: what is published is "
+        "not computed again."
+    )
+    try:
+        content = json.loads(_file(store, run_id).read_text(encoding="utf-8"))
+        model, dictionary = content["model"], content["dictionary"]
+        name = model if isinstance(model, str) else _found(model, store, "model")
+        path = _found(dictionary["path"], store, "dictionary")
+        config = replace(DictionaryConfig(**dictionary), path=path)
+        return Place(name, content["revision"], config)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"Where the weights of '{dictionary_id}' stand is not known here: the store came "
+            f"without its folder 'local', or the note is damaged. {cure}"
+        ) from error
+    except WeightsError as error:
+        raise WeightsError(f"{error} of '{dictionary_id}' is not there any more. {cure}") from error
+
+
+def _file(store: Path, run_id: str) -> Path:
+    return store / "local" / f"{run_id}.json"
+
+
+def _both(path: str, store: Path) -> dict[str, str]:
+    return {
+        "from_store": os.path.relpath(path, store),
+        "absolute": os.path.abspath(path),
+    }
+
+
+def _found(paths: dict[str, str], store: Path, what: str) -> str:
+    """The first of both that exists."""
+    for path in (store / paths["from_store"], Path(paths["absolute"])):
+        if path.exists():
+            return os.path.abspath(path)
+    raise WeightsError(f"The {what} '{Path(paths['absolute']).name}'")

@@ -1,0 +1,199 @@
+"""Against plain hooks on the Hugging Face model, and answers known by hand."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from featurestore.errors import TextError
+from featurestore.live.records import Edit, Tokens
+from featurestore.live.runner import Runner, _with_bos
+from tests.live.test_substitution import hooked, load, slow_kl
+from tests.live_project import DICTIONARIES, IDS
+from tests.tiny_model import CONTEXT_LIMIT
+
+TEXT = "The cat sat on the mat and the log."
+
+
+@pytest.fixture
+def tokens(runner: Runner) -> Tokens:
+    return runner.tokens("sae", TEXT)
+
+
+def strongest(runner: Runner, name: str, tokens: Tokens) -> int:
+    """The feature that is active most."""
+    (found,) = runner.activations([name], tokens)
+    return int(found.feature[np.abs(found.value).argmax()])
+
+
+def slow_edit(
+    runner: Runner, model: torch.nn.Module, edit: Edit, ids: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Logits before and after, from x' = x + (f' - f) d at all but BOS, and how many f changed."""
+    settings = DICTIONARIES[edit.dictionary_id]
+    dictionary = load(runner, edit.dictionary_id).dictionary
+    hook_out = settings.get("hook_name_out", settings["hook_name"])
+    clean, vectors = hooked(model, settings["hook_name"], ids)
+    before = dictionary.encode(vectors[0])[:, edit.feature]
+    after = {
+        "ablate": torch.zeros_like(before),
+        "scale": before * edit.value,
+        "clamp": torch.full_like(before, edit.value),
+    }[edit.mode]
+    difference = after - before
+    for place in range(len(difference)):
+        if place == 0 or (edit.positions and place - 1 not in edit.positions):
+            difference[place] = 0
+    change = difference[:, None] * dictionary.directions[edit.feature]
+    changed, _ = hooked(model, hook_out, ids, lambda vectors: vectors + change)
+    return clean, changed, int((difference != 0).sum())
+
+
+@pytest.mark.parametrize("name", IDS)
+@pytest.mark.parametrize(
+    ("mode", "value", "positions"),
+    [
+        ("ablate", 0.0, ()),
+        ("scale", 3.0, ()),
+        ("scale", -1.0, (1, 4)),
+        ("clamp", 5.0, (0,)),
+        ("clamp", 2.0, ()),
+    ],
+)
+def test_interventions_are_those_of_a_plain_hook(
+    runner: Runner,
+    project: Path,
+    tokens: Tokens,
+    name: str,
+    mode: str,
+    value: float,
+    positions: tuple[int, ...],
+) -> None:
+    edit = Edit(name, strongest(runner, name, tokens), mode, value, positions)
+    pos = len(tokens.ids) - 1
+    found = runner.intervene((edit,), tokens, pos, n_new=0)
+    model = AutoModelForCausalLM.from_pretrained(project / "model")
+    ids, _ = _with_bos(load(runner, name), tokens)
+    clean, changed, n_changed = slow_edit(runner, model, edit, ids)
+    assert found.n_changed == n_changed
+    assert np.allclose(found.kl, slow_kl(clean, changed)[1:], atol=1e-4)
+    p, q = clean[-1].double().softmax(0), changed[-1].double().softmax(0)
+    text = load(runner, name).model.token_texts
+    for one in found.next_tokens:
+        places = [i for i, token in enumerate(text) if token == one.token]
+        assert min(abs(p[i].item() - one.before) for i in places) < 1e-5
+        assert min(abs(q[i].item() - one.after) for i in places) < 1e-5
+    shown = [one.before for one in found.next_tokens]
+    assert shown == sorted(shown, reverse=True)
+    assert max(one.after for one in found.next_tokens) == pytest.approx(q.max().item(), abs=1e-5)
+    assert found.continuations == ()
+
+
+def test_what_changes_nothing_changes_nothing(runner: Runner, tokens: Tokens) -> None:
+    (found,) = runner.activations(["sae"], tokens)
+    silent = next(i for i in range(24) if i not in found.feature)
+    for edit in (
+        Edit("sae", silent, "ablate"),
+        Edit("sae", silent, "scale", 7.0),
+        Edit("sae", strongest(runner, "sae", tokens), "scale", 1.0),
+    ):
+        effect = runner.intervene((edit,), tokens, 0, n_new=4)
+        assert effect.n_changed == 0
+        assert (effect.kl == 0).all()
+        assert all(one.before == one.after for one in effect.next_tokens)
+    # A silent feature may be active on what is written after; scaling by 1 changes nothing there.
+    assert all(one.before == one.after for one in effect.continuations)
+
+
+def test_edits_of_several_dictionaries_act_together(
+    runner: Runner, project: Path, tokens: Tokens
+) -> None:
+    """Each dictionary reads what those below it have left."""
+    first = Edit("sae", strongest(runner, "sae", tokens), "scale", 4.0)
+    second = Edit("signed", strongest(runner, "signed", tokens), "clamp", 3.0)
+    found = runner.intervene((second, first), tokens, 0, n_new=0)
+    model = AutoModelForCausalLM.from_pretrained(project / "model")
+    ids, _ = _with_bos(load(runner, "sae"), tokens)
+    clean, _, _ = slow_edit(runner, model, first, ids)
+    sae = load(runner, "sae").dictionary
+
+    def edit_first(_: torch.nn.Module, args: tuple, output: object) -> object:
+        vectors = output[0] if isinstance(output, tuple) else output
+        change = 3 * sae.encode(vectors[0])[:, first.feature]
+        change[0] = 0
+        changed = vectors + change[:, None] * sae.directions[first.feature]
+        return (changed, *output[1:]) if isinstance(output, tuple) else changed
+
+    blocks = {"gpt2": "h", "gpt_neox": "layers", "llama": "layers"}[model.config.model_type]
+    model.base_model.get_submodule(f"{blocks}.0").register_forward_hook(edit_first)
+    _, changed, _ = slow_edit(runner, model, second, ids)
+    assert np.allclose(found.kl, slow_kl(clean, changed)[1:], atol=1e-4)
+
+
+@torch.no_grad()
+def slow_greedy(runner: Runner, model: torch.nn.Module, edit: Edit, ids: np.ndarray) -> list[int]:
+    """One token after the other, all anew each time."""
+    for _ in range(5):
+        _, changed, _ = slow_edit(runner, model, edit, ids)
+        ids = np.append(ids, [[int(changed[-1].argmax())]], axis=1)
+    return ids[0, -5:].tolist()
+
+
+@pytest.mark.parametrize("positions", [(), (2,)])
+def test_continuations_are_those_of_whole_forwards(
+    runner: Runner, project: Path, tokens: Tokens, positions: tuple[int, ...]
+) -> None:
+    edit = Edit("sae", strongest(runner, "sae", tokens), "clamp", 6.0, positions)
+    found = runner.intervene((edit,), tokens, 0, n_new=5)
+    greedy, sampled = found.continuations
+    model = AutoModelForCausalLM.from_pretrained(project / "model")
+    loaded = load(runner, "sae")
+    ids, _ = _with_bos(loaded, tokens)
+    text = loaded.model.token_texts
+
+    def until_end(row: list[int]) -> tuple[str, ...]:
+        return tuple(text[i] for i in (row[: row.index(0) + 1] if 0 in row else row))
+
+    none = Edit("sae", edit.feature, "scale", 1.0)
+    assert greedy.before == until_end(slow_greedy(runner, model, none, ids))
+    assert greedy.after == until_end(slow_greedy(runner, model, edit, ids))
+    again = runner.intervene((edit,), tokens, 0, n_new=5).continuations[1]
+    assert (sampled.way, sampled) == ("sampled", again)
+    others = {runner.intervene((edit,), tokens, 0, 5, seed).continuations[1] for seed in range(4)}
+    assert len(others) > 1
+
+
+def test_samples_follow_the_probabilities(runner: Runner, tokens: Tokens) -> None:
+    edit = (Edit("sae", 0, "scale", 1.0),)
+    drawn = [
+        runner.intervene(edit, tokens, len(tokens.ids) - 1, 1, seed).continuations[1].before[0]
+        for seed in range(150)
+    ]
+    shown = runner.intervene(edit, tokens, len(tokens.ids) - 1, 0).next_tokens
+    for one in shown[:3]:
+        n = drawn.count(one.token)
+        spread = np.sqrt(150 * one.before * (1 - one.before))
+        assert abs(n - 150 * one.before) < 4 * spread + 1, one
+
+
+def test_a_continuation_ends_where_the_model_ends(runner: Runner) -> None:
+    tokens = runner.tokens("sae", "\x01" * (CONTEXT_LIMIT - 3))
+    greedy, _ = runner.intervene((Edit("sae", 0, "ablate"),), tokens, 0, n_new=9).continuations
+    assert 1 <= len(greedy.before) <= 2
+    full = runner.tokens("sae", "\x01" * (CONTEXT_LIMIT - 1))
+    greedy, _ = runner.intervene((Edit("sae", 0, "ablate"),), full, 0, n_new=9).continuations
+    assert greedy.before == ()
+
+
+def test_features_of_two_models_are_refused(
+    runner: Runner, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = load(runner, "topk")
+    elsewhere = replace(other, model=replace(other.model))
+    monkeypatch.setitem(runner._weights._loaded, other.info.run_id, elsewhere)
+    edits = (Edit("sae", 0, "ablate"), Edit("topk", 0, "ablate"))
+    with pytest.raises(TextError, match="'sae', 'topk' read different models"):
+        runner.intervene(edits, tokens, 0, 0)

@@ -1,0 +1,147 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from featurestore.config import DictionaryConfig, read_recipe
+from featurestore.dictionaries.load import load_dictionary
+from featurestore.encoder import encode_tokens
+from featurestore.errors import StoreError, TextError, UnknownDictionary, WeightsError
+from featurestore.inference import LanguageModel
+from featurestore.live.records import Edit, TextActivations
+from featurestore.live.runner import Runner
+from featurestore.live.weights import Weights
+from featurestore.plan import Order, make_plan
+from featurestore.store import Store
+from featurestore.threads import one_thread
+from tests.live_project import DICTIONARIES, IDS, loaded
+from tests.tiny_model import CONTEXT_LIMIT, module_of
+from tests.tiny_plan import opened, sweep_blocks
+
+TEXT = "The cat sat on the log.\n\n  def sub(a): Caf\u00e9 \U0001f600"
+
+
+def dense(found: TextActivations, n_features: int = 24) -> np.ndarray:
+    matrix = np.zeros((found.n_tokens, n_features), dtype=np.float32)
+    matrix[found.pos, found.feature] = found.value
+    return matrix
+
+
+@torch.no_grad()
+def slow_activations(project: Path, name: str, ids: list[int]) -> np.ndarray:
+    """A plain hook on the Hugging Face model, then the dictionary's own dense encode."""
+    model = AutoModelForCausalLM.from_pretrained(project / "model")
+    hook_name = DICTIONARIES[name]["hook_name"]
+    module, is_input = module_of(model, hook_name)
+    seen = []
+
+    def see(_: torch.nn.Module, args: tuple, kwargs: dict, output: object) -> None:
+        value = (args or tuple(kwargs.values())) if is_input else output
+        seen.append(value[0] if isinstance(value, tuple) else value)
+
+    module.register_forward_hook(see, with_kwargs=True)
+    model(torch.tensor([[0, *ids]]))
+    dictionary = load_dictionary(DictionaryConfig(name, str(project / name)))
+    return dictionary.encode(seen[0][0, 1:]).numpy()
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_activations_are_those_of_a_plain_hook(runner: Runner, project: Path, name: str) -> None:
+    tokens = runner.tokens(name, TEXT)
+    (found,) = runner.activations([name], tokens)
+    wanted = slow_activations(project, name, list(tokens.ids))
+    assert found.n_tokens == len(tokens.ids) == len(wanted)
+    assert np.allclose(dense(found), wanted, atol=1e-5)
+    assert (np.diff(found.feature * 1000 + found.pos) > 0).all()  # by feature, then position
+    assert (found.value != 0).all()
+    assert found.n_active.tolist() == (wanted != 0).sum(axis=1).tolist()
+
+
+def test_several_dictionaries_share_one_forward(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = runner.tokens("sae", TEXT)
+    alone = [runner.activations([name], tokens)[0] for name in IDS]
+    calls, hidden = [], LanguageModel.hidden
+    monkeypatch.setattr(
+        LanguageModel, "hidden", lambda *given: calls.append(given) or hidden(*given)
+    )
+    together = runner.activations(IDS[::-1], tokens)
+    assert len(calls) == 1
+    for found, wanted in zip(together[::-1], alone, strict=True):
+        assert found.dictionary_id == wanted.dictionary_id
+        assert np.array_equal(found.value, wanted.value)
+
+
+def test_the_same_block_shape_gives_the_builds_bits(project: Path, tmp_path: Path) -> None:
+    plan = opened(make_plan(Order(read_recipe(project / "recipe.toml"), tmp_path)))
+    sweep_blocks(plan, [1])
+    store = Store(project / "store")
+    weights = Weights(store.folder)
+    rows = slice(plan.contexts(1).start, plan.contexts(1).stop)
+    is_valid = plan.corpus.is_valid(rows)
+    places = np.flatnonzero(is_valid) + rows.start * plan.corpus.tokens.shape[1]
+    for job in plan.jobs:
+        live = weights.load(store.dictionary(job.config.id))
+        encoders = [(job.dictionary.origin.hook_name, live.encoder)]
+        with one_thread():
+            (found,) = encode_tokens(
+                live.model.language_model, plan.corpus.tokens[rows], is_valid, encoders
+            )
+        features, counts, tokens, values = job.workspace.block(1).read(0, 24)
+        order = np.lexsort((found.rows, found.features))
+        assert np.array_equal(found.features[order], np.repeat(features, counts))
+        assert np.array_equal(places[found.rows[order]], tokens)
+        assert np.array_equal(found.values[order].view(np.uint32), values.view(np.uint32))
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_every_stored_context_is_what_the_store_says(
+    runner: Runner, project: Path, name: str
+) -> None:
+    store = Store(project / "store")
+    samplers = ("top", "interval", "quantile", "random", "zero")
+    contexts = {
+        example.context
+        for feature in range(24)
+        for sampler in samplers
+        for band in store.bands(name, feature, sampler)
+        for example in band.examples
+    }
+    assert len(contexts) > 10
+    found = [runner.recompute(name, context) for context in sorted(contexts)]
+    assert all(one.n_features > 0 for one in found)
+    assert sum(one.n_beyond for one in found) == 0
+    assert all(one.largest <= one.step + 1e-4 for one in found)
+    assert max(one.largest for one in found) > 0  # 8 bits do lose something
+
+
+def test_a_context_that_the_store_does_not_hold(runner: Runner) -> None:
+    with pytest.raises(StoreError, match="'sae' holds no context 123456"):
+        runner.recompute("sae", 123_456)
+
+
+def test_what_is_not_loaded_or_unknown_is_told(project: Path) -> None:
+    some = loaded(project / "store", ("sae",))
+    with pytest.raises(WeightsError, match="'topk' is not loaded yet"):
+        some.tokens("topk", TEXT)
+    with pytest.raises(UnknownDictionary, match="No dictionary 'none'"):
+        some.tokens("none", TEXT)
+
+
+def test_edits_that_cannot_be_are_told(runner: Runner) -> None:
+    tokens = runner.tokens("sae", "The cat")
+    with pytest.raises(StoreError, match="No feature 24 in 'sae'"):
+        runner.intervene((Edit("sae", 24, "ablate"),), tokens, 0, 0)
+    with pytest.raises(TextError, match="No token 99"):
+        runner.intervene((Edit("sae", 3, "ablate"),), tokens, 99, 0)
+
+
+def test_a_text_may_be_as_long_as_the_model_reads(runner: Runner) -> None:
+    most = CONTEXT_LIMIT - 1
+    tokens = runner.tokens("sae", "\x01" * most)
+    assert runner.activations(IDS, tokens)[0].n_tokens == most
+    with pytest.raises(TextError, match=f"has {most + 1} tokens; model 'tiny' reads {most} after"):
+        runner.tokens("sae", "\x01" * (most + 1))
