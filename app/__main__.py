@@ -1,5 +1,6 @@
 """`python -m app STORE [--port 8501] [--read-only] [--open]`: serve the app on a store."""
 
+import argparse
 import os
 import sys
 import threading
@@ -25,13 +26,22 @@ def main(given: list[str]) -> int:
     except FeatureStoreError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    own = [str(options.store.resolve()), *(["--read-only"] if options.read_only else [])]
+    own = _for_the_script(options)
     if options.open:
         threading.Thread(target=_open_browser, args=(options.port,), daemon=True).start()
     os.chdir(ROOT)  # Streamlit takes .streamlit/config.toml from the current folder
     flags = ["--server.port", str(options.port)]
     cli.main(["run", str(MAIN), *flags, "--", *own], prog_name="streamlit")
     return 0
+
+
+def _for_the_script(options: argparse.Namespace) -> list[str]:
+    """The options that the pages read."""
+    given = [str(options.store.resolve()), *(["--read-only"] if options.read_only else [])]
+    for name in ("live", "live_tokens", "live_bytes"):
+        value = getattr(options, name)
+        given += [f"--{name.replace('_', '-')}", str(value)] if value is not None else []
+    return given
 
 
 def _open_browser(port: int) -> None:

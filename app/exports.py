@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from app.live.ranking import Contrasted, Ranked
 from featurestore.records import Band, FeatureSummary
 
 _DANGEROUS = tuple("=+-@\t\r\n|%＝＋－＠'")
@@ -72,6 +73,34 @@ def examples_csv(feature: int, bands: Iterable[Band]) -> bytes:
         ]
         for band in bands
         for example in band.examples
+    )
+    return _csv(header, lines)
+
+
+def ranked_csv(rows: Iterable[Ranked]) -> bytes:
+    """Features of a text, one per line, with their activations on it."""
+    columns = ("dictionary_id", "feature", "max", "sum", "n", "density", "share", "stored_max")
+    lines = (
+        [
+            *(getattr(row, column) for column in columns),
+            _json(dict(zip(row.pos, row.values, strict=True))),
+        ]
+        for row in rows
+    )
+    return _csv([*columns, "activations"], lines)
+
+
+def contrasted_csv(rows: Iterable[Contrasted]) -> bytes:
+    """Features of two texts, one per line."""
+    columns = ("dictionary_id", "feature", "density", "stored_max")
+    sides = ("max", "mean", "n", "n_tokens")
+    header = [*columns, *(f"{side}_{text}" for text in "ab" for side in sides)]
+    lines = (
+        [
+            *(getattr(row, column) for column in columns),
+            *(getattr(side, name) for side in (row.first, row.second) for name in sides),
+        ]
+        for row in rows
     )
     return _csv(header, lines)
 

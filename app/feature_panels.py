@@ -166,7 +166,19 @@ def _examples(
             + (": it is never active." if feature.is_dead else ".")
         )
         return
-    token_view(bands, feature, info.n_tokens, selection.view, selection.breaks, session.on_shown)
+    sent = token_view(
+        bands,
+        feature,
+        info.n_tokens,
+        selection.view,
+        selection.breaks,
+        session.on_shown,
+        session.is_live(),
+    )
+    if sent is not None:
+        st.switch_page(
+            links.LIVE, query_params=links.live(info.dictionary_id, sent, feature.feature)
+        )
     panels.export(
         f"{info.dictionary_id}-{feature.feature}-{sampler}.csv",
         lambda: exports.examples_csv(feature.feature, bands),

@@ -1,5 +1,6 @@
 """The list of features: the controls that filter and sort it, and what they keep."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import get_args
 
@@ -19,6 +20,9 @@ from featurestore.records import (
     TokenRole,
 )
 
+OnFilter = Callable[[str], None]
+"""Callback of a filter, with the control's key."""
+
 _MATCHED_SHOWN = 8
 _SHOWN = ("density", "max_activation")
 _FOLDED = tuple(column for column in RANGES if column not in _SHOWN)
@@ -28,26 +32,9 @@ def filter_row(selection: Selection) -> None:
     """One row of controls; what they say is in the URL."""
     session.seed(filters(selection))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="filters"):
-        st.text_input(
-            "Token",
-            key="token",
-            placeholder='river or " river"',
-            on_change=session.on_filter,
-            args=("token",),
-            help='Case and outer spaces do not count, unless in quotes: `" river"`. A token can '
-            "be typed as it is shown: ␣river, ↵",
-            width=170,
-        )
-        st.selectbox(
-            "is what the feature",
-            get_args(TokenRole),
-            key="role",
-            on_change=session.on_filter,
-            args=("role",),
-            width=128,
-        )
+        token(session.on_filter)
         for column in _SHOWN:
-            bounds(column)
+            bounds(column, session.on_filter)
         st.pills(
             "Flags",
             [flag.value for flag in Flag],
@@ -62,7 +49,7 @@ def filter_row(selection: Selection) -> None:
             order()
             with st.container(horizontal=True, width=430):
                 for column in _FOLDED:
-                    bounds(column)
+                    bounds(column, session.on_filter)
         if is_filtered(selection.query):
             query = selection.query
             plain = FeatureQuery(query.dictionary_id, sort=query.sort, descending=query.descending)
@@ -74,7 +61,41 @@ def filter_row(selection: Selection) -> None:
             )
 
 
-def bounds(column: str) -> None:
+def some(query: FeatureQuery, on_filter: OnFilter, on_clear: Callable[[], None]) -> None:
+    """The controls that make sense among the features of a text."""
+    session.seed(filters(Selection(query)))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        token(on_filter)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        for column in ("density", "max_activation", "n_active", "logit_kurtosis"):
+            bounds(column, on_filter)
+    if is_filtered(replace(query, include_dead=False)):
+        st.button("Clear", type="tertiary", on_click=on_clear)
+
+
+def token(on_filter: OnFilter) -> None:
+    """Boxes for a token, and for what it is to the feature."""
+    st.text_input(
+        "Token",
+        key="token",
+        placeholder='river or " river"',
+        on_change=on_filter,
+        args=("token",),
+        help='Case and outer spaces do not count, unless in quotes: `" river"`. A token can '
+        "be typed as it is shown: ␣river, ↵",
+        width=170,
+    )
+    st.selectbox(
+        "is what the feature",
+        get_args(TokenRole),
+        key="role",
+        on_change=on_filter,
+        args=("role",),
+        width=128,
+    )
+
+
+def bounds(column: str, on_filter: OnFilter) -> None:
     """Two boxes for the least and the most of a column."""
     words = COLUMN_WORDS[column]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", width="content"):
@@ -85,7 +106,7 @@ def bounds(column: str) -> None:
                 key=f"{column}_{end}",
                 format="%g",
                 placeholder=example,
-                on_change=session.on_filter,
+                on_change=on_filter,
                 args=(f"{column}_{end}",),
                 width=112 if end == "low" else 80,
             )
@@ -177,13 +198,13 @@ def export_list(query: FeatureQuery) -> None:
     panels.export(name, lambda: exports.features_csv(rows()), "All features that the filter keeps")
 
 
-def page_numbers(n_kept: int, selection: Selection) -> None:
+def page_numbers(n_kept: int, page: int, on_page: Callable[[str], None]) -> None:
     """Numbers of the pages of a list, if there is more than one."""
     n_pages = last_page(n_kept)
     if n_pages > 1:
-        at = min(selection.page, n_pages)
+        at = min(page, n_pages)
         key = f"page {at}"  # a key of its own for each: a default holds for a new control only
-        st.pagination(n_pages, default=at, key=key, on_change=session.on_page, args=(key,))
+        st.pagination(n_pages, default=at, key=key, on_change=on_page, args=(key,))
 
 
 def last_page(n_kept: int) -> int:

@@ -13,6 +13,7 @@ from app.selection import Selection, params
 PAGES = Path(__file__).parent.parent / "pages"
 BROWSE = PAGES / "browse.py"
 FEATURE = PAGES / "feature.py"
+LIVE = PAGES / "live.py"
 
 
 def browse(selection: Selection) -> dict[str, str]:
@@ -28,3 +29,9 @@ def feature(selection: Selection, number: int) -> dict[str, str]:
 def feature_url(selection: Selection, number: int) -> str:
     """A feature's address, relative to the page that holds the link."""
     return f"feature?{urlencode(feature(selection, number))}"
+
+
+def live(dictionary_id: str, context: int, number: int) -> dict[str, str]:
+    """Query parameters of Live with a stored context, reached from a feature."""
+    opened = f"{dictionary_id}:{number}"
+    return {"dictionaries": dictionary_id, "context": str(context), "open": opened}

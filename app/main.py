@@ -14,13 +14,13 @@ from featurestore.errors import FeatureStoreError  # noqa: E402
 
 st.set_page_config(page_title="Feature Browser", page_icon=str(panels.ICON), layout="wide")
 panels.style()
-page = st.navigation(
-    [
-        st.Page(links.BROWSE, title="Browse", url_path="browse", default=True),
-        st.Page(links.FEATURE, title="Feature", url_path="feature"),
-    ],
-    position="top",
-)
+pages = [
+    st.Page(links.BROWSE, title="Browse", url_path="browse", default=True),
+    st.Page(links.FEATURE, title="Feature", url_path="feature"),
+]
+if session.is_live():
+    pages.append(st.Page(links.LIVE, title="Live", url_path="live"))
+page = st.navigation(pages, position="top")
 session.remember(page.title)
 try:
     page.run()

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from html import escape
 
 from app.numerals import exact, large, short
+from featurestore.live.records import Recomputed
 from featurestore.records import DENSE_ABOVE, DictionaryInfo, Feature, ListPlace
 
 _COMMAND = re.compile(r"python -m [^\n;]+")
@@ -170,6 +171,31 @@ def _precision(info: DictionaryInfo) -> str:
         f"{info.dtype}: activations change by {change['mean_relative_change']:.2%} on average, "
         f"{change['n_lost']:,} of {change['n']:,} are lost and {change['n_gained']:,} gained"
     )
+
+
+def recomputed(found: Recomputed, info: DictionaryInfo) -> str:
+    """What running a stored context again showed."""
+    if found.feature is None:
+        return note(f"'{info.dictionary_id}' holds no example of this context.", "plain")
+    verdict = (
+        "as stored"
+        if not found.n_beyond
+        else f"{found.n_beyond:,} differ by more than their step: the store is not what runs here"
+    )
+    facts = [
+        (f"Recomputed: {verdict}", "Each activation may differ by its own step, and by rounding"),
+        (f"largest difference {short(found.largest)}", exact(found.largest)),
+        (
+            f"storing in 8 bits allows {short(found.step)} there",
+            f"1/254 of the largest activation of feature {found.feature} on the context",
+        ),
+        (
+            f"{found.n_values:,} activations of {found.n_features:,} features",
+            "Every position of every feature with an example of this context",
+        ),
+    ]
+    kind = "fb-checked" if not found.n_beyond else "fb-note fb-error"
+    return f'<div class="{kind}" role="status">{line(facts)}</div>'
 
 
 def place_words(place: ListPlace) -> str:

@@ -1,6 +1,7 @@
 """Numbers as text: three significant digits, thousands separators, small ones as 4.2e-5."""
 
 import math
+import re
 
 NONE = "–"
 """Stands for a number that does not exist."""
@@ -44,3 +45,8 @@ def large(value: int) -> str:
 def percent(share: float) -> str:
     """A share as percent."""
     return f"{short(100.0 * share)}%"
+
+
+def natural(name: str) -> list[tuple[str, int]]:
+    """A key that sorts the numbers in a name as numbers."""
+    return [(text, int(digits or -1)) for text, digits in re.findall(r"([^0-9]*)([0-9]*)", name)]

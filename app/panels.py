@@ -6,6 +6,7 @@ textContent; never through a Markdown label.
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -20,6 +21,9 @@ ICON = HERE / "icon.svg"
 _STYLE = (HERE / "style.css").read_text(encoding="utf-8")
 _keyboard = st.components.v2.component(
     "feature_browser_keyboard", js=(HERE / "keyboard.js").read_text(encoding="utf-8")
+)
+_address = st.components.v2.component(
+    "feature_browser_address", js=(HERE / "address.js").read_text(encoding="utf-8")
 )
 
 KEYS = (
@@ -57,6 +61,11 @@ def keyboard() -> None:
         st.html(markup.part("Words") + markup.words(WORDS.items()))
         st.html(markup.part("Keys") + markup.keys(KEYS))
     _keyboard(data={"keys": _SELECTORS}, key="keyboard")
+
+
+def address(params: dict[str, str]) -> None:
+    """Make the address bar say what is shown."""
+    _address(data={"search": f"?{urlencode(params)}"}, key="address")
 
 
 def dictionary() -> tuple[DictionaryInfo, Selection]:

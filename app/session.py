@@ -5,8 +5,8 @@ a control's callback writes the changed selection back to the URL, and the page 
 """
 
 import argparse
+import functools
 import random
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,9 +15,11 @@ from typing import Any
 
 import streamlit as st
 
+from app import numerals
 from app import selection as selections
 from app.selection import Selection
 from featurestore.errors import UnknownFeature
+from featurestore.live.records import MAX_BYTES, MAX_TOKENS
 from featurestore.records import Catalogue, FeatureQuery, Flag
 from featurestore.store import Store
 
@@ -35,12 +37,43 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8501)
     parser.add_argument("--open", action="store_true", help="open a browser window on it")
     parser.add_argument("--read-only", action="store_true", help="let nobody change anything")
+    parser.add_argument(
+        "--live",
+        choices=("on", "off"),
+        help="run pasted texts through the models: on, or off with --read-only, if not said",
+    )
+    parser.add_argument(
+        "--live-tokens",
+        type=int,
+        default=MAX_TOKENS,
+        metavar="N",
+        help="longest text (%(default)s)",
+    )
+    parser.add_argument(
+        "--live-bytes", type=int, default=MAX_BYTES, metavar="N", help="likewise (%(default)s)"
+    )
     return parser.parse_args(given)
+
+
+def options() -> argparse.Namespace:
+    """The command line that the app was started with."""
+    return _options(tuple(sys.argv[1:]))
+
+
+@functools.cache
+def _options(given: tuple[str, ...]) -> argparse.Namespace:
+    return arguments(list(given))
+
+
+def is_live() -> bool:
+    """Whether texts may be run through the models."""
+    given = options()
+    return given.live == "on" or (given.live is None and not given.read_only)
 
 
 def store() -> Store:
     """The store that the app was started with; shared by all sessions."""
-    return _store(arguments(sys.argv[1:]).store.resolve())
+    return _store(options().store.resolve())
 
 
 @st.cache_resource(show_spinner=False)
@@ -64,21 +97,36 @@ def catalogue() -> Catalogue:
         StoreNotFound: there is no store.
     """
     known = store().catalogue()
-    ordered = sorted(known.dictionaries, key=lambda info: _natural(info.dictionary_id))
+    ordered = sorted(known.dictionaries, key=lambda info: numerals.natural(info.dictionary_id))
     return replace(known, dictionaries=tuple(ordered))
 
 
-def _natural(name: str) -> list[tuple[str, int]]:
-    """A key that sorts the numbers in a name as numbers."""
-    return [(text, int(digits or -1)) for text, digits in re.findall(r"([^0-9]*)([0-9]*)", name)]
-
-
 def remember(page: str) -> None:
-    """Reopen a page that is entered without parameters, by its name in the menu, as it was left."""
+    """Reopen a page that is entered without parameters, by its name in the menu, as it was left.
+
+    One that was not open yet opens on the dictionary that was looked at last.
+    """
     last = st.session_state.setdefault(LAST, {})
     if not st.query_params and page in last:
         st.query_params.from_dict(last[page])
-    last[page] = st.query_params.to_dict()
+    elif not st.query_params and last:
+        before = list(last.values())[-1]
+        named = before.get("dictionary") or before.get("dictionaries", "").partition(",")[0]
+        if named:
+            st.query_params["dictionary"] = named
+    if not is_step_back(page):
+        last.pop(page, None)  # the page looked at last stands last
+        last[page] = st.query_params.to_dict()
+
+
+def is_step_back(page: str) -> bool:
+    """Whether Back led here from a feature: its first step changes the page, but no parameters."""
+    return page == "Live" and "feature" in st.query_params
+
+
+def left(page: str) -> dict[str, str]:
+    """The parameters that a page was left with."""
+    return st.session_state.get(LAST, {}).get(page, {})
 
 
 def dictionary_id(known: Catalogue) -> str:

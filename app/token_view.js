@@ -122,10 +122,6 @@ function drawRow(panel, row) {
     const made = [];
     for (let pos = from; pos < to; pos++) {
       made.push(drawToken(panel, row, pos, activations.get(pos) ?? 0));
-      if (panel.breaks && panel.view !== "stacked") {
-        const newlines = panel.data.tokens[row.tokens[pos]][0].split("\n").length - 1;
-        for (let n = 0; n < newlines; n++) made.push(document.createElement("br"));
-      }
     }
     return made;
   };
@@ -141,16 +137,21 @@ function drawRow(panel, row) {
     text.append(...(first > 0 ? [element("i", "cut", "…")] : []), ...spans(first, last));
     if (last < row.tokens.length) text.append(element("i", "cut", "…"));
   }
-  const copy = button(line, "copy", "Copy the whole context as text", () => copyText(panel, row, copy));
-  copy.className = "copy";
+  const tools = element("span", "tools");
+  if (panel.data.is_live) {
+    const live = button(tools, "live", "Run this context again on Live", () => panel.send("live", row.context));
+    live.setAttribute("aria-label", "Run this context again on Live");
+  }
+  const copy = button(tools, "copy", "Copy the whole context as text", () => copyText(panel, row, copy));
   copy.setAttribute("aria-label", "Copy this context");
-  line.prepend(value, text);
+  line.append(value, text, tools);
   return line;
 }
 
 function drawToken(panel, row, pos, activation) {
   const [raw, shown] = panel.data.tokens[row.tokens[pos]];
-  const span = element("span", "token", shown ?? raw);
+  const isBroken = panel.breaks && panel.view !== "stacked" && raw.includes("\n");
+  const span = element("span", "token", isBroken ? shown.replaceAll("↵", "↵\n") : (shown ?? raw));
   span.dataset.pos = pos;
   if (pos === row.peak) {
     span.classList.add("peak");

@@ -27,8 +27,12 @@ def token_view(
     view: str,
     breaks: bool,
     on_shown: Callable[[], None],
-) -> None:
-    """Draw contexts; `on_shown` runs when the user picks another view."""
+    is_live: bool = False,
+) -> int | None:
+    """Draw contexts; `on_shown` runs when the user picks another view.
+
+    Returns the context that was just sent to Live, which `is_live` allows.
+    """
     ends = (feature.max_activation or 0.0, feature.min_activation or 0.0)
     scale = max(abs(end) for end in ends)
     counts = (feature.n_active, feature.n_contexts_active, n_tokens)
@@ -38,5 +42,9 @@ def token_view(
         "has_negative": min(ends) < 0,
         "view": view,
         "breaks": breaks,
+        "is_live": is_live,
     }
-    _component(data=data, key="tokens", on_shown_change=on_shown)
+    result = _component(
+        data=data, key="tokens", on_shown_change=on_shown, on_live_change=lambda: None
+    )
+    return result.live

@@ -45,6 +45,11 @@ class DictionaryInfo:
     path: str
 
     @property
+    def has_bos(self) -> bool:
+        """Whether its contexts open with a BOS that was put there."""
+        return self.recipe["corpus"]["prepend_bos"]
+
+    @property
     def is_transcoder(self) -> bool:
         """Whether it writes at another hook point than it reads."""
         return self.hook_name_out != self.hook_name

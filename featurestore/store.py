@@ -141,7 +141,7 @@ class Store:
         """
         file = self._served(dictionary_id)
         check_feature(feature, file.info)
-        row = file.rows(_FEATURE, feature)[0]
+        row = file.rows(_FEATURE, int(feature))[0]
         text = file.token_texts(_token_ids([row], "promoted", "suppressed", "peak_tokens"))
         return _feature(row, text)
 
@@ -153,7 +153,7 @@ class Store:
         """
         file = self._served(dictionary_id)
         check_feature(feature, file.info)
-        examples = file.rows(_EXAMPLES, feature, sampler)
+        examples = file.rows(_EXAMPLES, int(feature), sampler)
         text = file.token_texts({token for row in examples for token in row["tokens"]})
         return tuple(
             Band(
@@ -164,20 +164,20 @@ class Store:
                 band["n_band"],
                 tuple(_example(row, text) for row in examples if row["band"] == band["band"]),
             )
-            for band in file.rows(_BANDS, feature, sampler)
+            for band in file.rows(_BANDS, int(feature), sampler)
         )
 
     def marks(self, query: FeatureQuery, features: Iterable[int]) -> tuple[FeatureMark, ...]:
         """Those of some features that a query keeps, by number, with what ranks them elsewhere."""
         file = self._served(query.dictionary_id)
         _, sql = self._list(file, query)
-        rows = file.rows(sql.fill(feature_list.MARKS), *sql.parameters, list(features))
+        rows = file.rows(sql.fill(feature_list.MARKS), *sql.parameters, _known(features, file.info))
         return tuple(FeatureMark(**row) for row in rows)
 
     def summaries(self, dictionary_id: str, features: Iterable[int]) -> dict[int, FeatureSummary]:
         """Rows of the table of features, by number; those that do not exist are left out."""
         file = self._served(dictionary_id)
-        rows = file.rows(_SUMMARIES, list(features))
+        rows = file.rows(_SUMMARIES, _known(features, file.info))
         text = file.token_texts(_token_ids(rows, "promoted", "peak_tokens"))
         return {row["feature"]: _summary(row, text) for row in rows}
 
@@ -188,7 +188,7 @@ class Store:
             StoreError: no feature of the dictionary refers to it, so the file does not hold it.
         """
         file = self._served(dictionary_id)
-        rows = file.rows(_CONTEXT, context)
+        rows = _of_context(file, _CONTEXT, context)
         if not rows:
             raise StoreError(
                 f"'{dictionary_id}' holds no context {context}. It keeps the contexts that its "
@@ -203,7 +203,7 @@ class Store:
 
     def activations_on(self, dictionary_id: str, context: int) -> tuple[StoredActivations, ...]:
         """Of every feature with an example of a context, by number: a scan of all examples."""
-        rows = self._served(dictionary_id).rows(_ON_CONTEXT, context)
+        rows = _of_context(self._served(dictionary_id), _ON_CONTEXT, context)
         by_feature = itertools.groupby(rows, lambda row: row["feature"])
         return tuple(_stored(feature, list(examples)) for feature, examples in by_feature)
 
@@ -251,6 +251,15 @@ def dictionary_paths(folder: Path) -> list[Path]:
             f"Build one: python -m featurestore build RECIPE --store {folder}"
         )
     return sorted((folder / "dictionaries").glob("*/*.duckdb"))
+
+
+def _known(features: Iterable[int], info: DictionaryInfo) -> list[int]:
+    """Those that exist, as DuckDB takes them: no numbers of numpy's."""
+    return [int(feature) for feature in features if 0 <= feature < info.n_features]
+
+
+def _of_context(file: DictionaryFile, statement: str, context: int) -> list[dict[str, Any]]:
+    return file.rows(statement, int(context)) if 0 <= context < file.info.n_contexts else []
 
 
 def _peaks(row: dict[str, Any], text: dict[int, str]) -> tuple[tuple[str, int], ...]:

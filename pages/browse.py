@@ -29,6 +29,6 @@ if kept.rows:
     opened = feature_table(kept.rows, selection, session.on_sort)
     if opened is not None:
         st.switch_page(links.FEATURE, query_params=links.feature(selection, opened))
-    filters.page_numbers(kept.n_kept, selection)
+    filters.page_numbers(kept.n_kept, selection.page, session.on_page)
 else:
     filters.nothing_kept(kept, query)

@@ -30,6 +30,14 @@ def synthetic_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_store(tmp_path_factory.mktemp("synthetic"))
 
 
+@pytest.fixture(scope="session")
+def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped demo on a part of its text, built once."""
+    from tests.demo_store import build_demo
+
+    return build_demo(tmp_path_factory.mktemp("demo"))
+
+
 @pytest.fixture(scope="session", params=["gpt2", "gpt_neox", "llama"])
 def architecture(request: pytest.FixtureRequest) -> str:
     return request.param

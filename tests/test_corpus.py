@@ -97,6 +97,14 @@ def test_special_tokens_written_in_a_text_are_text(tokenizer: PreTrainedTokenize
     assert tokenizer.decode(ids) == "a<bos>b"
 
 
+def test_special_tokens_are_read_as_such_if_wanted(tokenizer: PreTrainedTokenizerFast) -> None:
+    (a,), (b,), bos = encode(tokenizer, "a"), encode(tokenizer, "b"), tokenizer.bos_token_id
+    assert encode(tokenizer, "a<bos>b", special=True) == [a, bos, b]
+    assert encode(tokenizer, "<bos><bos>", special=True) == [bos, bos]
+    assert encode(tokenizer, "ab", special=True) == encode(tokenizer, "ab")  # none is added
+    assert encode(tokenizer, "", special=True) == []
+
+
 def test_nothing_but_empty_files_is_an_error(tokenizer: PreTrainedTokenizerFast) -> None:
     with pytest.raises(CorpusError, match="every file is empty"):
         make_corpus([Document("a", ""), Document("b", "")], tokenizer, 10, True)

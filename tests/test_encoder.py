@@ -6,7 +6,8 @@ import torch
 
 from featurestore import encoder as module
 from featurestore.dictionaries.base import Dictionary, Nonlinearity, Origin
-from featurestore.encoder import Encoder, Entries
+from featurestore.encoder import Encoder, Entries, encode_tokens
+from featurestore.inference import LanguageModel
 
 D_IN = 6
 ROWS, FEATURES = 4, 8
@@ -219,3 +220,52 @@ def test_entries_are_chosen_and_joined() -> None:
         is_3 = joined.features == 3
         assert getattr(chosen, name).tolist() == getattr(joined, name)[is_3].tolist()
     assert len(Entries.joined([]).rows) == 0
+
+
+class FakeModel(LanguageModel):
+    """Its hidden vectors are a table's rows: one table for each hook point, one row a token."""
+
+    def __init__(self, *hook_names: str) -> None:
+        self.tables = {name: make_hidden(20, seed=i) for i, name in enumerate(hook_names)}
+        self.forwards: list[set[str]] = []
+
+    def hidden(self, tokens: np.ndarray, hook_names: set[str]) -> dict[str, torch.Tensor]:
+        self.forwards.append(hook_names)
+        return {name: self.tables[name][torch.from_numpy(tokens)] for name in hook_names}
+
+
+TOKENS = np.random.default_rng(0).integers(0, 20, (3, 5))
+SOME = np.array([[False, True, True, True, True], [False, True, False, True, False], [False] * 5])
+
+
+@pytest.mark.parametrize("is_valid", [SOME, np.ones((3, 5), bool), np.zeros((3, 5), bool)])
+def test_rows_count_the_valid_tokens(is_valid: np.ndarray) -> None:
+    model, dictionary = FakeModel(HOOK), make("relu", 17)
+    (found,) = encode_tokens(model, TOKENS, is_valid, [(HOOK, Encoder(dictionary))])
+    vectors = [
+        model.tables[HOOK][TOKENS[row, pos]]
+        for row in range(3)
+        for pos in range(5)
+        if is_valid[row, pos]
+    ]
+    hidden = torch.stack(vectors) if vectors else torch.empty(0, D_IN)
+    wanted = plain_entries(plain_pre(dictionary, hidden), dictionary.nonlinearity)
+    assert as_dict(found) == wanted
+    assert bool(wanted) == is_valid.any()
+
+
+def test_several_encoders_share_one_forward() -> None:
+    names = (HOOK, "hook_embed", HOOK, HOOK)
+    dictionaries = [make("relu", 17), make("topk", 9, 3), make("jumprelu", 9), make("topk", 17, 1)]
+    encoders = [(n, Encoder(d)) for n, d in zip(names, dictionaries, strict=True)]
+    model = FakeModel(*dict.fromkeys(names))
+    together = encode_tokens(model, TOKENS, SOME, encoders)
+    assert model.forwards == [{HOOK, "hook_embed"}]
+    assert len(together) == len(encoders)
+    for encoder, dictionary, found in zip(encoders, dictionaries, together, strict=True):
+        (alone,) = encode_tokens(model, TOKENS, SOME, [encoder])
+        hidden = model.tables[encoder[0]][TOKENS[SOME]]
+        wanted = plain_entries(plain_pre(dictionary, hidden), dictionary.nonlinearity)
+        assert as_dict(found) == as_dict(alone) == wanted
+        assert (found.rows < SOME.sum()).all()
+    assert encode_tokens(model, TOKENS, SOME, []) == []

@@ -1,6 +1,6 @@
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from featurestore.errors import ModelError
-from featurestore.inference import LanguageModel, load_model
+from featurestore.inference import LanguageModel, Memory, load_model
 from tests.tiny_model import D_MODEL, N_LAYERS, module_of, save_model
 
 TOKENS = np.random.default_rng(0).integers(0, 300, (3, 11))
@@ -26,6 +26,8 @@ RESIDUAL_HOOKS = (
     "blocks.0.hook_attn_out",
     f"blocks.{LAST}.hook_attn_out",
 )
+
+Change = Callable[[torch.Tensor], torch.Tensor]
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,135 @@ def test_hidden_vectors_are_those_of_a_plain_hook(
     assert found.dtype == torch.float32
     assert found.shape == wanted.shape == (*TOKENS.shape, model.width(hook_name))
     assert torch.allclose(found, wanted, atol=1e-5)
+
+
+@torch.no_grad()
+def plain_logits(hf_model: PreTrainedModel, changes: Mapping[str, Change]) -> torch.Tensor:
+    """The model's own logits, with the vectors at some hook points changed by plain hooks."""
+    handles = []
+    for name, change in changes.items():
+        module, is_input = module_of(hf_model, name)
+
+        def first(values: object, change: Change = change) -> object:
+            """The first of several is the vectors."""
+            if isinstance(values, tuple):
+                return (change(values[0]), *values[1:])
+            return change(values)
+
+        if is_input:
+            hook = module.register_forward_pre_hook(lambda _, args, first=first: first(args))
+        else:
+            hook = module.register_forward_hook(lambda _, args, out, first=first: first(out))
+        handles.append(hook)
+    found = hf_model(torch.from_numpy(TOKENS)).logits
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def assert_no_hook_is_left(model: LanguageModel) -> None:
+    assert not any(point._forward_hooks for point in model._bridge.hook_dict.values())
+
+
+def test_logits_are_those_of_the_model(model: LanguageModel, hf_model: PreTrainedModel) -> None:
+    found = model.logits(TOKENS)
+    assert found.shape == (*TOKENS.shape, model.d_vocab)
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, plain_logits(hf_model, {}), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "hook_name",
+    [*RESIDUAL_HOOKS, "blocks.0.mlp.hook_post", "blocks.0.attn.hook_z", "blocks.1.attn.hook_z"],
+)
+def test_what_a_hook_returns_takes_the_vectors_place(
+    model: LanguageModel, hf_model: PreTrainedModel, hook_name: str
+) -> None:
+    noise = torch.randn(model.width(hook_name), generator=torch.Generator().manual_seed(0))
+    shapes = []
+
+    def change(vectors: torch.Tensor) -> torch.Tensor:
+        shapes.append(vectors.shape)
+        return vectors * 0.5 + noise
+
+    found = model.logits(TOKENS, [(hook_name, change)])
+    assert shapes == [(*TOKENS.shape, len(noise))]  # heads are flattened
+    wanted = plain_logits(hf_model, {hook_name: change})
+    assert torch.allclose(found, wanted, atol=1e-4)
+    assert not torch.allclose(found, model.logits(TOKENS), atol=1e-2)
+    assert_no_hook_is_left(model)
+
+
+def test_hooks_that_only_read_change_nothing(model: LanguageModel) -> None:
+    names = [*RESIDUAL_HOOKS, "blocks.0.mlp.hook_post", "blocks.1.attn.hook_z"]
+    seen: dict[str, torch.Tensor] = {}
+    hooks = [(name, lambda value, name=name: seen.update({name: value})) for name in names]
+    assert torch.equal(model.logits(TOKENS, hooks), model.logits(TOKENS))
+    for name, wanted in model.hidden(TOKENS, set(names)).items():
+        assert torch.equal(seen[name], wanted), name
+
+
+@pytest.mark.parametrize("hook_name", ["blocks.0.hook_resid_post", "blocks.1.attn.hook_z"])
+def test_hooks_at_one_point_are_called_in_order(model: LanguageModel, hook_name: str) -> None:
+    clean = model.hidden(TOKENS, {hook_name})[hook_name]
+    seen: list[torch.Tensor] = []
+    hooks = [
+        (hook_name, seen.append),
+        (hook_name, lambda value: value + 1),
+        (hook_name, seen.append),
+        (hook_name, lambda value: value * 2),
+        (hook_name, seen.append),
+    ]
+    found = model.logits(TOKENS, iter(hooks))
+    for value, wanted in zip(seen, [clean, clean + 1, (clean + 1) * 2], strict=True):
+        assert torch.equal(value, wanted)
+    once = model.logits(TOKENS, [(hook_name, lambda value: (value + 1) * 2)])
+    assert torch.equal(found, once)
+
+
+@pytest.mark.parametrize("steps", [(11,), (4, 3, 4), (1,) * 11])
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_tokens_read_in_steps_give_the_logits_of_the_whole(
+    model: LanguageModel, hf_model: PreTrainedModel, steps: tuple[int, ...], is_changed: bool
+) -> None:
+    changes = {"blocks.0.hook_resid_post": torch.neg, "blocks.1.attn.hook_z": torch.relu}
+    hooks = list(changes.items()) if is_changed else []
+    memory, parts, start = Memory(), [], 0
+    for n_tokens in steps:
+        parts.append(model.logits(TOKENS[:, start : start + n_tokens], hooks, memory))
+        start += n_tokens
+    found = torch.cat(parts, dim=1)
+    wanted = plain_logits(hf_model, dict(hooks))
+    assert torch.allclose(found, wanted, atol=1e-4)
+    assert torch.allclose(found, model.logits(TOKENS, hooks), atol=1e-4)
+
+
+def test_memories_are_kept_apart(model: LanguageModel) -> None:
+    one, two = Memory(), Memory()
+    model.logits(TOKENS[:1, :6], memory=one)
+    model.logits(TOKENS[1:2, :3], memory=two)
+    first = model.logits(TOKENS[:1, 6:], memory=one)
+    second = model.logits(TOKENS[1:2, 3:], memory=two)
+    whole = model.logits(TOKENS)
+    assert torch.allclose(first, whole[:1, 6:], atol=1e-4)
+    assert torch.allclose(second, whole[1:2, 3:], atol=1e-4)
+
+
+def test_a_hook_that_raises_leaves_nothing_behind(model: LanguageModel) -> None:
+    wanted = model.logits(TOKENS)
+
+    def fail(_: torch.Tensor) -> None:
+        raise ZeroDivisionError
+
+    hooks = [
+        ("blocks.0.hook_resid_post", torch.neg),
+        (f"blocks.{LAST}.attn.hook_z", fail),
+        ("blocks.0.hook_resid_pre", torch.neg),
+    ]
+    with pytest.raises(ZeroDivisionError):
+        model.logits(TOKENS, hooks)
+    assert_no_hook_is_left(model)
+    assert torch.equal(model.logits(TOKENS), wanted)
 
 
 def test_stopping_early_changes_nothing(model: LanguageModel) -> None:
@@ -107,7 +238,7 @@ def test_the_forward_ends_at_the_deepest_hook_point(model: LanguageModel) -> Non
 def test_a_forward_that_ended_early_leaves_nothing_behind(model: LanguageModel) -> None:
     wanted = model.hidden(TOKENS, set(RESIDUAL_HOOKS))
     model.hidden(TOKENS, {"blocks.0.hook_attn_out"})
-    assert not any(point._forward_hooks for point in model._bridge.hook_dict.values())
+    assert_no_hook_is_left(model)
     again = model.hidden(TOKENS, set(RESIDUAL_HOOKS))
     assert all(torch.equal(again[name], wanted[name]) for name in RESIDUAL_HOOKS)
 

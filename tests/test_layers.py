@@ -35,9 +35,14 @@ DUCKDB = (
 
 LAYERS = {
     "pages": ("app", *RECORDS),
-    "app": ("app", "featurestore.annotations", *RECORDS),
-    "app.session": ("app", "featurestore.store", "featurestore.annotations", *RECORDS),
-    "app.live": ("app", "featurestore.live.records", *RECORDS),
+    "app": ("app", "featurestore.annotations", "featurestore.live.records", *RECORDS),
+    "app.session": (
+        "app",
+        "featurestore.store",
+        "featurestore.live.records",
+        "featurestore.annotations",
+        *RECORDS,
+    ),
     "app.live.service": (
         "app",
         "featurestore.live.records",

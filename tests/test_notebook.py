@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from tests.tiny_model import CONTEXT_LIMIT, save_recipe
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Notebook:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
     folder = tmp_path_factory.mktemp("notebook")
     build(Order(read_recipe(save_recipe(folder)), folder / "store"))
-    return open_store(str(folder / "store"))
+    opened = open_store(str(folder / "store"))
+    yield opened
+    opened.close()
 
 
 def test_a_row_for_each_token_and_a_column_for_each_active_feature(store: Notebook) -> None:

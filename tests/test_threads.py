@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from featurestore import threads, workers
-from featurestore.threads import in_threads, n_processors, one_thread
+from featurestore.threads import in_threads, n_processors, one_thread, spare_one
 
 
 def test_torch_has_one_thread_inside_and_in_threads_started_there() -> None:
@@ -18,6 +18,24 @@ def test_torch_has_one_thread_inside_and_in_threads_started_there() -> None:
             assert in_threads(lambda _: torch.get_num_threads(), range(4)) == [1] * 4
         assert torch.get_num_threads() == 3
         with pytest.raises(ZeroDivisionError), one_thread():
+            1 / 0  # noqa: B018
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("processors", "wanted"), [(1, 1), (2, 1), (3, 2), (8, 7)])
+def test_torch_leaves_one_processor_to_others(
+    monkeypatch: pytest.MonkeyPatch, processors: int, wanted: int
+) -> None:
+    monkeypatch.setattr(threads, "n_processors", lambda: processors)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with spare_one():
+            assert torch.get_num_threads() == wanted
+        assert torch.get_num_threads() == 3
+        with pytest.raises(ZeroDivisionError), spare_one():
             1 / 0  # noqa: B018
         assert torch.get_num_threads() == 3
     finally:

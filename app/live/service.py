@@ -4,8 +4,9 @@ Nothing here, and so no page, loads torch before Live is opened; then a thread o
 """
 
 import functools
+import gc
+import itertools
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -58,7 +59,7 @@ class Service:
         self._running = threading.Lock()
         self._admitted = threading.BoundedSemaphore(1 + MAX_WAITING)
         self._state = threading.Lock()
-        self._wanted: deque[DictionaryInfo] = deque()
+        self._wanted: dict[str, DictionaryInfo] = {}
         self._settled: dict[str, str | None] = {}
         """For each run that was tried, why it cannot be run; None if it can."""
         self._doing = ""
@@ -67,11 +68,9 @@ class Service:
     def want(self, infos: Iterable[DictionaryInfo]) -> None:
         """Start loading dictionaries, unless they are loaded or on the way."""
         with self._state:
-            known = {*self._settled, *(info.run_id for info in self._wanted)}
-            self._wanted += [info for info in infos if info.run_id not in known]
-            if self._wanted and self._loader is None:
-                self._loader = threading.Thread(target=self._load, daemon=True, name="live loader")
-                self._loader.start()
+            self._wanted |= {i.run_id: i for i in infos if i.run_id not in self._settled}
+            if self._loader is None:
+                self._load_next()
 
     def state(self, infos: Iterable[DictionaryInfo]) -> State:
         """How far the loading of some dictionaries is."""
@@ -111,30 +110,40 @@ class Service:
         finally:
             self._admitted.release()
 
-    def _load(self) -> None:
-        """Load what is wanted, one after the other; the thread ends when nothing is left."""
-        self._doing = "libraries"
-        if self._runner is None:
-            self._runner = self._make()
-        while True:
-            with self._state:
-                if not self._wanted:
-                    self._loader = None
-                    self._doing = ""
-                    return
-                info = self._wanted[0]
+    def _load_next(self) -> None:
+        """Start on the first that is wanted, in a thread of its own; under the lock."""
+        self._loader, self._doing = None, ""
+        for info in itertools.islice(self._wanted.values(), 1):
+            loader = threading.Thread(
+                target=self._load, args=(info,), daemon=True, name="live loader"
+            )
+            loader.start()
+            self._loader = loader
+
+    def _load(self, info: DictionaryInfo) -> None:
+        """Load one, then the next; an error that nobody expects ends this thread alone, logged."""
+        problem = f"'{info.dictionary_id}' cannot be loaded. The log of the app tells why."
+        try:
             problem = self._load_one(info)
+        finally:
             with self._state:
                 self._settled[info.run_id] = problem
-                self._wanted.popleft()
+                del self._wanted[info.run_id]
+                self._load_next()
 
     def _load_one(self, info: DictionaryInfo) -> str | None:
+        """Why it cannot be run; None if it can. The first one brings the libraries with it."""
+
         def told(words: str) -> None:
             self._doing = words
 
         try:
             with self._running:
+                if self._runner is None:
+                    told("libraries")
+                    self._runner = self._make()
                 self._runner.load(info, told)
+            gc.freeze()  # what is loaded stays, and need not be looked at by every collection
         except FeatureStoreError as error:
             return str(error)
         except (OSError, MemoryError, RuntimeError) as error:

@@ -8,6 +8,7 @@
 // Tokens and labels reach the page through textContent alone: whatever they hold, they stay text.
 
 const PATIENCE = 5000; // ms until what the script says counts more than the last click
+const MOST_PIXELS = 32; // of a cell: three tokens need no whole line
 const STEPS = [5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000];
 const HUES = ["active", "negative", "count", "loss", "odd"];
 const panels = new WeakMap(); // one per mounted component; a rerun keeps its elements
@@ -130,12 +131,12 @@ function drawText(panel, text, at) {
   view.box.setAttribute("aria-label", `Tokens of ${text.title || "the text"}`);
   view.spans = text.ids.map((id, pos) => {
     const [raw, shown] = text.tokens[id];
-    const span = element("span", "token", shown ?? raw);
+    const words = raw.includes("\n") ? shown.replaceAll("↵", "↵\n") : (shown ?? raw);
+    const span = element("span", "token", words);
     span.dataset.pos = pos;
     span.tabIndex = pos === 0 ? 0 : -1;
     span.setAttribute("role", "button");
-    const breaks = Array.from({ length: raw.split("\n").length - 1 }, () => element("br"));
-    view.box.append(span, ...breaks);
+    view.box.append(span);
     return span;
   });
   view.section.append(head, view.box);
@@ -275,6 +276,7 @@ function drawTable(panel) {
   frame.append(table);
   for (const view of panel.views) {
     view.width = 0;
+    frame.style.setProperty(`--most-${view.at}`, `${MOST_PIXELS * view.n}px`);
     observe(panel.sizes, view.ruler); // draws the strips before the next frame, when their width is known
   }
   // A rebuilt heading or row gets the focus that the old one had.

@@ -51,7 +51,7 @@ class Runner:
     def context(self, dictionary_id: str, context: int) -> Tokens:
         """A stored context, token by token; raises StoreError if the store does not hold it."""
         stored = self._store.context(dictionary_id, context)
-        n_bos = int(self._get(dictionary_id).has_bos)
+        n_bos = int(self._get(dictionary_id).info.has_bos)
         return Tokens(stored.token_ids[n_bos:], stored.tokens[n_bos:], bool(n_bos))
 
     def activations(
@@ -62,11 +62,11 @@ class Runner:
         Raises:
             TextError: the dictionaries read a text differently.
         """
-        chosen = [self._get(name) for name in dictionary_ids]
+        chosen = self._get_all(dictionary_ids)
         _check_together(chosen)
         groups: dict[tuple[int, bool], list[Loaded]] = defaultdict(list)
         for loaded in chosen:
-            groups[id(loaded.model), loaded.has_bos].append(loaded)
+            groups[id(loaded.model), loaded.info.has_bos].append(loaded)
         found: dict[str, TextActivations] = {}
         with spare_one():
             for group in groups.values():
@@ -97,7 +97,7 @@ class Runner:
         first = chosen[edits[0].dictionary_id]
         ids, _ = _with_bos(first, tokens)
         with spare_one():
-            return intervene(chosen, edits, ids, int(first.has_bos), pos, n_new, seed)
+            return intervene(chosen, edits, ids, int(first.info.has_bos), pos, n_new, seed)
 
     def recompute(self, dictionary_id: str, context: int) -> Recomputed:
         """A stored context run again, compared with all that the store holds of it."""
@@ -109,12 +109,20 @@ class Runner:
     def _get(self, dictionary_id: str) -> Loaded:
         return self._weights.get(self._store.dictionary(dictionary_id))
 
+    def _get_all(self, dictionary_ids: Sequence[str]) -> list[Loaded]:
+        """The same with one look at the store's folder, which takes as long as an encode."""
+        known = {info.dictionary_id: info for info in self._store.catalogue().dictionaries}
+        return [
+            self._weights.get(known[name]) if name in known else self._get(name)
+            for name in dictionary_ids
+        ]
+
 
 def _with_bos(
     loaded: Loaded, tokens: Tokens
 ) -> tuple[Int64[np.ndarray, "1 pos"], Bool[np.ndarray, "1 pos"]]:
     """Token ids as the model is given them, and which of them count."""
-    bos = [loaded.model.language_model.tokenizer.bos_token_id] if loaded.has_bos else []
+    bos = [loaded.model.language_model.tokenizer.bos_token_id] if loaded.info.has_bos else []
     ids = np.array([[*bos, *tokens.ids]], dtype=np.int64)
     is_valid = np.ones(ids.shape, dtype=bool)
     is_valid[:, : len(bos)] = False
@@ -152,7 +160,7 @@ def _check_together(chosen: list[Loaded]) -> None:
 
 
 def _check_one_model(chosen: list[Loaded]) -> None:
-    if len({(id(loaded.model), loaded.has_bos) for loaded in chosen}) > 1:
+    if len({(id(loaded.model), loaded.info.has_bos) for loaded in chosen}) > 1:
         names = ", ".join(f"'{loaded.info.dictionary_id}'" for loaded in chosen)
         raise TextError(
             f"{names} read different models, which cannot run as one. "

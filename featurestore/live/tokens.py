@@ -33,15 +33,15 @@ def read_text(text: str, loaded: Loaded, limits: Limits, special: bool = False) 
     if n_lone:
         notes = (f"{n_lone:,} halves of surrogate pairs, which are no text, are read as U+FFFD.",)
     texts = loaded.model.token_texts
-    return Tokens(tuple(ids), tuple(texts[i] for i in ids), loaded.has_bos, notes)
+    return Tokens(tuple(ids), tuple(texts[i] for i in ids), loaded.info.has_bos, notes)
 
 
 def _check_length(n_tokens: int, loaded: Loaded, limits: Limits) -> None:
-    readable = loaded.model.language_model.context_limit - int(loaded.has_bos)
+    readable = loaded.model.language_model.context_limit - int(loaded.info.has_bos)
     if n_tokens <= min(limits.n_tokens, readable):
         return
     limit = f"{limits.n_tokens:,} are taken"
     if readable < limits.n_tokens:
-        after = " after its BOS" if loaded.has_bos else ""
+        after = " after its BOS" if loaded.info.has_bos else ""
         limit = f"model '{loaded.info.model_name}' reads {readable:,}{after}"
     raise TextError(f"The text has {n_tokens:,} tokens; {limit}. Nothing was cut: shorten it.")

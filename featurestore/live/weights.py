@@ -44,11 +44,6 @@ class Loaded:
     dictionary: Dictionary
     encoder: Encoder
 
-    @property
-    def has_bos(self) -> bool:
-        """Whether its contexts opened with a BOS."""
-        return self.info.recipe["corpus"]["prepend_bos"]
-
 
 class Weights:
     """What is loaded of a store, by run. To be used by one thread at a time."""

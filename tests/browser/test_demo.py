@@ -2,31 +2,20 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from featurestore.build import build
-from featurestore.config import read_recipe
-from featurestore.demo.__main__ import RECIPES
-from featurestore.demo.texts import held_out_documents
-from featurestore.plan import Order
 from tests.browser.conftest import serve
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The app on the demo's best dictionary, built from 30,000 tokens."""
-    folder = tmp_path_factory.mktemp("demo")
-    for i, document in enumerate(held_out_documents()):
-        (folder / f"{i}.txt").write_text(document.text, encoding="utf-8")
-    recipe = read_recipe(RECIPES[0])
-    corpus = replace(recipe.corpus, files=(str(folder / "*.txt"),), max_tokens=30_000)
-    build(Order(replace(recipe, corpus=corpus), folder / "store", ("resid-2-topk",)))
-    yield from serve(folder / "store")
+def server(demo_store: Path) -> Iterator[str]:
+    """The app on the demo."""
+    yield from serve(demo_store)
 
 
 def test_a_feature_means_what_the_documents_say(page: Page) -> None:

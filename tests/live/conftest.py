@@ -22,9 +22,11 @@ def project(tmp_path_factory: pytest.TempPathFactory, architecture: str) -> Path
 
 
 @pytest.fixture(scope="session")
-def runner(project: Path) -> Runner:
+def runner(project: Path) -> Iterator[Runner]:
     """All dictionaries of the project, loaded."""
-    return loaded(project / "store")
+    made = loaded(project / "store")
+    yield made
+    made._store.close()
 
 
 @pytest.fixture(autouse=True)

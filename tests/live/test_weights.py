@@ -43,7 +43,7 @@ def test_steps_are_told_and_taken_once(folder: Path) -> None:
     first = weights.load(info)
     assert weights.load(info, steps.append) is first is weights.get(info)
     assert steps == []
-    assert first.has_bos
+    assert first.info.has_bos
     assert first.model.token_texts[0] == "<bos>"
 
 

@@ -1,0 +1,82 @@
+"""One feature on a text beside its best stored contexts."""
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from app import links, markup, session, token_text
+from app.live import panels as live_panels
+from app.live import session as live
+from app.live.selection import LiveSelection
+from app.numerals import exact, short
+from app.token_view import token_view
+from featurestore.errors import UnknownFeature
+from featurestore.live.records import Edit, TextActivations
+from featurestore.records import Feature
+
+SHOWN = "how contexts are shown beside a text"
+
+
+def detail(selection: LiveSelection, activations: tuple[TextActivations, ...]) -> None:
+    """The open feature: numbers here and in the corpus, ways on, contexts."""
+    name, number = selection.feature
+    store = session.store()
+    try:
+        feature = store.feature(name, number)
+    except UnknownFeature as error:
+        st.html(markup.note(str(error), "error"))
+        return
+    _head(selection, name, number)
+    _numbers(feature, next((one for one in activations if one.dictionary_id == name), None))
+    if feature.promoted:
+        shown = [(token.token, None) for token in feature.promoted[:8]]
+        st.html(markup.part("Promotes", "logit lens") + token_text.chips(shown))
+    bands = store.bands(name, number, "top")
+    if not any(band.examples for band in bands):
+        st.html(markup.note("Dead in the corpus: the store holds no context of it.", "plain"))
+        return
+    st.html(markup.part("Best stored contexts", f"of {feature.n_contexts_active:,}"))
+    shown = st.session_state.setdefault(SHOWN, {"view": "snippet", "breaks": False})
+    n_tokens = store.dictionary(name).n_tokens
+    token_view(bands, feature, n_tokens, shown["view"], shown["breaks"], _on_shown)
+
+
+def _on_shown() -> None:
+    st.session_state[SHOWN] = st.session_state["tokens"].shown
+
+
+def _head(selection: LiveSelection, name: str, number: int) -> None:
+    st.html(markup.heading(f"Feature {number}", name))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="header"):
+        st.button(
+            "Switch it off",
+            key="switch off",
+            on_click=live.with_edit,
+            args=(selection, Edit(name, number, "ablate")),
+            help="See what the model says without it",
+        )
+        listed = live_panels.on_feature_page(selection, name)
+        st.page_link(links.FEATURE, label="Its page", query_params=links.feature(listed, number))
+        st.button(
+            "Close",
+            key="close",
+            type="tertiary",
+            on_click=live.go,
+            args=(replace(selection, feature=None),),
+        )
+
+
+def _numbers(feature: Feature, found: TextActivations | None) -> None:
+    values = np.zeros(0)
+    if found is not None:
+        values = found.value[found.feature == feature.feature]
+    largest = values[np.abs(values).argmax()] if len(values) else 0.0
+    n = f"{len(values):,} of {found.n_tokens:,}" if found is not None else "–"
+    rows = (
+        ("max here", short(float(largest)), exact(float(largest))),
+        ("max in corpus", short(feature.max_activation), exact(feature.max_activation)),
+        ("tokens here", n, "Tokens of this text on which it is active"),
+        ("density", short(feature.density), f"{feature.n_active:,} active tokens in the corpus"),
+    )
+    st.html(markup.stats(rows))

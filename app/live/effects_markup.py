@@ -1,0 +1,93 @@
+"""What an intervention does, as HTML; every token escaped. Pure."""
+
+from collections.abc import Sequence
+from html import escape
+
+from app.markup import part
+from app.numerals import exact, short
+from app.token_text import alone, chip, quoted, visible
+from featurestore.live.records import Continuation, Edit, Intervention, NextToken
+
+_WORDS = {"ablate": "switched off", "scale": "multiplied by {}", "clamp": "set to {}"}
+_SHOWN_PLACES = 6
+
+
+def edit_words(edit: Edit, tokens: Sequence[str]) -> str:
+    """An edit in a line."""
+    deed = _WORDS[edit.mode].format(short(edit.value))
+    name = f"<b>{escape(edit.dictionary_id)} {edit.feature}</b>"
+    if not edit.positions:
+        return f'<div class="fb-edit">{name} {escape(deed)} everywhere</div>'
+    inside = [pos for pos in edit.positions if pos < len(tokens)]
+    chips = " ".join(chip(tokens[pos]) for pos in inside[:_SHOWN_PLACES])
+    more = f" and {len(inside) - _SHOWN_PLACES} more" if len(inside) > _SHOWN_PLACES else ""
+    return f'<div class="fb-edit">{name} {escape(deed)} at {chips}{more}</div>'
+
+
+def next_tokens(found: Intervention, token: str) -> str:
+    """Probabilities of the next token before and after, as a table with bars."""
+    kl = found.kl[found.pos]
+    largest = max(max(one.before, one.after) for one in found.next_tokens)
+    rows = "".join(_next_row(one, largest) for one in found.next_tokens)
+    changed = f"{found.n_changed:,} activation{'' if found.n_changed == 1 else 's'} changed"
+    return (
+        part("Next token", f"after {alone(token)} · KL {short(kl)} nats · {changed}")
+        + '<table class="fb-next"><thead><tr><th>token</th><th>before</th><th></th>'
+        f"<th>after</th><th></th><th>change</th></tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _next_row(one: NextToken, largest: float) -> str:
+    change = one.after - one.before
+    kind = "up" if change > 0 else "down" if change < 0 else "same"
+    sign = "+" if change > 0 else "−" if change < 0 else ""
+    return (
+        f'<tr><td><span class="fb-token" title="{escape(quoted(one.token))}">'
+        f"{escape(alone(one.token))}</span></td>"
+        f'<td class="fb-n" title="{exact(one.before)}">{_percent(one.before)}</td>'
+        f"<td>{_bar(one.before / largest, 'before')}</td>"
+        f'<td class="fb-n" title="{exact(one.after)}">{_percent(one.after)}</td>'
+        f"<td>{_bar(one.after / largest, 'after')}</td>"
+        f'<td class="fb-n fb-{kind}" title="{exact(change)}">{sign}{_percent(abs(change))}</td>'
+        "</tr>"
+    )
+
+
+def _bar(share: float, kind: str) -> str:
+    return f'<span class="fb-share fb-{kind}" style="width:{100 * share:.1f}%"></span>'
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%" if share >= 0.0005 or share == 0 else "<0.1%"
+
+
+def continuations(found: Sequence[Continuation], seed: int) -> str:
+    """What the model writes on, side by side; from where they part the text is marked."""
+    details = {
+        "greedy": "the most likely token each time",
+        "sampled": f"seed {seed}, the same random numbers for both",
+    }
+    return "".join(
+        part(f"Continuation, {one.way}", details[one.way])
+        + '<div class="fb-both">'
+        + _passage("before", one.before, one.after)
+        + _passage("after", one.after, one.before)
+        + "</div>"
+        for one in found
+    )
+
+
+def _passage(title: str, tokens: Sequence[str], other: Sequence[str]) -> str:
+    same = next(
+        (i for i, (a, b) in enumerate(zip(tokens, other, strict=False)) if a != b),
+        min(len(tokens), len(other)),
+    )
+    kept = "".join(_token(token) for token in tokens[:same])
+    parted = "".join(_token(token) for token in tokens[same:])
+    body = f"{kept}<mark>{parted}</mark>" if parted else kept
+    return f'<div><h4>{title}</h4><div class="fb-passage">{body or "nothing"}</div></div>'
+
+
+def _token(token: str) -> str:
+    shown = visible(token).replace("↵", "↵\n") if "\n" in token else visible(token)
+    return f'<span title="{escape(quoted(token))}">{escape(shown)}</span>'

@@ -1,0 +1,215 @@
+"""Numbers on a text as rows of strips. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from app.live.ranking import Contrasted, Ranked
+from app.live.strips import Column, Row, Strip
+from app.numerals import short
+from app.token_text import alone
+from featurestore.live.records import Edit, Substitution, TextActivations
+from featurestore.records import DictionaryInfo, FeatureSummary
+
+N_CHIPS = 4
+
+Summaries = Mapping[tuple[str, int], FeatureSummary]
+Hrefs = Mapping[tuple[str, int], str]
+
+_PROMOTES = Column("promotes", "promotes", "tokens", "Tokens whose logit it raises most")
+_DENSITY = Column("rarity", "density", "number", "Share of the corpus's tokens; rarest first", True)
+_MAX = Column("max", "max", "number", "Largest activation on this text", True)
+_AT = Column("at", "chosen", "number", "Sum at the chosen tokens", True)
+_SUM = Column("sum", "sum", "number", "Sum over this text", True)
+_REST = (
+    Column("share", "of its max", "number", "Largest here, as a share of the corpus's", True),
+    _DENSITY,
+    _PROMOTES,
+)
+CONTRAST_COLUMNS = (
+    Column("max_a", "max A", "number", "Largest activation on text A"),
+    Column("max_b", "max B", "number", "Largest activation on text B"),
+    Column("max", "Δ max", "number", "Difference of the largest activations, A − B", True),
+    Column("mean", "Δ mean", "number", "Difference of the means over all tokens, A − B", True),
+    Column("density", "density", "number", "Share of the corpus's tokens"),
+    _PROMOTES,
+)
+LAYER_COLUMNS = (
+    Column("dictionary", "dictionary", "text", "A click shows its features alone"),
+    Column("hook", "hook point", "text", "Where it reads"),
+    Column("features", "features", "number", "Features active anywhere on this text"),
+    Column("mean", "per token", "number", "Mean number of active features over the tokens"),
+)
+MEASURE_COLUMNS = (
+    Column("dictionary", "dictionary", "text", "Whose decoded vectors stand in for the model's"),
+    Column("measure", "", "text", "What is measured at each token"),
+    Column("mean", "mean", "number", "Mean over the tokens of this text"),
+)
+
+
+def name_column(is_one: bool) -> Column:
+    """The first column of features; of several dictionaries it names theirs."""
+    where = "its number" if is_one else "dictionary and number"
+    return Column("feature", "feature", "link", f"A feature by {where}; opens its page")
+
+
+def feature_columns(is_one: bool, has_chosen: bool) -> list[Column]:
+    """Columns of the features of one text."""
+    return [name_column(is_one), _MAX, _AT if has_chosen else _SUM, *_REST]
+
+
+def feature_key(dictionary_id: str, feature: int) -> str:
+    """What names a feature's row."""
+    return f"{dictionary_id}/{feature}"
+
+
+def _name(dictionary_id: str, feature: int, is_one: bool) -> str:
+    return str(feature) if is_one else f"{dictionary_id} {feature}"
+
+
+def _chips(summary: FeatureSummary | None) -> tuple[str, ...]:
+    return summary.promoted[:N_CHIPS] if summary else ()
+
+
+def feature_rows(
+    ranked: Iterable[Ranked],
+    tokens: Sequence[str],
+    summaries: Summaries,
+    hrefs: Hrefs,
+    is_one: bool,
+    has_chosen: bool,
+) -> list[Row]:
+    """Features of one text, shaded on the scale of their pages."""
+    return [
+        Row(
+            feature_key(one.dictionary_id, one.feature),
+            (
+                _name(one.dictionary_id, one.feature, is_one),
+                *(one.max, one.at if has_chosen else one.sum, one.share, one.density),
+                _chips(summaries.get((one.dictionary_id, one.feature))),
+            ),
+            (_strip(one.pos, one.values, tokens),),
+            scale=max(abs(one.stored_max or 0.0), abs(one.max)),
+            href=hrefs[one.dictionary_id, one.feature],
+        )
+        for one in ranked
+    ]
+
+
+def contrast_rows(
+    contrasted: Iterable[Contrasted],
+    texts: tuple[Sequence[str], Sequence[str]],
+    summaries: Summaries,
+    hrefs: Hrefs,
+    is_one: bool,
+) -> list[Row]:
+    """Features of two texts, side by side."""
+    return [
+        Row(
+            feature_key(one.dictionary_id, one.feature),
+            (
+                _name(one.dictionary_id, one.feature, is_one),
+                *(one.first.max, one.second.max),
+                *(one.first.max - one.second.max, one.first.mean - one.second.mean),
+                one.density,
+                _chips(summaries.get((one.dictionary_id, one.feature))),
+            ),
+            tuple(
+                _strip(side.pos, side.values, tokens)
+                for side, tokens in zip((one.first, one.second), texts, strict=True)
+            ),
+            scale=max(abs(one.stored_max or 0.0), abs(one.first.max), abs(one.second.max)),
+            href=hrefs[one.dictionary_id, one.feature],
+        )
+        for one in contrasted
+    ]
+
+
+def layer_rows(
+    infos: Iterable[DictionaryInfo], activations: Iterable[TextActivations]
+) -> list[Row]:
+    """Active features at each token, a dictionary a row, all on one scale."""
+    counts = [found.n_active for found in activations]
+    scale = max((int(each.max(initial=0)) for each in counts), default=0)
+    return [
+        Row(
+            info.dictionary_id,
+            (info.dictionary_id, info.hook_name, len(np.unique(found.feature)), count.mean()),
+            (_dense(count, f"{info.dictionary_id}: active features at each token"),),
+            scale=float(scale),
+            tone="count",
+        )
+        for info, found, count in zip(infos, activations, counts, strict=True)
+    ]
+
+
+def measure_rows(substitutions: Sequence[Substitution]) -> list[Row]:
+    """L0, error, KL and its control of each dictionary; one scale for each kind of measure."""
+    most_active = max((one.n_active.max(initial=0) for one in substitutions), default=0)
+    most_kl = max(
+        (max(one.kl.max(initial=0), _control(one).max(initial=0)) for one in substitutions),
+        default=0.0,
+    )
+    rows = []
+    for one in substitutions:
+        n_draws = len(one.control_kl)
+        measures = (
+            ("active features", one.n_active, most_active, "count"),
+            ("error", one.error, 1.0, "loss"),
+            ("KL, substituted", one.kl, most_kl, "loss"),
+            (f"KL, random (n = {n_draws})", _control(one), most_kl, "loss"),
+        )
+        for at, (name, values, scale, tone) in enumerate(measures):
+            rows.append(
+                Row(
+                    f"{one.dictionary_id}/{at}",
+                    ("" if at else one.dictionary_id, name, float(values.mean())),
+                    (_dense(values, f"{one.dictionary_id}: {name} at each token"),),
+                    scale=float(scale),
+                    tone=tone,
+                )
+            )
+    return rows
+
+
+def effect_rows(
+    kl: np.ndarray, edits: Iterable[Edit], activations: Iterable[TextActivations]
+) -> list[Row]:
+    """What an intervention does at each token, and where the features are that it changes."""
+    name = "KL of the next token, nats"
+    strip = _dense(kl, f"{name}, at each token")
+    scale = float(kl.max(initial=0))
+    rows = [Row("kl", (name, float(kl.mean())), (strip,), scale=scale, tone="loss")]
+    by_id = {found.dictionary_id: found for found in activations}
+    for dictionary_id, feature in dict.fromkeys((e.dictionary_id, e.feature) for e in edits):
+        found = by_id[dictionary_id]
+        values = np.zeros(found.n_tokens)
+        mine = found.feature == feature
+        values[found.pos[mine]] = found.value[mine]
+        title = f"{dictionary_id} {feature}, before"
+        strip = _dense(values, f"{title}, at each token")
+        scale = float(np.abs(values).max(initial=0))
+        rows.append(
+            Row(feature_key(dictionary_id, feature), (title, values.mean()), (strip,), scale)
+        )
+    return rows
+
+
+def _control(one: Substitution) -> np.ndarray:
+    return one.control_kl.mean(axis=0)
+
+
+def _dense(values: np.ndarray, label: str) -> Strip:
+    places = np.flatnonzero(values)
+    return Strip(tuple(places.tolist()), tuple(values[places].astype(float).tolist()), label)
+
+
+def _strip(pos: tuple[int, ...], values: tuple[float, ...], tokens: Sequence[str]) -> Strip:
+    if not pos:
+        return Strip((), (), "silent")
+    at = max(range(len(pos)), key=lambda i: abs(values[i]))
+    label = (
+        f"active on {len(pos)} of {len(tokens)} tokens, most on {alone(tokens[pos[at]])}: "
+        f"{short(values[at])}"
+    )
+    return Strip(pos, values, label)

@@ -1,0 +1,221 @@
+"""Between Streamlit and what Live shows: URL, callbacks, the service, and answers kept a while.
+
+As everywhere, a page reads its selection from the URL and a callback writes one back. Answers are
+kept in the session's memory, so that another tab or order asks the model nothing anew; they go with
+the session, and nothing that was pasted is written anywhere else.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from app import selection as browse
+from app import session
+from app.live import selection as selections
+from app.live.selection import LiveSelection
+from app.live.service import Runner, Service
+from app.live.texts import TextMemory
+from app.selection import Selection
+from featurestore.live.records import Edit, Limits, TextActivations, Tokens
+from featurestore.records import Catalogue, DictionaryInfo, FeatureQuery
+
+ANSWERS = "answers of the model"
+REFUSED = "texts that are too long to be kept"
+
+MAX_ANSWERS = 48
+"""Answers that a session keeps; one of 512 tokens takes about 200 kB a dictionary."""
+
+Answer = TypeVar("Answer")
+
+
+@st.cache_resource(show_spinner=False)
+def _texts() -> TextMemory:
+    return TextMemory()
+
+
+@st.cache_resource(show_spinner=False)
+def _service(folder: str, limits: Limits) -> Service:
+    return Service(session.store(), limits)
+
+
+def limits() -> Limits:
+    """How long a text may be."""
+    given = session.options()
+    return Limits(given.live_bytes, given.live_tokens)
+
+
+def service() -> Service:
+    """The models of this process."""
+    return _service(str(session.store().folder), limits())
+
+
+def infos(known: Catalogue, dictionary_ids: tuple[str, ...]) -> tuple[DictionaryInfo, ...]:
+    """Some dictionaries, in the order asked for."""
+    by_id = {info.dictionary_id: info for info in known.dictionaries}
+    return tuple(by_id[name] for name in dictionary_ids)
+
+
+def read(known: Catalogue) -> tuple[LiveSelection, tuple[str, ...]]:
+    """The selection that the URL says, and what was wrong with it."""
+    ids = tuple(info.dictionary_id for info in known.dictionaries)
+    given = st.query_params
+    if session.is_step_back("Live"):
+        given = session.left("Live") or {"dictionary": given.get("dictionary", "")}
+    return selections.read(given, ids, _texts())
+
+
+def params(selection: LiveSelection) -> dict[str, str]:
+    """Query parameters of what Live shows."""
+    return selections.params(selection, _texts())
+
+
+def go(selection: LiveSelection) -> None:
+    """Callback: show this."""
+    st.query_params.from_dict(params(selection))
+
+
+def now() -> LiveSelection:
+    """The selection of the URL."""
+    selection, _ = read(session.catalogue())
+    return selection
+
+
+def kept(key: tuple[Hashable, ...], make: Callable[[], Answer]) -> Answer:
+    """An answer, made only if the session has none under this key."""
+    answers: OrderedDict[tuple, Any] = st.session_state.setdefault(ANSWERS, OrderedDict())
+    if key not in answers:
+        answers[key] = make()
+    answers.move_to_end(key)
+    while len(answers) > MAX_ANSWERS:
+        answers.popitem(last=False)
+    return answers[key]
+
+
+def ask(key: tuple[Hashable, ...], request: Callable[[Runner], Answer]) -> Answer:
+    """An answer of the model, asked for only if the session has none under this key."""
+    return kept(key, lambda: service().run(request))
+
+
+def activations(infos: tuple[DictionaryInfo, ...], tokens: Tokens) -> tuple[TextActivations, ...]:
+    """Of some dictionaries on a text."""
+    names = tuple(info.dictionary_id for info in infos)
+    runs = tuple(info.run_id for info in infos)
+    return ask(("activations", runs, tokens), lambda runner: runner.activations(names, tokens))
+
+
+def on_dictionaries() -> None:
+    """Callback of the picker."""
+    go(selections.choosing(now(), tuple(st.session_state["live_dictionaries"])))
+
+
+def on_text(key: str) -> None:
+    """Callback of a text box: another text, of which nothing is chosen yet.
+
+    One over the limit of bytes stays in its box and in no link.
+    """
+    text = st.session_state[key]
+    refused = st.session_state.setdefault(REFUSED, {})
+    refused.pop(key, None)
+    if len(text.encode(errors="replace")) > limits().n_bytes:
+        refused[key] = text
+        return
+    field = {"live_text": "text", "live_other": "other"}[key]
+    go(without_places(now()).listing(context=None, **{field: text}))
+
+
+def refused(key: str) -> str | None:
+    """The text of a box that is too long to be run."""
+    return st.session_state.get(REFUSED, {}).get(key)
+
+
+def without_places(selection: LiveSelection) -> LiveSelection:
+    """The selection with no token chosen: places mean nothing in another text."""
+    edits = tuple(replace(edit, positions=()) for edit in selection.edits)
+    return replace(selection, tokens=(), edits=edits)
+
+
+def on_value(key: str, field: str) -> None:
+    """Callback of a control whose value is a field of the selection."""
+    go(now().listing(**{field: st.session_state[key]}))
+
+
+def on_tab(labels: dict[str, str]) -> None:
+    """Callback of the tabs; `labels` says which tab a label stands for."""
+    go(now().listing(tab=labels[st.session_state["live_tab"]]))
+
+
+def on_filter(key: str) -> None:
+    """Callback of a filter: its value, and no other, goes into the URL."""
+    selection = now()
+    listed = Selection(selection.query)
+    values = browse.filters(listed) | {key: st.session_state[key], "dead": True}
+    go(selection.listing(query=browse.with_filters(listed, values).query))
+
+
+def on_clear() -> None:
+    """Callback: keep every feature."""
+    selection = now()
+    plain = FeatureQuery(selection.query.dictionary_id, include_dead=True)
+    go(selection.listing(query=plain))
+
+
+def on_page(key: str) -> None:
+    """Callback of the page numbers."""
+    go(replace(now(), page=st.session_state[key]))
+
+
+def on_sort(key: str) -> None:
+    """Callback of a heading of the features."""
+    go(now().listing(by=st.session_state[key].sort))
+
+
+def on_contrast(key: str) -> None:
+    """Callback of a heading of the contrast."""
+    go(now().listing(contrast_by=st.session_state[key].sort))
+
+
+def on_tokens(key: str) -> None:
+    """Callback of a click on a token of the first text."""
+    chosen = st.session_state[key].tokens["selected"][0]
+    selection = now()
+    by = selection.by
+    if chosen and not selection.tokens:
+        by = "at"
+    elif not chosen and by == "at":
+        by = "max"
+    go(selection.listing(tokens=tuple(chosen), by=by))
+
+
+def on_feature(key: str) -> None:
+    """Callback of a row of features: open it, or close it again."""
+    found = feature_of(st.session_state[key].open)
+    selection = now()
+    go(replace(selection, feature=None if found == selection.feature else found))
+
+
+def on_layer(key: str) -> None:
+    """Callback of a row of dictionaries: its features alone."""
+    go(now().listing(of=st.session_state[key].open, tab="features"))
+
+
+def feature_of(key: str) -> tuple[str, int]:
+    """The feature that a row stands for, by its key."""
+    name, _, number = key.rpartition("/")
+    return name, int(number)
+
+
+def with_edit(selection: LiveSelection, edit: Edit) -> None:
+    """Callback: intervene on a feature, and see what it does."""
+    go(replace(selections.with_edit(selection, edit), tab="intervene"))
+
+
+def without_edit(selection: LiveSelection, edit: Edit) -> None:
+    """Callback: let a feature be."""
+    go(selections.without_edit(selection, edit))
+
+
+def nothing() -> None:
+    """Callback of a click that changes nothing."""

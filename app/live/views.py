@@ -1,0 +1,300 @@
+"""What Live shows of a text, a function for each tab."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import streamlit as st
+
+from app import exports, filters, links, markup, numerals, panels, session
+from app.live import panels as live_panels
+from app.live import rows
+from app.live import session as live
+from app.live.detail import detail
+from app.live.ranking import Contrast, Contrasted, Ranked, Ranking, contrast, rank
+from app.live.selection import LiveSelection
+from app.live.strips import strips
+from app.selection import PAGE_SIZE
+from featurestore.live.records import TextActivations, Tokens
+from featurestore.records import DictionaryInfo, FeatureMark
+
+Infos = tuple[DictionaryInfo, ...]
+
+
+def features(selection: LiveSelection, infos: Infos, tokens: Tokens) -> None:
+    """Which features are active, and where; one of them in detail."""
+    activations = live.activations(infos, tokens)
+    shown = [found for found in activations if selection.of in ("", found.dictionary_id)]
+    ranking = _ranking(selection, infos, tuple(shown), tokens)
+    ranked = ranking.page((selection.page - 1) * PAGE_SIZE, PAGE_SIZE)
+    is_open = selection.feature is not None
+    with st.container(key="live_body"):
+        left, right = st.columns([2, 1], gap="medium") if is_open else (st.container(), None)
+    with left:
+        _kept_line(ranking, selection, infos)
+        _feature_strips(selection, infos, tokens, ranked)
+        filters.page_numbers(ranking.n_kept, selection.page, live.on_page)
+    if right is not None:
+        with right:
+            detail(selection, activations)
+
+
+def layers(selection: LiveSelection, infos: Infos, tokens: Tokens) -> None:
+    """How many features are active at each token, dictionary by dictionary, in layer order."""
+    ordered = tuple(sorted(infos, key=_layer))
+    activations = live.activations(ordered, tokens)
+    key = "strips layers"
+    strips(
+        [live_panels.text_panel(tokens, "Text")],
+        rows.LAYER_COLUMNS,
+        rows.layer_rows(ordered, activations),
+        sort=None,
+        descending=True,
+        selected=[selection.tokens],
+        row=None,
+        key=key,
+        on_sort=live.nothing,
+        on_tokens=lambda: live.on_tokens(key),
+        on_open=lambda: live.on_layer(key),
+    )
+
+
+def reconstruction(selection: LiveSelection, infos: Infos, tokens: Tokens) -> None:
+    """What is lost when each dictionary stands in for the model's vectors, beside its control."""
+    found = []
+    for number, info in enumerate(infos, start=1):
+        name = info.dictionary_id
+        with st.spinner(f"Substituting {name} ({number} of {len(infos)})"):
+            found.append(
+                live.ask(
+                    ("substitution", info.run_id, tokens, selection.seed),
+                    lambda runner, name=name: runner.substitution(name, tokens, selection.seed),
+                )
+            )
+    st.html(
+        markup.line(
+            [
+                "What is decoded stands in for the vectors of all tokens at once, BOS left alone",
+                (
+                    "error: length of what is lost / length of the vector",
+                    "‖x − x̂‖ / ‖x‖ at the hook point that the dictionary writes to",
+                ),
+                ("KL in nats, of the next token", "KL(clean ‖ substituted)"),
+                (
+                    f"random: as long as the error, in a random direction, seed {selection.seed}",
+                    "The control: an error of the same length without its direction",
+                ),
+            ]
+        )
+    )
+    key = "strips measures"
+    strips(
+        [live_panels.text_panel(tokens, "Text")],
+        rows.MEASURE_COLUMNS,
+        rows.measure_rows(found),
+        sort=None,
+        descending=True,
+        selected=[selection.tokens],
+        row=None,
+        key=key,
+        on_sort=live.nothing,
+        on_tokens=lambda: live.on_tokens(key),
+        on_open=live.nothing,
+    )
+
+
+def two_texts(selection: LiveSelection, infos: Infos, first: Tokens, second: Tokens) -> None:
+    """The features that differ most between two texts."""
+    both = live.activations(infos, first), live.activations(infos, second)
+    marks = _marks(selection, infos, (*both[0], *both[1]))
+    found = live.kept(
+        ("contrast", first, second, selection.contrast_by, tuple(marks.items())),
+        lambda: contrast(*both, marks, selection.contrast_by),
+    )
+    is_open = selection.feature is not None
+    with st.container(key="live_body"):
+        left, right = st.columns([3, 1], gap="medium") if is_open else (st.container(), None)
+    with left:
+        _contrast_strips(selection, infos, found, first, second)
+        filters.page_numbers(found.n_kept, selection.page, live.on_page)
+    if right is not None:
+        with right:
+            detail(selection, both[0])
+
+
+def _contrast_strips(
+    selection: LiveSelection, infos: Infos, found: Contrast, first: Tokens, second: Tokens
+) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="count"):
+        _count_line(
+            found.n_kept,
+            found.n_active,
+            f"by difference of the {selection.contrast_by}, largest first",
+            f"n = {len(first.ids):,} and {len(second.ids):,} tokens",
+        )
+        _filters(selection, infos)
+        panels.export(
+            "features-of-two-texts.csv",
+            lambda: exports.contrasted_csv(found.page(0, found.n_kept)),
+            "All features that the filters keep, on both texts",
+        )
+    page = found.page((selection.page - 1) * PAGE_SIZE, PAGE_SIZE)
+    is_one = len(infos) == 1
+    key = "strips contrast"
+    followed = strips(
+        [live_panels.text_panel(first, "Text A"), live_panels.text_panel(second, "Text B")],
+        [rows.name_column(is_one), *rows.CONTRAST_COLUMNS],
+        rows.contrast_rows(
+            page,
+            (first.texts, second.texts),
+            _summaries(page),
+            _hrefs(selection, page),
+            is_one,
+        ),
+        sort=selection.contrast_by,
+        descending=True,
+        selected=[selection.tokens, ()],
+        row=_open_row(selection),
+        key=key,
+        on_sort=lambda: live.on_contrast(key),
+        on_tokens=lambda: live.on_tokens(key),
+        on_open=lambda: live.on_feature(key),
+    )
+    _follow(selection, followed)
+
+
+def _feature_strips(
+    selection: LiveSelection, infos: Infos, tokens: Tokens, ranked: tuple[Ranked, ...]
+) -> None:
+    is_one, has_chosen = len(infos) == 1, bool(selection.tokens)
+    key = "strips features"
+    followed = strips(
+        [live_panels.text_panel(tokens, "Text")],
+        rows.feature_columns(is_one, has_chosen),
+        rows.feature_rows(
+            ranked, tokens.texts, _summaries(ranked), _hrefs(selection, ranked), is_one, has_chosen
+        ),
+        sort=selection.by,
+        descending=selection.by != "rarity",
+        selected=[selection.tokens],
+        row=_open_row(selection),
+        key=key,
+        on_sort=lambda: live.on_sort(key),
+        on_tokens=lambda: live.on_tokens(key),
+        on_open=lambda: live.on_feature(key),
+    )
+    _follow(selection, followed)
+
+
+def _ranking(
+    selection: LiveSelection,
+    infos: Infos,
+    activations: tuple[TextActivations, ...],
+    tokens: Tokens,
+) -> Ranking:
+    marks = _marks(selection, infos, activations)
+    return live.kept(
+        ("ranking", tokens, selection.by, selection.tokens, tuple(marks.items())),
+        lambda: rank(activations, marks, selection.by, selection.tokens),
+    )
+
+
+def _marks(
+    selection: LiveSelection, infos: Infos, activations: Iterable[TextActivations]
+) -> dict[str, tuple[FeatureMark, ...]]:
+    """Of every dictionary, the active features that the filters keep."""
+    active: dict[str, set[int]] = {}
+    for found in activations:
+        active.setdefault(found.dictionary_id, set()).update(found.feature.tolist())
+    runs = {info.dictionary_id: info.run_id for info in infos}
+    marks = {}
+    for name, numbers in active.items():
+        query = replace(selection.query, dictionary_id=name)
+        ordered = tuple(sorted(numbers))
+        marks[name] = live.kept(
+            ("marks", runs[name], query, ordered),
+            lambda query=query, ordered=ordered: session.store().marks(query, ordered),
+        )
+    return marks
+
+
+def _summaries(shown: Iterable[Ranked | Contrasted]) -> rows.Summaries:
+    """The store's rows of the features on the screen."""
+    by_dictionary: dict[str, list[int]] = {}
+    for one in shown:
+        by_dictionary.setdefault(one.dictionary_id, []).append(one.feature)
+    return {
+        (name, feature): summary
+        for name, numbers in by_dictionary.items()
+        for feature, summary in session.store().summaries(name, numbers).items()
+    }
+
+
+def _hrefs(selection: LiveSelection, shown: Iterable[Ranked | Contrasted]) -> rows.Hrefs:
+    pairs = [(one.dictionary_id, one.feature) for one in shown]
+    return {
+        pair: links.feature_url(live_panels.on_feature_page(selection, pair[0]), pair[1])
+        for pair in pairs
+    }
+
+
+def _open_row(selection: LiveSelection) -> str | None:
+    return rows.feature_key(*selection.feature) if selection.feature else None
+
+
+def _follow(selection: LiveSelection, key: str | None) -> None:
+    """Go to the page of a feature whose link was clicked."""
+    if key is not None:
+        name, feature = live.feature_of(key)
+        listed = live_panels.on_feature_page(selection, name)
+        st.switch_page(links.FEATURE, query_params=links.feature(listed, feature))
+
+
+def _filters(selection: LiveSelection, infos: Infos) -> None:
+    """Which active features are kept; the cut to a page comes after."""
+    if len(infos) > 1:
+        session.seed({"live_of": selection.of})
+        st.selectbox(
+            "Dictionary",
+            ["", *(info.dictionary_id for info in infos)],
+            key="live_of",
+            format_func=lambda name: name or "all dictionaries",
+            on_change=live.on_value,
+            args=("live_of", "of"),
+            label_visibility="collapsed",
+            width=190,
+        )
+    n_filters = len(selection.query.ranges) + bool(selection.query.token)
+    label = f"Filter ({n_filters})" if n_filters else "Filter"
+    with st.popover(label, width="content", key="more"), st.container(width=430):
+        filters.some(selection.query, live.on_filter, live.on_clear)
+
+
+def _kept_line(ranking: Ranking, selection: LiveSelection, infos: Infos) -> None:
+    n_chosen = len(selection.tokens)
+    orders = {
+        "max": "largest activation first",
+        "sum": "largest sum first",
+        "at": f"largest sum at the {n_chosen} chosen token{'' if n_chosen == 1 else 's'} first",
+        "rarity": "rarest in the corpus first",
+        "share": "nearest to their corpus maximum first",
+    }
+    odd = f"{ranking.n_nonfinite:,} with NaN or infinity last" if ranking.n_nonfinite else ""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="count"):
+        _count_line(ranking.n_kept, ranking.n_active, orders[selection.by], odd)
+        _filters(selection, infos)
+        panels.export(
+            "features-on-text.csv",
+            lambda: exports.ranked_csv(ranking.page(0, ranking.n_kept)),
+            "All features that the filters keep, with their activations on this text",
+        )
+
+
+def _count_line(n_kept: int, n_active: int, *facts: str) -> None:
+    said = [f"{n_kept:,} of {n_active:,} active features", *(fact for fact in facts if fact)]
+    st.html(markup.line(said), width="stretch")
+
+
+def _layer(info: DictionaryInfo) -> tuple:
+    """From the embedding up."""
+    is_in_block = info.hook_name.startswith("blocks.")
+    return is_in_block, numerals.natural(info.hook_name), numerals.natural(info.dictionary_id)

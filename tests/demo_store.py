@@ -1,0 +1,23 @@
+"""The shipped demo on a part of its text: every dictionary, in a fraction of the time."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from featurestore.build import build
+from featurestore.config import read_recipe
+from featurestore.demo.__main__ import RECIPES
+from featurestore.demo.texts import held_out_documents
+from featurestore.plan import Order
+
+N_TOKENS = 30_000
+
+
+def build_demo(folder: Path) -> Path:
+    """Build all dictionaries from the first tokens; the store."""
+    for i, document in enumerate(held_out_documents()):
+        (folder / f"{i}.txt").write_text(document.text, encoding="utf-8")
+    for path in RECIPES:
+        recipe = read_recipe(path)
+        corpus = replace(recipe.corpus, files=(str(folder / "*.txt"),), max_tokens=N_TOKENS)
+        build(Order(replace(recipe, corpus=corpus), folder / "store"))
+    return folder / "store"

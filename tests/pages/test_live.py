@@ -1,0 +1,216 @@
+"""Live, run without a browser on a small model."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import links
+from app.live.service import Service
+from featurestore.build import build
+from featurestore.config import read_recipe
+from featurestore.errors import Busy
+from featurestore.plan import Order
+from tests.live_project import IDS, save_project
+from tests.pages.conftest import Open, texts
+
+TEXT = "The cat sat on the log."
+Live = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("live")
+    build(Order(read_recipe(save_project(folder)), folder / "store"))
+    return folder
+
+
+@pytest.fixture
+def live(open_page: Open, project: Path) -> Live:
+    """Open Live with parameters; all dictionaries if none are named."""
+
+    def run(**params: str) -> AppTest:
+        return open_page(
+            links.LIVE, project / "store", **({"dictionaries": ",".join(IDS)} | params)
+        )
+
+    return run
+
+
+def strips(test: AppTest) -> dict:
+    """What the strips of the page draw."""
+    import json
+
+    found = [e.proto for e in test.get("bidi_component") if "strips" in e.proto.component_name]
+    return json.loads(found[0].json) if found else {}
+
+
+def test_without_a_text_it_says_what_to_do(live: Live) -> None:
+    test = live()
+    assert "Paste a text above and press Ctrl+Enter." in texts(test)
+    assert strips(test) == {}
+
+
+def test_features_of_a_text(live: Live) -> None:
+    test = live(text=TEXT)
+    assert "a BOS in front, not counted" in texts(test)
+    data = strips(test)
+    assert "".join(data["texts"][0]["tokens"][i][0] for i in data["texts"][0]["ids"]) == TEXT
+    assert len(data["rows"]) > 20
+    assert {row["key"].partition("/")[0] for row in data["rows"]} == {*IDS}
+    largest = [abs(float(row["cells"][1][1].replace("−", "-"))) for row in data["rows"]]
+    assert largest == sorted(largest, reverse=True)
+
+
+def test_the_text_goes_into_the_link(live: Live) -> None:
+    test = live()
+    test.text_area(key="live_text").set_value("Caf\u00e9 & more").run()
+    assert test.query_params["text"] == "Caf\u00e9 & more"
+    assert strips(test)["texts"][0]["detail"].endswith("tokens")
+
+
+def test_chosen_tokens_rank_and_mean_nothing_in_another_text(live: Live) -> None:
+    test = live(text=TEXT, at="2,3", by="at")
+    data = strips(test)
+    assert data["selected"] == [[2, 3]]
+    assert data["sort"] == "at"
+    test.text_area(key="live_text").set_value("Another").run()
+    assert "at" not in test.query_params
+
+
+@pytest.mark.parametrize("tab", ["layers", "reconstruction", "intervene", "contrast"])
+def test_every_tab_opens(live: Live, tab: str) -> None:
+    test = live(
+        text=TEXT, other="def add(a, b):", tab=tab, edits="sae:3:ablate;topk:1:clamp:2@0-2", new="3"
+    )
+    data = strips(test)
+    n_texts = 2 if tab == "contrast" else 1
+    assert len(data["texts"]) == n_texts
+    assert data["rows"]
+    if tab == "layers":
+        assert [row["key"] for row in data["rows"]][-1] in IDS
+    if tab == "reconstruction":
+        assert len(data["rows"]) == 4 * len(IDS)
+    if tab == "intervene":
+        assert "Continuation, sampled" in texts(test)
+        assert "switched off everywhere" in texts(test)
+
+
+def test_edits_are_added_and_removed(live: Live) -> None:
+    test = live(text=TEXT, tab="intervene", dictionaries="sae")
+    assert "No feature is changed yet" in texts(test)
+    test.button(key="add_edit").click().run()
+    assert test.query_params["edits"] == "sae:0:ablate"
+    assert "Next token" in texts(test)
+    test.button(key="remove 0").click().run()
+    assert "edits" not in test.query_params
+
+
+def test_an_open_feature_stands_beside_its_contexts(live: Live) -> None:
+    test = live(text=TEXT, dictionaries="sae", open="sae:3")
+    assert "Feature 3" in texts(test)
+    assert any("token_view" in e.proto.component_name for e in test.get("bidi_component"))
+    test.button(key="switch off").click().run()
+    assert test.query_params["edits"] == "sae:3:ablate"
+    test = live(text=TEXT, dictionaries="sae", open="sae:99")
+    assert "its features are 0 to 23" in texts(test)
+
+
+def test_a_stored_context_is_recomputed(live: Live, project: Path) -> None:
+    test = live(dictionaries="sae", context="0")
+    shown = texts(test)
+    assert "Stored context 0 of sae" in shown
+    assert "Recomputed: as stored" in shown
+    assert strips(test)["rows"]
+    test = live(dictionaries="sae", context="99999")
+    assert "holds no context 99999" in texts(test)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x" * 70_000, "The text has 70,000 bytes; 65,536 are taken."),
+        ("\x01" * 99, "The text has 99 tokens; model &#x27;tiny&#x27; reads 31 after its BOS"),
+    ],
+)
+def test_what_is_too_long_stays_in_its_box(live: Live, text: str, said: str) -> None:
+    test = live()
+    test.text_area(key="live_text").set_value(text).run()
+    assert said in texts(test)
+    assert test.text_area(key="live_text").value == text
+    test.text_area(key="live_text").set_value("short").run()
+    assert said not in texts(test)
+    assert strips(test)["rows"]
+
+
+def test_a_bad_link_says_what_exists(live: Live) -> None:
+    shown = texts(live(text=TEXT, dictionaries="sae,none", by="xyz", edits="a:b"))
+    assert "The link says dictionaries=none." in shown
+    assert "The link says by=xyz." in shown
+    assert "An edit looks like" in shown
+    assert "Choose at least one dictionary" in texts(live(dictionaries="none"))
+
+
+def test_dictionaries_without_weights_are_told_and_the_rest_runs(
+    open_page: Open, project: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(project, moved)
+    shutil.rmtree(moved / "topk")
+    note = next((moved / "store" / "local").glob("*.json"))
+    for path in (moved / "store" / "local").glob("*.json"):
+        path.write_text(path.read_text().replace(str(project), str(moved)))
+    assert note.exists()
+    test = open_page(links.LIVE, moved / "store", dictionaries="sae,topk", text=TEXT)
+    shown = texts(test)
+    assert "The dictionary &#x27;topk&#x27; of &#x27;topk&#x27; is not there any more." in shown
+    assert str(moved) not in shown
+    assert {row["key"].partition("/")[0] for row in strips(test)["rows"]} == {"sae"}
+    shutil.copytree(project / "topk", moved / "topk")
+    test.button(key="retry").click().run()
+    assert {row["key"].partition("/")[0] for row in strips(test)["rows"]} == {"sae", "topk"}
+
+
+def test_a_store_without_weights_offers_nothing(open_page: Open) -> None:
+    test = open_page(links.LIVE, dictionaries="planted", text=TEXT)
+    assert "Where the weights of &#x27;planted&#x27; stand is not known here" in texts(test)
+    assert strips(test) == {}
+
+
+def test_too_many_at_once(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_: object) -> None:
+        raise Busy("8 requests wait for the model already. Try again in a moment.")
+
+    monkeypatch.setattr(Service, "run", busy)
+    test = live(text=TEXT)
+    assert "8 requests wait for the model already" in texts(test)
+    assert test.text_area(key="live_text").value == TEXT
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_there"),
+    [
+        ((), True),
+        (("--read-only",), False),
+        (("--read-only", "--live", "on"), True),
+        (("--live", "off"), False),
+    ],
+)
+def test_live_can_be_off(
+    synthetic_store: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], is_there: bool
+) -> None:
+    from app import session
+
+    monkeypatch.setattr("sys.argv", ["main.py", str(synthetic_store), *flags])
+    assert session.is_live() is is_there
+
+
+def test_limits_are_the_command_lines(
+    project: Path, monkeypatch: pytest.MonkeyPatch, open_page: Open
+) -> None:
+    from app import session
+
+    given = session.arguments(["store", "--live-tokens", "7", "--live-bytes", "100"])
+    assert (given.live_tokens, given.live_bytes) == (7, 100)
