@@ -5,6 +5,7 @@ a control's callback writes the changed selection back to the URL, and the page 
 """
 
 import argparse
+import atexit
 import functools
 import random
 import sys
@@ -78,7 +79,9 @@ def store() -> Store:
 
 @st.cache_resource(show_spinner=False)
 def _store(folder: Path) -> Store:
-    return Store(folder)
+    opened = Store(folder)
+    atexit.register(opened.close)
+    return opened
 
 
 def check(folder: Path) -> None:

@@ -3,6 +3,7 @@
 Nothing here, and so no page, loads torch before Live is opened; then a thread of its own does.
 """
 
+import atexit
 import functools
 import gc
 import itertools
@@ -55,6 +56,7 @@ class Service:
         make: Callable[[Store, Limits], Runner] = make_runner,
     ) -> None:
         self._make = functools.partial(make, store, limits)
+        atexit.register(gc.unfreeze)  # what is frozen below would outlive the interpreter
         self._runner: Runner = None
         self._running = threading.Lock()
         self._admitted = threading.BoundedSemaphore(1 + MAX_WAITING)
