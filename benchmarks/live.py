@@ -9,7 +9,8 @@ All three run in turn, many times, on texts that change, with as many threads of
 the medians are compared, over one dictionary and over all of a store. The spread is that of the
 ratio between neighbours in time, from its 1st to its 9th decile.
 
-With --page the app is started too, and Chromium waits for the heatmap of each text.
+With --page the app is started too, and Chromium waits for the heatmap of each text. Then
+50 visitors ask at once.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from benchmarks.live_crowd import crowd_as_text, measure_crowd
 from benchmarks.live_page import measure_page, page_as_text
 from featurestore.corpus import encode
 from featurestore.live.records import Limits
@@ -53,6 +55,9 @@ def main(arguments: list[str] | None = None) -> None:
         if options.page:
             seen = measure_page(options.store, chosen, texts)
             print(json.dumps(seen) if options.json else page_as_text(seen), flush=True)
+    if options.page:
+        crowd = measure_crowd(options.store, options.dictionary)
+        print(json.dumps(crowd) if options.json else crowd_as_text(crowd), flush=True)
     store.close()
 
 

@@ -2,6 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app import markup
+from featurestore.live.records import Recomputed
 from featurestore.records import ListPlace
 from featurestore.store import Store
 
@@ -39,3 +40,16 @@ def test_provenance_says_how_exact_the_activations_are(synthetic_store: Path) ->
     html = markup.provenance(replace(info, dtype="bfloat16", dtype_change=change))
     expected = "bfloat16: activations change by 0.61% on average, 12 of 2,000 are lost and 7 gained"
     assert expected in html
+
+
+def test_recomputed_says_whether_the_store_is_right(synthetic_store: Path) -> None:
+    info = Store(synthetic_store).dictionary("planted")
+    good = markup.recomputed(Recomputed(3, 300, 0.01, 7, 2, 0.02, 0), info)
+    assert "Recomputed: as stored" in good
+    assert "largest difference 0.0100" in good
+    assert "fb-error" not in good
+    bad = markup.recomputed(Recomputed(3, 300, 0.5, 7, 2, 0.02, 4), info)
+    assert "4 differ by more than their step" in bad
+    assert "fb-error" in bad
+    nothing = markup.recomputed(Recomputed(0, 0, 0.0, None, None, 0.0, 0), info)
+    assert "holds no example" in nothing

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from app.numerals import exact, large, percent, short
+from app.numerals import exact, large, natural, percent, short
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,15 @@ def test_other_numbers() -> None:
     assert [large(n) for n in (999, 12_480, 1_234_567)] == ["999", "12.5k", "1.23M"]
     assert exact(0.1 + 0.2) == "0.30000000000000004"
     assert exact(None) == "does not exist"
+
+
+def test_numbers_in_names_sort_as_numbers() -> None:
+    names = ["step-1000", "step-250", "a10b2", "a9b10", "step", "a10b1"]
+    assert sorted(names, key=natural) == [
+        "a9b10",
+        "a10b1",
+        "a10b2",
+        "step",
+        "step-250",
+        "step-1000",
+    ]

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
@@ -91,3 +92,10 @@ def page(browser: Browser, server: str, request: pytest.FixtureRequest) -> Itera
     yield page
     context.close()
     assert found == []
+
+
+def server_process(address: str) -> psutil.Process:
+    """The process that serves an address."""
+    port = int(address.rsplit(":", 1)[1])
+    found = [c.pid for c in psutil.net_connections("tcp") if c.laddr.port == port and c.pid]
+    return psutil.Process(found[0])

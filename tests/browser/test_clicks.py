@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.conftest import server_process
 from tests.synthetic_store import HOSTILE, RIVER, SIGNED
 
 pytestmark = pytest.mark.browser
@@ -62,6 +63,15 @@ def test_from_list_to_feature_and_back(page: Page) -> None:
     expect(page.locator("th[aria-sort=ascending]")).to_contain_text("max")
     assert features(page) == listed
     assert page.get_by_role("textbox", name="Token").input_value() == "the"
+
+
+def test_browse_and_feature_load_no_torch(page: Page, server: str) -> None:
+    page.goto("/?dictionary=planted")
+    page.locator(ROWS).first.click()
+    expect(page.locator("h1")).to_be_visible()
+    loaded = {Path(one.path).name for one in server_process(server).memory_maps()}
+    assert any("duckdb" in name for name in loaded)
+    assert [name for name in loaded if "torch" in name] == []
 
 
 def test_back_link_opens_the_page_that_holds_the_feature(page: Page) -> None:

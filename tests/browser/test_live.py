@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import serve
-from tests.browser.visitor import visit
+from benchmarks.live_crowd import N_VISITORS, ask_at_once, was_busy
+from benchmarks.visitor import Visitor
+from tests.browser.conftest import serve, server_process
 
 pytestmark = pytest.mark.browser
 TEXT = "for name in os.listdir(path):\n    print(name)\nSECRET-7731"
@@ -175,24 +175,19 @@ def test_many_at_once(page: Page, server: str) -> None:
     """50 visitors in the same moment: whoever cannot be served is told so, and nobody is lost."""
     page.goto("/live?dictionaries=resid-2-topk,resid-1&text=warm&tab=reconstruction")
     expect(page.locator(ROW)).to_have_count(8, timeout=LOADED)
-    process = server_process(int(server.rsplit(":", 1)[1]))
+    process = server_process(server)
     before = process.memory_info().rss
-    with ThreadPoolExecutor(50) as pool:
-        query = "dictionaries=resid-2-topk,resid-1&tab=reconstruction&text=import+os+"
-        visits = [pool.submit(visit, server, "live", f"{query}{i}", 60) for i in range(50)]
-        browse = visit(server, "", "dictionary=resid-2-topk", 60)
-        seen = [one.result() for one in visits]
+    with ExitStack() as sessions:
+        crowd = [sessions.enter_context(Visitor(server)) for _ in range(N_VISITORS)]
+        other = sessions.enter_context(Visitor(server))
+        with ask_at_once(crowd, "resid-2-topk") as answers:
+            browse = other.see("", "dictionary=resid-2-topk")
+        seen = [one.result() for one in answers]
     assert browse.components == 2  # the keys, and the table
     assert [one.exceptions for one in (*seen, browse) if one.exceptions] == []
-    was_busy = [any("requests wait for the model" in html for html in one.html) for one in seen]
-    assert [one.components for one in seen] == [1 if busy else 2 for busy in was_busy]
-    assert 9 <= was_busy.count(False)
+    busy = [was_busy(one) for one in seen]
+    assert [one.components for one in seen] == [1 if told else 2 for told in busy]
+    assert 9 <= busy.count(False)
     assert process.memory_info().rss - before < 300e6
     page.reload()
     expect(page.locator(ROW)).to_have_count(8)
-
-
-def server_process(port: int) -> psutil.Process:
-    """The process that listens on a port."""
-    found = [c.pid for c in psutil.net_connections("tcp") if c.laddr.port == port and c.pid]
-    return psutil.Process(found[0])

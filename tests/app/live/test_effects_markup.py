@@ -1,0 +1,45 @@
+import numpy as np
+
+from app.live.effects_markup import continuations, edit_words, next_tokens
+from featurestore.live.records import Continuation, Edit, Intervention, NextToken
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def test_an_edit_in_words() -> None:
+    assert "<b>topk 416</b> switched off everywhere" in edit_words(
+        Edit("topk", 416, "ablate"), "ab"
+    )
+    shown = edit_words(Edit("topk", 1, "scale", 2.5, (0, 2)), ["a", "b", HOSTILE])
+    assert "multiplied by 2.50 at" in shown
+    assert "&lt;img" in shown
+    assert "<img" not in shown
+    many = edit_words(Edit("topk", 1, "clamp", 8.0, tuple(range(9))), ["a"] * 8)
+    assert "set to 8.00" in many
+    assert "and 2 more" in many  # the ninth is outside the text
+
+
+def test_the_next_token_before_and_after() -> None:
+    tokens = (NextToken(HOSTILE, 0.5, 0.25), NextToken(" b", 0.0001, 0.1), NextToken("c", 0.1, 0.1))
+    shown = next_tokens(Intervention(np.array([0.0, 0.2]), 3, 1, tokens, ()), " in")
+    assert "after \u2423in \u00b7 KL 0.200 nats \u00b7 3 activations changed" in shown
+    assert "<img" not in shown
+    assert "width:100.0%" in shown  # the likeliest fills its bar
+    assert "width:50.0%" in shown
+    assert "\u221225.0%" in shown
+    assert "+10.0%" in shown
+    assert "&lt;0.1%" in shown or "<0.1%" in shown
+
+
+def test_continuations_are_marked_from_where_they_part() -> None:
+    found = (
+        Continuation("greedy", ("a", "b", HOSTILE), ("a", "c\n")),
+        Continuation("sampled", (), ()),
+    )
+    shown = continuations(found, seed=7)
+    assert "<img" not in shown
+    before, after = shown.split("fb-passage")[1:3]
+    assert before.index("<mark>") > before.index(">a<")
+    assert "c\u21b5\n" in after
+    assert "seed 7" in shown
+    assert shown.count("nothing") == 2
