@@ -68,5 +68,6 @@ def crowd_as_text(found: dict[str, float | int | str]) -> str:
     return (
         f"{'':>4} crowd: {found['visitors']} at once, {found['rounds']} times: {found['busy']} "
         f"were told to come again, {found['failed']} failed; Browse after "
-        f"{found['browse_p50_s']:.2f} s (p95 {found['browse_p95_s']:.2f} s, n {found['n']}); {found['grown_mb']} MB more"
+        f"{found['browse_p50_s']:.2f} s (p95 {found['browse_p95_s']:.2f} s, n {found['n']}); "
+        f"{found['grown_mb']} MB more"
     )
