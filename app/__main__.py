@@ -1,6 +1,7 @@
 """`python -m app STORE [--port 8501] [--read-only] [--open]`: serve the app on a store."""
 
 import argparse
+import logging
 import os
 import sys
 import threading
@@ -29,6 +30,8 @@ def main(given: list[str]) -> int:
     own = _for_the_script(options)
     if options.open:
         threading.Thread(target=_open_browser, args=(options.port,), daemon=True).start()
+    # Nothing that a user pastes is logged, and addresses hold it.
+    logging.getLogger("uvicorn.access").disabled = True
     os.chdir(ROOT)  # Streamlit takes .streamlit/config.toml from the current folder
     flags = ["--server.port", str(options.port)]
     cli.main(["run", str(MAIN), *flags, "--", *own], prog_name="streamlit")

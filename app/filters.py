@@ -64,6 +64,7 @@ def filter_row(selection: Selection) -> None:
 def some(query: FeatureQuery, on_filter: OnFilter, on_clear: Callable[[], None]) -> None:
     """The controls that make sense among the features of a text."""
     session.seed(filters(Selection(query)))
+    st.html(markup.line(["Numbers of the corpus, not of this text"]))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         token(on_filter)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):

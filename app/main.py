@@ -22,6 +22,8 @@ if session.is_live():
     pages.append(st.Page(links.LIVE, title="Live", url_path="live"))
 page = st.navigation(pages, position="top")
 session.remember(page.title)
+if session.is_step_back():
+    panels.address(session.given())
 try:
     page.run()
 except FeatureStoreError as error:

@@ -25,6 +25,7 @@ from featurestore.records import Catalogue, FeatureQuery, Flag
 from featurestore.store import Store
 
 LAST = "last parameters of each page"
+PAGE = "page that is shown"
 WANTED = "a feature that was asked for by number"
 
 EXPORTED_AT_ONCE = 20_000
@@ -117,30 +118,33 @@ def remember(page: str) -> None:
         named = before.get("dictionary") or before.get("dictionaries", "").partition(",")[0]
         if named:
             st.query_params["dictionary"] = named
-    if not is_step_back(page):
+    st.session_state[PAGE] = page
+    if not is_step_back():
         last.pop(page, None)  # the page looked at last stands last
         last[page] = st.query_params.to_dict()
 
 
-def is_step_back(page: str) -> bool:
-    """Whether Back led here from a feature: its first step changes the page, but no parameters."""
-    return page == "Live" and "feature" in st.query_params
+def is_step_back() -> bool:
+    """Whether Back led to or from Live, and its first step left the other page's parameters."""
+    is_lives = "dictionaries" in st.query_params
+    return bool(st.query_params) and is_lives != (st.session_state.get(PAGE) == "Live")
 
 
-def left(page: str) -> dict[str, str]:
-    """The parameters that a page was left with."""
-    return st.session_state.get(LAST, {}).get(page, {})
+def given() -> dict[str, str]:
+    """The parameters of the page that is shown: the URL's, or those that it was left with."""
+    last = st.session_state.get(LAST, {}).get(st.session_state.get(PAGE), {})
+    return last if is_step_back() and last else st.query_params.to_dict()
 
 
 def dictionary_id(known: Catalogue) -> str:
     """The dictionary that the URL names, else the first; whether it exists is not checked."""
     first = known.dictionaries[0].dictionary_id if known.dictionaries else ""
-    return st.query_params.get("dictionary", first)
+    return given().get("dictionary", first)
 
 
 def read() -> tuple[Selection, tuple[str, ...]]:
     """The selection that the URL says, and what was wrong with it; the feature left out."""
-    return selections.read(st.query_params, dictionary_id(catalogue()))
+    return selections.read(given(), dictionary_id(catalogue()))
 
 
 def read_feature(selection: Selection) -> Selection:
@@ -149,7 +153,7 @@ def read_feature(selection: Selection) -> Selection:
     Raises:
         UnknownFeature: it is no whole number.
     """
-    text = st.query_params.get("feature")
+    text = given().get("feature")
     return selection if text is None else selections.read_feature(text, selection)
 
 

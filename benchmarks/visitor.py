@@ -36,9 +36,12 @@ class Visitor:
     def __init__(self, address: str, timeout: float = 120.0) -> None:
         self._timeout = timeout
         url = address.replace("http://", "ws://") + "/_stcore/stream"
-        self._socket = connect(url, subprotocols=["streamlit"], max_size=None, open_timeout=timeout)
+        self._connection = connect(
+            url, subprotocols=["streamlit"], max_size=None, open_timeout=timeout
+        )
 
     def __enter__(self) -> "Visitor":
+        self._socket = self._connection.__enter__()
         return self
 
     def __exit__(
@@ -47,7 +50,7 @@ class Visitor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._socket.close()
+        self._connection.__exit__(kind, error, trace)
 
     def see(self, page: str, query: str) -> Seen:
         """Open a page with a query string and wait until its script has run."""

@@ -61,7 +61,7 @@ def open_store(path: str | Path) -> Notebook:
     Raises:
         StoreNotFound: there is no store in it.
     """
-    notebook = Notebook(Path(path))
+    notebook = Notebook(Path(path).absolute())  # a notebook may go to another folder
     notebook.catalogue()
     return notebook
 

@@ -16,6 +16,8 @@ else:
 panels.options(selection, tokens)
 if selection.context is not None:
     panels.recomputed(selection)
+if tokens is not None:
+    selection = panels.inside(selection, tokens)
 
 with panels.open_tab(selection):
     if tokens is None:

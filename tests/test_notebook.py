@@ -62,3 +62,14 @@ def test_bad_input_is_told(store: Notebook, tmp_path: Path) -> None:
         store.activations("\x01" * CONTEXT_LIMIT, dictionary="sae")
     with pytest.raises(TextError, match="holds no token"):
         store.activations("", dictionary="sae")
+
+
+def test_a_notebook_may_go_to_another_folder(
+    store: Notebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(store.folder.parent)
+    opened = open_store("store")
+    monkeypatch.chdir(tmp_path)
+    assert opened.folder == store.folder
+    assert len(opened.activations("The cat", dictionary="sae")) > 0
+    opened.close()

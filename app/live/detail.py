@@ -1,5 +1,6 @@
 """One feature on a text beside its best stored contexts."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,11 @@ from featurestore.records import Feature
 SHOWN = "how contexts are shown beside a text"
 
 
-def detail(selection: LiveSelection, activations: tuple[TextActivations, ...]) -> None:
+OnTexts = Mapping[str, Iterable[TextActivations]]
+"""Activations on each text that is shown, by the words that say which: here, in A."""
+
+
+def detail(selection: LiveSelection, activations: OnTexts) -> None:
     """The open feature: numbers here and in the corpus, ways on, contexts."""
     name, number = selection.feature
     store = session.store()
@@ -26,9 +31,16 @@ def detail(selection: LiveSelection, activations: tuple[TextActivations, ...]) -
         feature = store.feature(name, number)
     except UnknownFeature as error:
         st.html(markup.note(str(error), "error"))
+        _close(selection)
         return
     _head(selection, name, number)
-    _numbers(feature, next((one for one in activations if one.dictionary_id == name), None))
+    _numbers(
+        feature,
+        {
+            where: next((one for one in found if one.dictionary_id == name), None)
+            for where, found in activations.items()
+        },
+    )
     if feature.promoted:
         shown = [(token.token, None) for token in feature.promoted[:8]]
         st.html(markup.part("Promotes", "logit lens") + token_text.chips(shown))
@@ -58,25 +70,35 @@ def _head(selection: LiveSelection, name: str, number: int) -> None:
         )
         listed = live_panels.on_feature_page(selection, name)
         st.page_link(links.FEATURE, label="Its page", query_params=links.feature(listed, number))
-        st.button(
-            "Close",
-            key="close",
-            type="tertiary",
-            on_click=live.go,
-            args=(replace(selection, feature=None),),
-        )
+        _close(selection)
 
 
-def _numbers(feature: Feature, found: TextActivations | None) -> None:
-    values = np.zeros(0)
-    if found is not None:
-        values = found.value[found.feature == feature.feature]
-    largest = values[np.abs(values).argmax()] if len(values) else 0.0
-    n = f"{len(values):,} of {found.n_tokens:,}" if found is not None else "–"
-    rows = (
-        ("max here", short(float(largest)), exact(float(largest))),
+def _close(selection: LiveSelection) -> None:
+    st.button(
+        "Close",
+        key="close",
+        type="tertiary",
+        on_click=live.go,
+        args=(replace(selection, feature=None),),
+    )
+
+
+def _numbers(feature: Feature, on_texts: Mapping[str, TextActivations | None]) -> None:
+    corpus = (
         ("max in corpus", short(feature.max_activation), exact(feature.max_activation)),
-        ("tokens here", n, "Tokens of this text on which it is active"),
         ("density", short(feature.density), f"{feature.n_active:,} active tokens in the corpus"),
     )
-    st.html(markup.stats(rows))
+    st.html(markup.stats([*_on_texts(feature.feature, on_texts), *corpus]))
+
+
+def _on_texts(
+    feature: int, on_texts: Mapping[str, TextActivations | None]
+) -> Iterator[tuple[str, str, str]]:
+    for where, found in on_texts.items():
+        if found is None:
+            continue
+        values = found.value[found.feature == feature]
+        largest = float(values[np.abs(values).argmax()]) if len(values) else 0.0
+        yield f"max {where}", short(largest), exact(largest)
+        n = f"{len(values):,} of {found.n_tokens:,}"
+        yield f"tokens {where}", n, "Tokens of the text on which it is active"

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from app import links, panels, session
+from app import links, markup, panels, session
 from app.live import panels as live_panels
 from app.live import rows
 from app.live import session as live
 from app.live.effects_markup import continuations, edit_words, next_tokens
 from app.live.selection import MAX_NEW_TOKENS, LiveSelection, with_edit
-from app.live.strips import Column, strips
+from app.live.strips import Column, Row, strips
 from featurestore.errors import FeatureStoreError
 from featurestore.live.records import Edit, Intervention, Tokens
 from featurestore.records import DictionaryInfo
@@ -27,8 +27,9 @@ def intervene(selection: LiveSelection, infos: tuple[DictionaryInfo, ...], token
         panels.note(
             "No feature is changed yet. Add one above, or open a feature of the text and switch it "
             "off. A change moves the model's own vector along the feature's direction and leaves "
-            "the rest of it as it is."
+            "the rest of it as it is. Click tokens to change it at these alone."
         )
+        _strips(selection, tokens, [])
         return
     _list_of_edits(selection, tokens)
     pos = selection.tokens[-1] if selection.tokens else len(tokens.ids) - 1
@@ -58,7 +59,8 @@ def _new_edit(selection: LiveSelection, infos: tuple[DictionaryInfo, ...], token
             value = st.number_input("Value", value=2.0, key=f"edit_{mode}", format="%g", width=90)
         where = "everywhere"
         if selection.tokens:
-            places = f"at the {len(selection.tokens)} chosen tokens"
+            n = len(selection.tokens)
+            places = f"at the {n} chosen token{'' if n == 1 else 's'}"
             where = st.selectbox("Where", ["everywhere", places], key="edit_where", width=190)
         positions = () if where == "everywhere" else selection.tokens
         edit = Edit(name, int(feature), mode, float(value), positions)
@@ -95,7 +97,7 @@ def _list_of_edits(selection: LiveSelection, tokens: Tokens) -> None:
         with st.container(
             horizontal=True, vertical_alignment="center", gap="small", key=f"edit {number}"
         ):
-            st.html(edit_words(edit, tokens.texts))
+            st.html(edit_words(edit, tokens.texts), width="content")
             listed = live_panels.on_feature_page(selection, edit.dictionary_id)
             st.page_link(
                 links.FEATURE, label="Its page", query_params=links.feature(listed, edit.feature)
@@ -132,11 +134,24 @@ def _show(
     found: Intervention,
 ) -> None:
     activations = live.activations(infos, tokens)
+    _strips(selection, tokens, rows.effect_rows(found.kl, selection.edits, activations))
+    if found.n_changed == 0:
+        panels.note("Nothing changes on this text: the features are silent where they are changed.")
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        st.html(next_tokens(found, tokens.texts[found.pos]))
+        st.html(markup.line(["Click a token of the text to read it after that one"]))
+    with right:
+        if found.continuations:
+            st.html(continuations(found.continuations, selection.seed))
+
+
+def _strips(selection: LiveSelection, tokens: Tokens, shown: list[Row]) -> None:
     key = "strips effects"
     strips(
         [live_panels.text_panel(tokens, "Text")],
         _COLUMNS,
-        rows.effect_rows(found.kl, selection.edits, activations),
+        shown,
         sort=None,
         descending=True,
         selected=[selection.tokens],
@@ -144,14 +159,5 @@ def _show(
         key=key,
         on_sort=live.nothing,
         on_tokens=lambda: live.on_tokens(key),
-        on_open=live.nothing,
+        on_open=None,
     )
-    if found.n_changed == 0:
-        panels.note("Nothing changes on this text: the features are silent where they are changed.")
-    left, right = st.columns([2, 3], gap="medium")
-    with left:
-        token = tokens.texts[found.pos]
-        st.html(next_tokens(found, token))
-    with right:
-        if found.continuations:
-            st.html(continuations(found.continuations, selection.seed))

@@ -10,11 +10,13 @@ from featurestore.live.records import Continuation, Edit, Intervention, NextToke
 
 _WORDS = {"ablate": "switched off", "scale": "multiplied by {}", "clamp": "set to {}"}
 _SHOWN_PLACES = 6
+_SHOWN_CHANGE = 0.0005
+"""A smaller change of a probability is neither up nor down on the screen."""
 
 
 def edit_words(edit: Edit, tokens: Sequence[str]) -> str:
     """An edit in a line."""
-    deed = _WORDS[edit.mode].format(short(edit.value))
+    deed = _WORDS[edit.mode].format(f"{edit.value:g}".replace("-", "−"))
     name = f"<b>{escape(edit.dictionary_id)} {edit.feature}</b>"
     if not edit.positions:
         return f'<div class="fb-edit">{name} {escape(deed)} everywhere</div>'
@@ -33,14 +35,16 @@ def next_tokens(found: Intervention, token: str) -> str:
     return (
         part("Next token", f"after {alone(token)} · KL {short(kl)} nats · {changed}")
         + '<table class="fb-next"><thead><tr><th>token</th><th>before</th><th></th>'
-        f"<th>after</th><th></th><th>change</th></tr></thead><tbody>{rows}</tbody></table>"
+        '<th>after</th><th></th><th title="In percentage points">change</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
     )
 
 
 def _next_row(one: NextToken, largest: float) -> str:
     change = one.after - one.before
-    kind = "up" if change > 0 else "down" if change < 0 else "same"
-    sign = "+" if change > 0 else "−" if change < 0 else ""
+    is_seen = abs(change) >= _SHOWN_CHANGE
+    kind, sign = ("up", "+") if change > 0 else ("down", "−")
+    kind, words = (kind, sign + _percent(abs(change))) if is_seen else ("muted", "0.0%")
     return (
         f'<tr><td><span class="fb-token" title="{escape(quoted(one.token))}">'
         f"{escape(alone(one.token))}</span></td>"
@@ -48,7 +52,7 @@ def _next_row(one: NextToken, largest: float) -> str:
         f"<td>{_bar(one.before / largest, 'before')}</td>"
         f'<td class="fb-n" title="{exact(one.after)}">{_percent(one.after)}</td>'
         f"<td>{_bar(one.after / largest, 'after')}</td>"
-        f'<td class="fb-n fb-{kind}" title="{exact(change)}">{sign}{_percent(abs(change))}</td>'
+        f'<td class="fb-n fb-{kind}" title="{exact(change)}">{words}</td>'
         "</tr>"
     )
 

@@ -51,8 +51,6 @@ def open_live() -> tuple[LiveSelection, tuple[DictionaryInfo, ...]]:
         chosen = live.infos(known, selection.dictionaries)
         _all_of_them(selection, chosen, known.dictionaries)
         panels.keyboard()
-    if session.is_step_back("Live"):
-        panels.address(live.params(selection))
     for problem in problems:
         panels.note(problem, "error")
     if not chosen:
@@ -84,6 +82,8 @@ def text_boxes(selection: LiveSelection) -> None:
     """What is run: a text of the user's, two of them, or a stored context."""
     if selection.context is not None:
         _context_line(selection)
+        if selection.tab == "contrast":
+            _text_box("live_other", selection.other, "Text B", "A text to compare it with")
         return
     if selection.tab != "contrast":
         _text_box("live_text", selection.text, "Text", "Paste or type a text")
@@ -102,8 +102,8 @@ def _text_box(key: str, text: str, label: str, placeholder: str) -> None:
     st.text_area(
         label,
         key=key,
-        placeholder=f"{placeholder}: up to {limits.n_tokens:,} tokens, {limits.n_bytes:,} bytes. "
-        "Ctrl+Enter runs it.",
+        placeholder=f"{placeholder}: up to {limits.n_tokens:,} tokens or what the model reads, "
+        f"{limits.n_bytes:,} bytes. Ctrl+Enter runs it.",
         height=92,
         on_change=live.on_text,
         args=(key,),
@@ -133,7 +133,8 @@ def options(selection: LiveSelection, tokens: Tokens | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="reading"):
         if tokens is not None:
             bos = "a BOS in front, not counted" if tokens.has_bos else "no BOS in front"
-            st.html(markup.line([f"{len(tokens.ids):,} tokens", bos, *tokens.notes]))
+            which = "Text A: " if selection.tab == "contrast" else ""
+            st.html(markup.line([f"{which}{len(tokens.ids):,} tokens", bos, *tokens.notes]))
         if selection.context is not None:
             text = "".join(tokens.texts)
             st.button(
@@ -205,9 +206,27 @@ def open_tab(selection: LiveSelection) -> DeltaGenerator:
 
 
 def nothing_yet(selection: LiveSelection) -> None:
-    """What to do while there is nothing to show."""
-    what = "both texts" if selection.tab == "contrast" else "a text"
-    panels.note(f"Paste {what} above and press Ctrl+Enter.")
+    """What to do while there is nothing to show; of a text that was refused the reason is told."""
+    has_first = bool(selection.text) or selection.context is not None
+    if selection.tab != "contrast":
+        what = "" if has_first else "a text"
+    elif has_first:
+        what = "" if selection.other else "text B"
+    else:
+        what = "text A" if selection.other else "both texts"
+    if what:
+        panels.note(f"Paste {what} above and press Ctrl+Enter.")
+
+
+def inside(selection: LiveSelection, tokens: Tokens) -> LiveSelection:
+    """The selection with those of its tokens that the text has; the others are told."""
+    n = len(tokens.ids)
+    kept = tuple(pos for pos in selection.tokens if pos < n)
+    if kept != selection.tokens:
+        end = f"behind the end of the text, which has {n:,}"
+        panels.note(f"The link chooses tokens {end}. Left out.", "error")
+    by = "max" if selection.by == "at" and not kept else selection.by
+    return replace(selection, tokens=kept, by=by)
 
 
 def text_panel(tokens: Tokens, title: str) -> Text:

@@ -167,6 +167,7 @@ def measure_rows(substitutions: Sequence[Substitution]) -> list[Row]:
                     (_dense(values, f"{one.dictionary_id}: {name} at each token"),),
                     scale=float(scale),
                     tone=tone,
+                    name=f"{one.dictionary_id}, {name}",
                 )
             )
     return rows

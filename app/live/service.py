@@ -7,6 +7,7 @@ import atexit
 import functools
 import gc
 import itertools
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ class Service:
     ) -> None:
         self._make = functools.partial(make, store, limits)
         atexit.register(gc.unfreeze)  # what is frozen below would outlive the interpreter
+        sys.setswitchinterval(0.0005)
         self._runner: Runner = None
         self._running = threading.Lock()
         self._admitted = threading.BoundedSemaphore(1 + MAX_WAITING)
@@ -94,9 +96,10 @@ class Service:
     def retry(self, infos: Iterable[DictionaryInfo]) -> None:
         """Try again those that could not be loaded."""
         with self._state:
-            for info in infos:
-                if self._settled.get(info.run_id):
-                    del self._settled[info.run_id]
+            failed = [info for info in infos if self._settled.get(info.run_id)]
+            for info in failed:
+                del self._settled[info.run_id]
+        self.want(failed)
 
     def run(self, request: Callable[[Runner], Result]) -> Result:
         """The answer to a request, which waits for those before it.

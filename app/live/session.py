@@ -6,10 +6,11 @@ the session, and nothing that was pasted is written anywhere else.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+import numpy as np
 import streamlit as st
 
 from app import selection as browse
@@ -19,6 +20,7 @@ from app.live.selection import LiveSelection
 from app.live.service import Runner, Service
 from app.live.texts import TextMemory
 from app.selection import Selection
+from featurestore.errors import UnknownDictionary
 from featurestore.live.records import Edit, Limits, TextActivations, Tokens
 from featurestore.records import Catalogue, DictionaryInfo, FeatureQuery
 
@@ -26,9 +28,46 @@ ANSWERS = "answers of the model"
 REFUSED = "texts that are too long to be kept"
 
 MAX_ANSWERS = 48
-"""Answers that a session keeps; one of 512 tokens takes about 200 kB a dictionary."""
+"""Most answers that a session keeps."""
+
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+"""Most bytes of their arrays, unless the last answer alone has more. One of 512 tokens takes 16
+bytes an activation: 200 kB a dictionary with 25 active features at a token, 12 MB with 1,500."""
 
 Answer = TypeVar("Answer")
+
+
+class Answers:
+    """The answers used last, by key."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple, tuple[Any, dict[int, int]]] = OrderedDict()
+
+    def get(self, key: tuple[Hashable, ...], make: Callable[[], Answer]) -> Answer:
+        """An answer, made only if there is none under this key."""
+        if key not in self._kept:
+            answer = make()
+            self._kept[key] = answer, {id(one): one.nbytes for one in _arrays(answer)}
+        self._kept.move_to_end(key)
+        while len(self._kept) > 1 and self._is_full():
+            self._kept.popitem(last=False)
+        return self._kept[key][0]
+
+    def _is_full(self) -> bool:
+        """Answers may share arrays, which count once."""
+        sizes = {name: size for _, arrays in self._kept.values() for name, size in arrays.items()}
+        return len(self._kept) > MAX_ANSWERS or sum(sizes.values()) > MAX_ANSWER_BYTES
+
+
+def _arrays(answer: object) -> Iterator[np.ndarray]:
+    if isinstance(answer, np.ndarray):
+        yield answer
+    elif isinstance(answer, tuple):
+        for part in answer:
+            yield from _arrays(part)
+    elif is_dataclass(answer):
+        for field in fields(answer):
+            yield from _arrays(getattr(answer, field.name))
 
 
 @st.cache_resource(show_spinner=False)
@@ -53,18 +92,22 @@ def service() -> Service:
 
 
 def infos(known: Catalogue, dictionary_ids: tuple[str, ...]) -> tuple[DictionaryInfo, ...]:
-    """Some dictionaries, in the order asked for."""
+    """Some dictionaries, in the order asked for.
+
+    Raises:
+        UnknownDictionary: one has been deleted in the meantime.
+    """
     by_id = {info.dictionary_id: info for info in known.dictionaries}
+    for name in dictionary_ids:
+        if name not in by_id:
+            raise UnknownDictionary(f"'{name}' is not in the store any more. Choose another.")
     return tuple(by_id[name] for name in dictionary_ids)
 
 
 def read(known: Catalogue) -> tuple[LiveSelection, tuple[str, ...]]:
     """The selection that the URL says, and what was wrong with it."""
     ids = tuple(info.dictionary_id for info in known.dictionaries)
-    given = st.query_params
-    if session.is_step_back("Live"):
-        given = session.left("Live") or {"dictionary": given.get("dictionary", "")}
-    return selections.read(given, ids, _texts())
+    return selections.read(session.given(), ids, _texts())
 
 
 def params(selection: LiveSelection) -> dict[str, str]:
@@ -85,13 +128,7 @@ def now() -> LiveSelection:
 
 def kept(key: tuple[Hashable, ...], make: Callable[[], Answer]) -> Answer:
     """An answer, made only if the session has none under this key."""
-    answers: OrderedDict[tuple, Any] = st.session_state.setdefault(ANSWERS, OrderedDict())
-    if key not in answers:
-        answers[key] = make()
-    answers.move_to_end(key)
-    while len(answers) > MAX_ANSWERS:
-        answers.popitem(last=False)
-    return answers[key]
+    return st.session_state.setdefault(ANSWERS, Answers()).get(key, make)
 
 
 def ask(key: tuple[Hashable, ...], request: Callable[[Runner], Answer]) -> Answer:
@@ -112,7 +149,7 @@ def on_dictionaries() -> None:
 
 
 def on_text(key: str) -> None:
-    """Callback of a text box: another text, of which nothing is chosen yet.
+    """Callback of a text box: another text; of another first one nothing is chosen yet.
 
     One over the limit of bytes stays in its box and in no link.
     """
@@ -122,8 +159,10 @@ def on_text(key: str) -> None:
     if len(text.encode(errors="replace")) > limits().n_bytes:
         refused[key] = text
         return
-    field = {"live_text": "text", "live_other": "other"}[key]
-    go(without_places(now()).listing(context=None, **{field: text}))
+    if key == "live_other":
+        go(now().listing(other=text))
+    else:
+        go(without_places(now()).listing(context=None, text=text))
 
 
 def refused(key: str) -> str | None:
@@ -134,7 +173,8 @@ def refused(key: str) -> str | None:
 def without_places(selection: LiveSelection) -> LiveSelection:
     """The selection with no token chosen: places mean nothing in another text."""
     edits = tuple(replace(edit, positions=()) for edit in selection.edits)
-    return replace(selection, tokens=(), edits=edits)
+    by = "max" if selection.by == "at" else selection.by
+    return replace(selection, tokens=(), edits=edits, by=by)
 
 
 def on_value(key: str, field: str) -> None:

@@ -2,8 +2,9 @@
 //
 // data: { texts: [{title, detail, tokens: [[raw, shown, quoted]], ids}],
 //   columns: [{name, label, kind, title, sort}], sort, descending,
-//   rows: [{key, href, cells, strips: [{pos, val, label}], scale, scale_text, tone}],
-//   selected: [[position]], row }
+//   rows: [{key, name, href, cells, strips: [{pos, val, label}], scale, scale_text, tone}],
+//   selected: [[position] or null for a text whose tokens cannot be selected], row,
+//   opens: whether a click on a row is the script's business; else it keeps the row's shade }
 // Triggers: sort (column), open (row), follow (row). State: tokens ({text, positions, selected}).
 // Tokens and labels reach the page through textContent alone: whatever they hold, they stay text.
 
@@ -92,10 +93,11 @@ function adopt(panel) {
   const { data } = panel;
   panel.views.forEach((view, at) => {
     const positions = data.selected[at] ?? [];
+    view.section.classList.toggle("fixed", data.selected[at] === null);
     if (isSettled(panel, at, positions)) view.selected = new Set(positions);
     markTokens(panel, view);
   });
-  if (isSettled(panel, "row", data.row)) panel.row = data.row;
+  if (data.opens && isSettled(panel, "row", data.row)) panel.row = data.row;
   markRow(panel);
 }
 
@@ -156,6 +158,7 @@ function clickToken(panel, event) {
 }
 
 function toggle(panel, view, pos, isRange) {
+  if (panel.data.selected[view.at] === null) return;
   const selected = new Set(view.selected);
   if (isRange) {
     for (let at = Math.min(pos, view.last); at <= Math.max(pos, view.last); at++) selected.add(at);
@@ -386,6 +389,10 @@ function clickRow(panel, row, event) {
 }
 
 function open(panel, key) {
+  if (!panel.data.opens) {
+    panel.row = key === panel.row ? null : key;
+    return markRow(panel);
+  }
   if (key !== panel.row) {
     panel.row = key;
     sent(panel, "row", key);
@@ -485,6 +492,7 @@ function drawLegend(panel, row) {
 // A row in words: its first cell, after the column's label where that is a number or a link.
 function nameOf(panel, row) {
   const [column] = panel.data.columns;
+  if (row.name) return row.name;
   if (!column) return row.key;
   const [cell] = row.cells;
   if (column.kind === "link" || column.kind === "number") return `${column.label} ${[cell].flat()[0]}`;

@@ -74,6 +74,8 @@ class Row:
     scale: float
     tone: Tone = "activation"
     href: str | None = None
+    name: str = ""
+    """The row in words, if its first cell does not say it."""
 
 
 def strips(
@@ -82,29 +84,34 @@ def strips(
     rows: Sequence[Row],
     sort: str | None,
     descending: bool,
-    selected: Sequence[Iterable[int]],
+    selected: Sequence[Iterable[int] | None],
     row: str | None,
     key: str,
     on_sort: Callable[[], None],
     on_tokens: Callable[[], None],
-    on_open: Callable[[], None],
+    on_open: Callable[[], None] | None,
 ) -> str | None:
     """Draw the texts and the table, and return the key of the row whose link was just followed.
 
     The callbacks read `st.session_state[key]`: `.sort` is the column whose heading was clicked,
     `.open` the key of the row. `.tokens` is {"text", "positions", "selected"}: the text a click was
     in, what is selected in it now, and what is selected in every text, earlier clicks included that
-    came while the script ran.
+    came while the script ran. Without `on_open` a click on a row keeps the text shaded by it.
     """
+    opens = on_open is not None
     result = _component(
-        data=payload(texts, columns, rows, sort, descending, selected, row),
+        data=payload(texts, columns, rows, sort, descending, selected, row) | {"opens": opens},
         key=key,
         on_sort_change=on_sort,
         on_tokens_change=on_tokens,
-        on_open_change=on_open,
-        on_follow_change=lambda: None,
+        on_open_change=on_open or _nothing,
+        on_follow_change=_nothing,
     )
     return result.follow
+
+
+def _nothing() -> None:
+    """Callback of a click that changes nothing."""
 
 
 def payload(
@@ -113,10 +120,13 @@ def payload(
     rows: Sequence[Row],
     sort: str | None,
     descending: bool,
-    selected: Sequence[Iterable[int]],
+    selected: Sequence[Iterable[int] | None],
     row: str | None,
 ) -> dict[str, Any]:
-    """What the script draws; `selected` holds positions per text, `row` is the selected row."""
+    """What the script draws; `row` is the selected row.
+
+    `selected` holds positions per text; None for a text whose tokens cannot be selected.
+    """
     kinds = [column.kind for column in columns]
     return {
         "texts": [_text(text) for text in texts],
@@ -128,7 +138,7 @@ def payload(
         "sort": sort,
         "descending": descending,
         "rows": [_row(one, kinds) for one in rows],
-        "selected": [sorted(set(positions)) for positions in selected],
+        "selected": [None if places is None else sorted(set(places)) for places in selected],
         "row": row,
     }
 
@@ -147,6 +157,7 @@ def _text(text: Text) -> dict[str, Any]:
 def _row(row: Row, kinds: list[Kind]) -> dict[str, Any]:
     return {
         "key": row.key,
+        "name": _plain(row.name),
         "href": row.href,
         "cells": [_cell(cell, kind) for cell, kind in zip(row.cells, kinds, strict=True)],
         "strips": [_strip(strip) for strip in row.strips],

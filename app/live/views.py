@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import exports, filters, links, markup, numerals, panels, session
 from app.live import panels as live_panels
@@ -25,23 +26,40 @@ def features(selection: LiveSelection, infos: Infos, tokens: Tokens) -> None:
     activations = live.activations(infos, tokens)
     shown = [found for found in activations if selection.of in ("", found.dictionary_id)]
     ranking = _ranking(selection, infos, tuple(shown), tokens)
-    ranked = ranking.page((selection.page - 1) * PAGE_SIZE, PAGE_SIZE)
-    is_open = selection.feature is not None
-    with st.container(key="live_body"):
-        left, right = st.columns([2, 1], gap="medium") if is_open else (st.container(), None)
+    ranked = ranking.page(_start(selection, ranking.n_kept), PAGE_SIZE)
+    left, right = _body([2, 1])
     with left:
         _kept_line(ranking, selection, infos)
         _feature_strips(selection, infos, tokens, ranked)
+        _why_empty(ranking.n_kept, ranking.n_active)
         filters.page_numbers(ranking.n_kept, selection.page, live.on_page)
-    if right is not None:
+    if selection.feature is not None:
         with right:
-            detail(selection, activations)
+            detail(selection, {"here": activations})
+
+
+def _body(widths: list[int]) -> list[DeltaGenerator]:
+    """The list, and beside it the open feature; the style sheet leaves out the second while empty.
+
+    Always two columns: a list that moved into another place would be drawn anew, and scroll away.
+    """
+    with st.container(key="live_body"):
+        return st.columns(widths, gap="medium")
 
 
 def layers(selection: LiveSelection, infos: Infos, tokens: Tokens) -> None:
     """How many features are active at each token, dictionary by dictionary, in layer order."""
     ordered = tuple(sorted(infos, key=_layer))
     activations = live.activations(ordered, tokens)
+    st.html(
+        markup.line(
+            [
+                "Active features at each token, a dictionary a row, from the embedding up",
+                "all rows on one scale",
+                "click a row to see its features",
+            ]
+        )
+    )
     key = "strips layers"
     strips(
         [live_panels.text_panel(tokens, "Text")],
@@ -78,7 +96,7 @@ def reconstruction(selection: LiveSelection, infos: Infos, tokens: Tokens) -> No
                     "error: length of what is lost / length of the vector",
                     "‖x − x̂‖ / ‖x‖ at the hook point that the dictionary writes to",
                 ),
-                ("KL in nats, of the next token", "KL(clean ‖ substituted)"),
+                ("KL in nats, of the next token; one scale for all", "KL(clean ‖ substituted)"),
                 (
                     f"random: as long as the error, in a random direction, seed {selection.seed}",
                     "The control: an error of the same length without its direction",
@@ -98,7 +116,7 @@ def reconstruction(selection: LiveSelection, infos: Infos, tokens: Tokens) -> No
         key=key,
         on_sort=live.nothing,
         on_tokens=lambda: live.on_tokens(key),
-        on_open=live.nothing,
+        on_open=None,
     )
 
 
@@ -110,15 +128,14 @@ def two_texts(selection: LiveSelection, infos: Infos, first: Tokens, second: Tok
         ("contrast", first, second, selection.contrast_by, tuple(marks.items())),
         lambda: contrast(*both, marks, selection.contrast_by),
     )
-    is_open = selection.feature is not None
-    with st.container(key="live_body"):
-        left, right = st.columns([3, 1], gap="medium") if is_open else (st.container(), None)
+    left, right = _body([3, 1])
     with left:
         _contrast_strips(selection, infos, found, first, second)
+        _why_empty(found.n_kept, found.n_active)
         filters.page_numbers(found.n_kept, selection.page, live.on_page)
-    if right is not None:
+    if selection.feature is not None:
         with right:
-            detail(selection, both[0])
+            detail(selection, {"in A": both[0], "in B": both[1]})
 
 
 def _contrast_strips(
@@ -137,7 +154,7 @@ def _contrast_strips(
             lambda: exports.contrasted_csv(found.page(0, found.n_kept)),
             "All features that the filters keep, on both texts",
         )
-    page = found.page((selection.page - 1) * PAGE_SIZE, PAGE_SIZE)
+    page = found.page(_start(selection, found.n_kept), PAGE_SIZE)
     is_one = len(infos) == 1
     key = "strips contrast"
     followed = strips(
@@ -152,11 +169,11 @@ def _contrast_strips(
         ),
         sort=selection.contrast_by,
         descending=True,
-        selected=[selection.tokens, ()],
+        selected=[None, None],
         row=_open_row(selection),
         key=key,
         on_sort=lambda: live.on_contrast(key),
-        on_tokens=lambda: live.on_tokens(key),
+        on_tokens=live.nothing,
         on_open=lambda: live.on_feature(key),
     )
     _follow(selection, followed)
@@ -237,6 +254,20 @@ def _hrefs(selection: LiveSelection, shown: Iterable[Ranked | Contrasted]) -> ro
     }
 
 
+def _start(selection: LiveSelection, n_kept: int) -> int:
+    """The first row of the page; a link may name one behind the last."""
+    return (min(selection.page, filters.last_page(n_kept)) - 1) * PAGE_SIZE
+
+
+def _why_empty(n_kept: int, n_active: int) -> None:
+    if n_active == 0:
+        panels.note("No feature of these dictionaries is active on this text.")
+    elif n_kept == 0:
+        panels.note(
+            f"The filter keeps none of {n_active:,} active features. Clear it, or widen it."
+        )
+
+
 def _open_row(selection: LiveSelection) -> str | None:
     return rows.feature_key(*selection.feature) if selection.feature else None
 
@@ -294,7 +325,16 @@ def _count_line(n_kept: int, n_active: int, *facts: str) -> None:
     st.html(markup.line(said), width="stretch")
 
 
+_WITHIN_BLOCK = ("resid_pre", "attn", "resid_mid", "ln2", "mlp.", "mlp", "resid_post")
+"""Parts of a block's hook points, in the order that the model computes them."""
+
+
 def _layer(info: DictionaryInfo) -> tuple:
-    """From the embedding up."""
-    is_in_block = info.hook_name.startswith("blocks.")
-    return is_in_block, numerals.natural(info.hook_name), numerals.natural(info.dictionary_id)
+    """From the embedding up: by block, by place within it, by name."""
+    hook = info.hook_name
+    name = numerals.natural(info.dictionary_id)
+    if not hook.startswith("blocks."):
+        return ("embed" not in hook) * 2, 0, 0, name
+    _, block, inside = hook.split(".", 2)
+    place = next((i for i, part in enumerate(_WITHIN_BLOCK) if part in inside), 1)
+    return 1, int(block), place, name

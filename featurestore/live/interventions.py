@@ -2,7 +2,8 @@
 
 Error-preserving, as in the store: a changed activation moves the model's own vector by the change
 along the feature's direction, x' = x + (f' - f) d, and nothing else of it. The other features stay
-as they are; a topk dictionary does not choose anew.
+as they are; a topk dictionary does not choose anew. Several edits of one feature act one after the
+other, in the order given.
 """
 
 from collections.abc import Mapping
@@ -10,8 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 
+from featurestore.errors import TextError
 from featurestore.inference import Hook, LanguageModel, Memory
 from featurestore.live.records import Continuation, Edit, Intervention, NextToken
 from featurestore.live.substitution import divergence
@@ -51,22 +53,29 @@ class _Edits:
         found = self.loaded.encoder.active(self._seen.flatten(0, 1))
         total = torch.zeros(n_rows * n_pos, self.loaded.dictionary.d_out)
         places = np.tile(np.arange(n_pos) + self.start - self.n_bos, n_rows)
-        for edit in self.edits:
-            mine = found.features == edit.feature
+        for feature in {edit.feature: None for edit in self.edits}:
+            mine = found.features == feature
             before = np.zeros(n_rows * n_pos, dtype=np.float32)
             before[found.rows[mine]] = found.values[mine]
-            is_meant = np.isin(places, edit.positions) if edit.positions else places >= 0
-            difference = np.where(is_meant, _edited(edit, before) - before, 0).astype(np.float32)
+            after = before
+            for edit in self.edits:
+                if edit.feature == feature:
+                    after = _edited(edit, after, places)
+            difference = after - before
             self.n_changed += int(np.count_nonzero(difference))
-            direction = self.loaded.dictionary.directions[edit.feature]
+            direction = self.loaded.dictionary.directions[feature]
             total += torch.from_numpy(difference)[:, None] * direction
         return total.view(n_rows, n_pos, -1)
 
 
-def _edited(edit: Edit, before: np.ndarray) -> np.ndarray:
-    if edit.mode == "scale":
-        return before * np.float32(edit.value)
-    return np.full_like(before, 0 if edit.mode == "ablate" else edit.value)
+def _edited(
+    edit: Edit, activations: Float32[np.ndarray, " n"], places: Int64[np.ndarray, " n"]
+) -> Float32[np.ndarray, " n"]:
+    is_meant = np.isin(places, edit.positions) if edit.positions else places >= 0
+    with np.errstate(over="ignore", invalid="ignore"):  # told when the model has run
+        value = np.float32(0 if edit.mode == "ablate" else edit.value)
+        changed = activations * value if edit.mode == "scale" else value
+        return np.where(is_meant, changed, activations)
 
 
 @torch.inference_mode()
@@ -92,14 +101,19 @@ def intervene(
     before = language_model.logits(ids)[0, n_bos:]
     changes = edited([0])
     after = language_model.logits(ids, _hooks(changes))[0, n_bos:]
+    kl = divergence(before, after)
+    if not np.isfinite(kl).all():
+        raise TextError("With these edits the model gives no finite numbers. Use smaller values.")
     text = model.token_texts
+    next_tokens = _next_tokens(before[pos], after[pos], text)
+    del before, after  # as much again comes now
     rows = _continue(language_model, ids, edited([1, 3]), n_new, seed)
     words = [tuple(text[token] for token in row) for row in rows]
     return Intervention(
-        kl=divergence(before, after),
+        kl=kl,
         n_changed=sum(each.n_changed for each in changes),
         pos=pos,
-        next_tokens=_next_tokens(before[pos], after[pos], text),
+        next_tokens=next_tokens,
         continuations=(
             Continuation("greedy", words[0], words[1]),
             Continuation("sampled", words[2], words[3]),

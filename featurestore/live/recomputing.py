@@ -13,9 +13,13 @@ ROUNDING = 1e-5
 
 
 def compare(stored: tuple[StoredActivations, ...], live: TextActivations, n_bos: int) -> Recomputed:
-    """Every position of every feature that has an example of the context, zeros too."""
+    """Every position of every feature that has an example of the context, zeros too.
+
+    NaN and infinity are left out, as the store leaves them out.
+    """
     largest, at, n_beyond = 0.0, None, 0
-    rounding = ROUNDING * np.abs(live.value).max(initial=0.0)
+    values = np.where(np.isfinite(live.value), live.value, 0)
+    rounding = ROUNDING * np.abs(values).max(initial=0.0)
     for one in stored:
         shown = np.zeros(live.n_tokens)
         exact = np.zeros(live.n_tokens, dtype=bool)
@@ -24,7 +28,7 @@ def compare(stored: tuple[StoredActivations, ...], live: TextActivations, n_bos:
         exact[[pos - n_bos for pos in one.exact]] = True
         found = np.zeros(live.n_tokens)
         mine = slice(*np.searchsorted(live.feature, [one.feature, one.feature + 1]))
-        found[live.pos[mine]] = live.value[mine]
+        found[live.pos[mine]] = values[mine]
         difference = np.abs(found - shown)
         allowed = np.where(exact, 0, one.scale / LEVELS) + rounding
         n_beyond += int((difference > allowed).sum())

@@ -24,7 +24,7 @@ from featurestore.live.records import (
     Tokens,
 )
 from featurestore.live.substitution import substitute
-from featurestore.live.tokens import read_text
+from featurestore.live.tokens import check_fits, read_text
 from featurestore.live.weights import Loaded, OnStep, Weights
 from featurestore.records import DictionaryInfo
 from featurestore.store import Store
@@ -85,15 +85,17 @@ class Runner:
         """What edits of features of one model do to its output.
 
         Raises:
-            TextError: they are of several models, or the position is outside the text.
+            TextError: there are none or of several models, a position is outside the text, or the
+                values are so large that no finite numbers come out.
             UnknownFeature: a dictionary has no such feature.
         """
+        if not edits:
+            raise TextError("No feature is changed. Choose at least one.")
         chosen = {edit.dictionary_id: self._get(edit.dictionary_id) for edit in edits}
         _check_one_model(list(chosen.values()))
         for edit in edits:
             check_feature(edit.feature, chosen[edit.dictionary_id].info)
-        if not 0 <= pos < len(tokens.ids):
-            raise TextError(f"No token {pos}: the text's tokens are 0 to {len(tokens.ids) - 1}.")
+        _check_places([pos, *(place for edit in edits for place in edit.positions)], tokens)
         first = chosen[edits[0].dictionary_id]
         ids, _ = _with_bos(first, tokens)
         with spare_one():
@@ -121,7 +123,8 @@ class Runner:
 def _with_bos(
     loaded: Loaded, tokens: Tokens
 ) -> tuple[Int64[np.ndarray, "1 pos"], Bool[np.ndarray, "1 pos"]]:
-    """Token ids as the model is given them, and which of them count."""
+    """Token ids as the model is given them, and which count; raises TextError if it cannot be."""
+    check_fits(tokens.ids, loaded)
     bos = [loaded.model.language_model.tokenizer.bos_token_id] if loaded.info.has_bos else []
     ids = np.array([[*bos, *tokens.ids]], dtype=np.int64)
     is_valid = np.ones(ids.shape, dtype=bool)
@@ -159,10 +162,16 @@ def _check_together(chosen: list[Loaded]) -> None:
             )
 
 
+def _check_places(places: list[int], tokens: Tokens) -> None:
+    for place in places:
+        if not 0 <= place < len(tokens.ids):
+            raise TextError(f"No token {place}: the text's tokens are 0 to {len(tokens.ids) - 1}.")
+
+
 def _check_one_model(chosen: list[Loaded]) -> None:
     if len({(id(loaded.model), loaded.info.has_bos) for loaded in chosen}) > 1:
         names = ", ".join(f"'{loaded.info.dictionary_id}'" for loaded in chosen)
         raise TextError(
-            f"{names} read different models, which cannot run as one. "
-            "Keep the features of one model."
+            f"{names} read different models, or one with and without a BOS, which cannot run as "
+            "one. Keep the features of one model."
         )

@@ -1,6 +1,8 @@
 """A pasted text to tokens: refused if too long, never cut; whatever it holds, it is only text."""
 
 import re
+import sys
+from collections.abc import Sequence
 
 from featurestore.corpus import encode
 from featurestore.errors import TextError
@@ -28,7 +30,7 @@ def read_text(text: str, loaded: Loaded, limits: Limits, special: bool = False) 
     ids = encode(loaded.model.language_model.tokenizer, mended, special)
     if not ids:
         raise TextError("The text holds no token. Paste one.")
-    _check_length(len(ids), loaded, limits)
+    check_fits(ids, loaded, limits.n_tokens)
     notes = ()
     if n_lone:
         notes = (f"{n_lone:,} halves of surrogate pairs, which are no text, are read as U+FFFD.",)
@@ -36,12 +38,18 @@ def read_text(text: str, loaded: Loaded, limits: Limits, special: bool = False) 
     return Tokens(tuple(ids), tuple(texts[i] for i in ids), loaded.info.has_bos, notes)
 
 
-def _check_length(n_tokens: int, loaded: Loaded, limits: Limits) -> None:
-    readable = loaded.model.language_model.context_limit - int(loaded.info.has_bos)
-    if n_tokens <= min(limits.n_tokens, readable):
-        return
-    limit = f"{limits.n_tokens:,} are taken"
-    if readable < limits.n_tokens:
-        after = " after its BOS" if loaded.info.has_bos else ""
-        limit = f"model '{loaded.info.model_name}' reads {readable:,}{after}"
-    raise TextError(f"The text has {n_tokens:,} tokens; {limit}. Nothing was cut: shorten it.")
+def check_fits(ids: Sequence[int], loaded: Loaded, n_taken: int = sys.maxsize) -> None:
+    """Raise TextError unless a dictionary's model can read the tokens, and they are few enough."""
+    model, info = loaded.model.language_model, loaded.info
+    readable = model.context_limit - int(info.has_bos)
+    if len(ids) > min(n_taken, readable):
+        limit = f"{n_taken:,} are taken"
+        if readable < n_taken:
+            after = " after its BOS" if info.has_bos else ""
+            limit = f"model '{info.model_name}' reads {readable:,}{after}"
+        raise TextError(f"The text has {len(ids):,} tokens; {limit}. Nothing was cut: shorten it.")
+    if max(ids) >= model.d_vocab:
+        raise TextError(
+            f"The tokenizer knows a token {max(ids):,} that is in the text; model "
+            f"'{info.model_name}' has {model.d_vocab:,} tokens. Take it out of the text."
+        )

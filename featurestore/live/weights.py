@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from transformers.utils import cached_file
 
 from featurestore.dictionaries.base import Dictionary
 from featurestore.dictionaries.load import load_dictionary
@@ -50,7 +51,7 @@ class Weights:
 
     def __init__(self, store: Path) -> None:
         self._store = store
-        self._models: dict[tuple[str, str], Model] = {}
+        self._models: dict[tuple[str, str, str], Model] = {}
         self._loaded: dict[str, Loaded] = {}
 
     def get(self, info: DictionaryInfo) -> Loaded:
@@ -85,16 +86,33 @@ class Weights:
         return self._loaded[info.run_id]
 
     def _model(self, info: DictionaryInfo, place: Place, on_step: OnStep) -> Model:
-        key = info.digests["model"], info.dtype
+        key = info.digests["model"], info.digests["tokenizer"], info.dtype
         if key not in self._models:
             on_step(f"model {info.model_name}")
-            model = load_model(place.model, place.revision, dtype=getattr(torch, info.dtype))
+            model = load_model(_folder(place, info), dtype=getattr(torch, info.dtype))
             digest = model.digest()
             _compare("model", info, digest)
             tokenizer = hashlib.sha256(model.tokenizer_description().encode()).hexdigest()
+            _compare("tokenizer", info, tokenizer)
             self._models[key] = Model(model, digest, tokenizer)
-        _compare("tokenizer", info, self._models[key].tokenizer_digest)
         return self._models[key]
+
+
+def _folder(place: Place, info: DictionaryInfo) -> str:
+    """Where the model is on this machine: Live fetches nothing, whatever a store asks for."""
+    if Path(place.model).is_dir():
+        return place.model
+    try:
+        found = cached_file(
+            place.model, "config.json", revision=place.revision, local_files_only=True
+        )
+    except (OSError, ValueError) as error:
+        at = f" --revision {place.revision}" if place.revision else ""
+        raise WeightsError(
+            f"The model '{place.model}' of '{info.dictionary_id}' is not on this machine, and Live "
+            f"fetches nothing. Fetch it: hf download {place.model}{at}"
+        ) from error
+    return str(Path(found).parent)
 
 
 def _compare(what: str, info: DictionaryInfo, found: str) -> None:

@@ -44,7 +44,10 @@ def serve(store: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "app", str(store), "--port", str(port)]
     log = store / "server.log"
-    with log.open("w") as output, subprocess.Popen(command, cwd=ROOT, stderr=output) as process:
+    with (
+        log.open("w") as output,
+        subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as process,
+    ):
         address = f"http://127.0.0.1:{port}"
         _wait_until_healthy(address, process, log)
         yield address

@@ -88,8 +88,31 @@ def test_a_context_is_sent_to_live_and_agrees(page: Page) -> None:
     row.get_by_role("button", name="Run this context again on Live").click()
     expect(page.get_by_text("Recomputed: as stored")).to_be_visible(timeout=LOADED)
     expect(page).to_have_url(re.compile("context="))
+    page.go_back()
+    expect(page).to_have_url(re.compile("/feature.*feature="))
+    expect(page.locator(".view .row").first).to_be_visible()
+    page.go_forward()
     page.get_by_role("button", name="Edit as text").click()
     expect(page.locator(".st-key-live_text textarea")).not_to_be_empty()
+
+
+@pytest.mark.parametrize("width", [1440, 800])
+def test_a_row_far_below_is_opened_in_place(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto("/live?dictionaries=resid-2-topk&text=import+os,+sys")
+    row = page.locator(ROW).nth(30)
+    row.locator("td").nth(1).click(timeout=LOADED)
+    expect(page.locator("h1")).to_be_in_viewport()
+    expect(row).to_be_in_viewport()
+    expect(page.locator(".token.active").first).to_be_in_viewport()  # what the row shades
+
+
+def test_a_measure_stays_on_the_text(page: Page) -> None:
+    page.goto("/live?dictionaries=resid-2-topk&text=import+os&tab=reconstruction")
+    page.locator(ROW).nth(1).click(timeout=LOADED)
+    page.mouse.move(2, 2)
+    expect(page.locator(".legend")).to_contain_text("resid-2-topk, error")
+    expect(page.locator(".token.loss")).to_have_count(2)
 
 
 def test_several_dictionaries_layers_and_losses(page: Page) -> None:

@@ -1,5 +1,6 @@
 """Against plain hooks on the Hugging Face model, and answers known by hand."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +132,33 @@ def test_edits_of_several_dictionaries_act_together(
     model.base_model.get_submodule(f"{blocks}.0").register_forward_hook(edit_first)
     _, changed, _ = slow_edit(runner, model, second, ids)
     assert np.allclose(found.kl, slow_kl(clean, changed)[1:], atol=1e-4)
+
+
+def test_edits_of_one_feature_act_one_after_the_other(runner: Runner, tokens: Tokens) -> None:
+    feature, last = strongest(runner, "sae", tokens), len(tokens.ids) - 1
+
+    def edit(*given: object) -> Edit:
+        return Edit("sae", feature, *given)
+
+    first, behind = edit("clamp", 5.0, (0,)), tuple(range(1, last + 1))
+    for several, plain in (
+        ((edit("ablate"), first), (edit("ablate", 0.0, behind), first)),
+        ((edit("scale", 2.0), edit("scale", 3.0)), (edit("scale", 6.0),)),
+        ((edit("clamp", 5.0), edit("ablate")), (edit("ablate"),)),
+    ):
+        found, wanted = (runner.intervene(edits, tokens, last, 0) for edits in (several, plain))
+        assert found.n_changed == wanted.n_changed
+        assert np.allclose(found.kl, wanted.kl, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [1e300, -3e38, float("inf"), float("nan")])
+@pytest.mark.parametrize("mode", ["scale", "clamp"])
+def test_values_that_leave_no_numbers_are_told(
+    runner: Runner, tokens: Tokens, mode: str, value: float
+) -> None:
+    edit = Edit("sae", strongest(runner, "sae", tokens), mode, value)
+    with warnings.catch_warnings(action="error"), pytest.raises(TextError, match="Use smaller"):
+        runner.intervene((edit,), tokens, 0, n_new=2)
 
 
 @torch.no_grad()

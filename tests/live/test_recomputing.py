@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from featurestore.live.recomputing import compare
@@ -41,3 +43,13 @@ def test_what_differs_by_more_than_its_step_is_counted() -> None:
 def test_a_context_without_examples() -> None:
     found = compare((), LIVE, n_bos=0)
     assert (found.n_features, found.n_values, found.largest, found.feature) == (0, 0, 0.0, None)
+
+
+def test_what_is_no_number_is_left_out_as_in_the_store() -> None:
+    odd = replace(LIVE, value=np.array([np.nan, 1.0, np.inf], dtype=np.float32))
+    stored = (
+        StoredActivations(1, 2.0, {0: 2.0, 2: 1.0}, frozenset({0})),  # was a number, is none
+        StoredActivations(4, 1.0, {}, frozenset()),  # is none, and the store left it out
+    )
+    found = compare(stored, odd, n_bos=0)
+    assert (found.n_beyond, found.feature, found.pos, found.largest) == (1, 1, 0, 2.0)

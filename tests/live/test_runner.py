@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,10 @@ def test_edits_that_cannot_be_are_told(runner: Runner) -> None:
         runner.intervene((Edit("sae", 24, "ablate"),), tokens, 0, 0)
     with pytest.raises(TextError, match="No token 99"):
         runner.intervene((Edit("sae", 3, "ablate"),), tokens, 99, 0)
+    with pytest.raises(TextError, match="No token 98"):
+        runner.intervene((Edit("sae", 3, "clamp", 2.0, (0, 98)),), tokens, 0, 0)
+    with pytest.raises(TextError, match="No feature is changed"):
+        runner.intervene((), tokens, 0, 0)
 
 
 def test_a_text_may_be_as_long_as_the_model_reads(runner: Runner) -> None:
@@ -145,3 +150,37 @@ def test_a_text_may_be_as_long_as_the_model_reads(runner: Runner) -> None:
     assert runner.activations(IDS, tokens)[0].n_tokens == most
     with pytest.raises(TextError, match=f"has {most + 1} tokens; model 'tiny' reads {most} after"):
         runner.tokens("sae", "\x01" * (most + 1))
+
+
+def without_bos(runner: Runner, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a dictionary's contexts had been built without BOS."""
+    loaded = runner._weights.get(runner._store.dictionary(name))
+    recipe = loaded.info.recipe | {"corpus": loaded.info.recipe["corpus"] | {"prepend_bos": False}}
+    plain = replace(loaded, info=replace(loaded.info, recipe=recipe))
+    monkeypatch.setitem(runner._weights._loaded, loaded.info.run_id, plain)
+
+
+def test_a_text_must_fit_every_dictionary(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One without BOS has room for a token more, which another's model cannot read."""
+    without_bos(runner, "topk", monkeypatch)
+    full = runner.tokens("topk", "\x01" * CONTEXT_LIMIT)
+    assert runner.activations(["topk"], full)[0].n_tokens == CONTEXT_LIMIT
+    with pytest.raises(TextError, match=f"model 'tiny' reads {CONTEXT_LIMIT - 1} after its BOS"):
+        runner.activations(["topk", "sae"], full)
+    with pytest.raises(TextError, match=f"reads {CONTEXT_LIMIT - 1} after its BOS"):
+        runner.substitution("sae", full)
+
+
+def test_with_and_without_bos_side_by_side(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reads as it was built, and no position is shifted; edits of both are refused."""
+    tokens = runner.tokens("sae", TEXT)
+    (with_bos,) = runner.activations(["sae"], tokens)
+    without_bos(runner, "topk", monkeypatch)
+    found = runner.activations(["topk", "sae"], tokens)
+    assert np.array_equal(dense(found[1]), dense(with_bos))
+    live = runner._weights.get(runner._store.dictionary("topk"))
+    hook_name = live.dictionary.origin.hook_name
+    hidden = live.model.language_model.hidden(np.array([tokens.ids]), {hook_name})[hook_name]
+    assert np.allclose(dense(found[0]), live.dictionary.encode(hidden[0]).numpy(), atol=1e-5)
+    with pytest.raises(TextError, match="with and without a BOS"):
+        runner.intervene((Edit("sae", 0, "ablate"), Edit("topk", 0, "ablate")), tokens, 0, 0)

@@ -66,6 +66,17 @@ def test_limits_say_the_count_and_the_limit(runner: Runner) -> None:
         read(runner, "x" * 100_000)
 
 
+def test_a_token_that_the_model_lacks_is_told(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tokenizer may know more tokens than its model has rows for."""
+    model = runner._weights.get(runner._store.dictionary("sae")).model.language_model
+    last = max(read(runner, "The cat").ids)
+    monkeypatch.setattr(model, "d_vocab", last)
+    with pytest.raises(TextError, match=f"knows a token {last} .*model 'tiny' has {last} tokens"):
+        read(runner, "The cat")
+
+
 def test_any_text_is_read_or_refused(runner: Runner) -> None:
     rng = random.Random(0)
     n_read = 0

@@ -1,5 +1,6 @@
 import json
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,27 @@ def test_the_precision_is_the_runs(folder: Path) -> None:
     hook_name = "blocks.0.hook_resid_post"
     ids = torch.tensor([[0, 5]]).numpy()
     assert loaded.model.language_model.hidden(ids, {hook_name})[hook_name].dtype == torch.bfloat16
+
+
+@pytest.fixture
+def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The run as if its model had been given by its name on the hub, and an empty cache of it."""
+    for note in (folder / "store" / "local").iterdir():
+        note.write_text(json.dumps(json.loads(note.read_text()) | {"model": "org/tiny"}))
+    cache = folder / "cache"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: pytest.fail("it asked the network"))
+    return cache / "models--org--tiny"
+
+
+def test_nothing_is_fetched_whatever_a_note_asks_for(folder: Path, hub: Path) -> None:
+    with pytest.raises(WeightsError, match="'org/tiny' of 'sae' is not on this.*hf download org/"):
+        load(folder)
+
+
+def test_a_model_of_the_hub_is_taken_from_the_cache(folder: Path, hub: Path) -> None:
+    shutil.copytree(folder / "model", hub / "snapshots" / "a1")
+    (hub / "refs").mkdir()
+    (hub / "refs" / "main").write_text("a1")
+    assert load(folder) == ["model model", "dictionary sae"]

@@ -78,6 +78,41 @@ def test_chosen_tokens_rank_and_mean_nothing_in_another_text(live: Live) -> None
     assert data["sort"] == "at"
     test.text_area(key="live_text").set_value("Another").run()
     assert "at" not in test.query_params
+    assert strips(test)["sort"] == "max"
+
+
+def test_tokens_behind_the_text_are_told(live: Live) -> None:
+    test = live(text=TEXT, at="2,500", by="at")
+    assert "The link chooses tokens behind the end of the text" in texts(test)
+    assert strips(test)["selected"] == [[2]]
+    assert strips(live(text=TEXT, at="500", by="at"))["sort"] == "max"
+
+
+def test_a_page_behind_the_last_is_the_last(live: Live) -> None:
+    assert strips(live(text=TEXT, page="99"))["rows"]
+
+
+def test_what_filters_leave_out_is_told(live: Live) -> None:
+    test = live(text=TEXT, density="2..3")
+    assert strips(test)["rows"] == []
+    assert "The filter keeps none of" in texts(test)
+
+
+def test_layers_stand_in_the_order_of_the_model(live: Live) -> None:
+    rows = strips(live(text=TEXT, tab="layers"))["rows"]
+    assert [row["key"] for row in rows] == ["transcoder", "sae", "topk", "heads", "signed"]
+
+
+def test_a_context_is_compared_with_a_text(live: Live) -> None:
+    test = live(dictionaries="sae", context="0", tab="contrast")
+    assert "Paste text B above" in texts(test)
+    test.text_area(key="live_other").set_value(TEXT).run()
+    assert test.query_params["context"] == "0"
+    assert strips(test)["selected"] == [None, None]  # a click on a token would mean nothing
+    key = strips(test)["rows"][0]["key"].replace("/", ":")
+    shown = texts(live(dictionaries="sae", context="0", tab="contrast", other=TEXT, open=key))
+    assert "max in A" in shown
+    assert "max in B" in shown
 
 
 @pytest.mark.parametrize("tab", ["layers", "reconstruction", "intervene", "contrast"])
@@ -101,6 +136,7 @@ def test_every_tab_opens(live: Live, tab: str) -> None:
 def test_edits_are_added_and_removed(live: Live) -> None:
     test = live(text=TEXT, tab="intervene", dictionaries="sae")
     assert "No feature is changed yet" in texts(test)
+    assert strips(test)["texts"]  # tokens can be chosen before there is an edit
     test.button(key="add_edit").click().run()
     assert test.query_params["edits"] == "sae:0:ablate"
     assert "Next token" in texts(test)
@@ -139,6 +175,7 @@ def test_what_is_too_long_stays_in_its_box(live: Live, text: str, said: str) -> 
     test = live()
     test.text_area(key="live_text").set_value(text).run()
     assert said in texts(test)
+    assert ("Paste a text above" in texts(test)) == ("bytes" in said)  # that one never came in
     assert test.text_area(key="live_text").value == text
     test.text_area(key="live_text").set_value("short").run()
     assert said not in texts(test)

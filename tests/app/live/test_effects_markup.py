@@ -11,11 +11,11 @@ def test_an_edit_in_words() -> None:
         Edit("topk", 416, "ablate"), "ab"
     )
     shown = edit_words(Edit("topk", 1, "scale", 2.5, (0, 2)), ["a", "b", HOSTILE])
-    assert "multiplied by 2.50 at" in shown
+    assert "multiplied by 2.5 at" in shown
     assert "&lt;img" in shown
     assert "<img" not in shown
-    many = edit_words(Edit("topk", 1, "clamp", 8.0, tuple(range(9))), ["a"] * 8)
-    assert "set to 8.00" in many
+    many = edit_words(Edit("topk", 1, "clamp", -8.0, tuple(range(9))), ["a"] * 8)
+    assert "set to \u22128 at" in many
     assert "and 2 more" in many  # the ninth is outside the text
 
 
@@ -28,6 +28,7 @@ def test_the_next_token_before_and_after() -> None:
     assert "width:50.0%" in shown
     assert "\u221225.0%" in shown
     assert "+10.0%" in shown
+    assert 'fb-muted" title="0.0">0.0%<' in shown  # no change has no direction
     assert "&lt;0.1%" in shown or "<0.1%" in shown
 
 

@@ -181,9 +181,7 @@ def test_problems_are_kept_apart_and_can_be_tried_again() -> None:
     settle(service)
     assert service.state([A, B, C]) == gone
     runner.failures.clear()
-    service.retry([A, B])
-    assert service.state([A, B, C]) == State(("a", "c"), {}, 2 / 3, "")
-    service.want([A, B])
+    service.retry([A, B])  # others may wait for it already, so nobody else need want it
     settle(service)
     assert service.state([A, B, C]) == State(("a", "b", "c"), {}, 1.0, "")
     assert runner.loaded == ["a", "c", "b"]
@@ -240,7 +238,6 @@ def test_libraries_that_cannot_be_loaded_are_told_and_tried_again(
     assert (found.progress, found.doing) == (1.0, "")
     assert logged == [ImportError] * 2
     service.retry([A, B])
-    service.want([A, B])
     settle(service)
     assert service.state([A, B]) == State(("a", "b"), {}, 1.0, "")
 

@@ -36,6 +36,10 @@ def test_each_distinct_token_goes_once() -> None:
     }
 
 
+def test_tokens_that_cannot_be_selected() -> None:
+    assert drawn(texts=(TEXT, TEXT), selected=[(2, 1, 2), None])["selected"] == [[1, 2], None]
+
+
 def test_cells_are_ready_to_show() -> None:
     (row,) = drawn(ROW)["rows"]
     assert row["cells"] == [
