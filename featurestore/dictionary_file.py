@@ -4,8 +4,12 @@ It is read-only, with everything switched off that could reach beyond it. A ques
 long is stopped, and an error of a question is told from a damaged file.
 """
 
+import atexit
 import json
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -60,6 +64,52 @@ _TOKENS_LIKE = """
 _TOKENS_EXACT = "select token_id, token from vocab where token = ? order by token_id limit 100"
 
 
+class _Watch:
+    """Interrupts what runs too long: one thread for all, since starting one takes longer than most
+    questions, and in a crowd each waits for its turn.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: dict[object, tuple[float, duckdb.DuckDBPyConnection]] = {}
+        self._thread: threading.Thread | None = None
+        self._is_over = threading.Event()
+        atexit.register(self._end)
+
+    @contextmanager
+    def over(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Interrupt a cursor that is still busy after QUERY_LIMIT_S, or up to a fifth later."""
+        key = object()
+        with self._lock:
+            self._running[key] = time.monotonic() + QUERY_LIMIT_S, cursor
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._watch, daemon=True, name="watch")
+                self._thread.start()
+        try:
+            yield
+        finally:
+            with self._lock:  # so it is not interrupted once it may be closed
+                del self._running[key]
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(QUERY_LIMIT_S / 5):
+            self._interrupt_late_ones()
+
+    def _interrupt_late_ones(self) -> None:
+        with self._lock:
+            for deadline, cursor in self._running.values():
+                if time.monotonic() > deadline:
+                    cursor.interrupt()
+
+    def _end(self) -> None:
+        self._is_over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+
+_WATCH = _Watch()
+
+
 class DictionaryFile:
     """One dictionary's file, open. Safe to share between threads."""
 
@@ -79,12 +129,11 @@ class DictionaryFile:
     def rows(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
         """All rows of a statement, as dicts."""
         cursor = self._connection.cursor()
-        timer = threading.Timer(QUERY_LIMIT_S, cursor.interrupt)
-        timer.start()
         try:
-            result = cursor.execute(statement, list(parameters))
-            names = [column[0] for column in result.description]
-            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+            with _WATCH.over(cursor):
+                result = cursor.execute(statement, list(parameters))
+                names = [column[0] for column in result.description]
+                return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
         except duckdb.InterruptException as error:
             raise StoreError(
                 f"The question took longer than {QUERY_LIMIT_S:g} s and was stopped."
@@ -94,8 +143,6 @@ class DictionaryFile:
         except duckdb.Error as error:
             raise self._damaged(error) from error
         finally:
-            timer.cancel()
-            timer.join()  # it may be interrupting just now, which a closed cursor would not bear
             cursor.close()
 
     def count(self, sql: ListSql) -> int:

@@ -4,8 +4,9 @@ from app.live import effects, panels, views
 from app.live import session as live
 from app.session import catalogue
 
-selection, chosen = panels.open_live()
-panels.text_boxes(selection)
+with live.turn():
+    selection, chosen = panels.open_live()
+    panels.text_boxes(selection)
 ready = live.infos(catalogue(), panels.wait_for(chosen))
 first = ready[0].dictionary_id
 

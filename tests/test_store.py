@@ -1,7 +1,6 @@
 import math
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -407,31 +406,31 @@ def test_a_question_without_end_is_stopped(
     assert store.feature("one", 0).n_active == 5
 
 
-class LateTimer:
-    """A timer that goes off just when it is being cancelled."""
-
-    def __init__(self, seconds: float, function: Callable[[], None]) -> None:
-        self._thread = threading.Thread(target=lambda: (time.sleep(0.05), function()))
-
-    def start(self) -> None:
-        pass
-
-    def cancel(self) -> None:
-        self._thread.start()
-
-    def join(self) -> None:
-        self._thread.join()
-
-
-def test_a_limit_that_comes_just_then_harms_nothing(
+def test_a_limit_that_passes_just_then_harms_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failures = []
-    monkeypatch.setattr(threading, "excepthook", failures.append)
-    monkeypatch.setattr(threading, "Timer", LateTimer)
+    """Questions of half a millisecond, a limit of as much: some are stopped, none is damaged."""
+    (path,) = store.folder.glob("dictionaries/*/*.duckdb")
+    watch, file = dictionary_file._WATCH, store._file(path)
+    monkeypatch.setattr(dictionary_file, "QUERY_LIMIT_S", 0.0005)
+    over = threading.Event()
+
+    def interrupt() -> None:
+        while not over.is_set():
+            watch._interrupt_late_ones()
+
+    with ThreadPoolExecutor(1) as pool:
+        interrupting = pool.submit(interrupt)
+        for _ in range(300):
+            try:
+                assert file.rows("select 1 as one") == [{"one": 1}]
+            except StoreError as error:
+                assert "was stopped" in str(error)
+        over.set()
+        interrupting.result()
+    monkeypatch.undo()
     assert store.feature("one", 0).n_active == 5
-    time.sleep(0.1)
-    assert failures == []
+    assert watch._running == {}
 
 
 def test_threads_agree(own: Store) -> None:

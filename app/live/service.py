@@ -7,7 +7,6 @@ import atexit
 import functools
 import gc
 import itertools
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -58,7 +57,6 @@ class Service:
     ) -> None:
         self._make = functools.partial(make, store, limits)
         atexit.register(gc.unfreeze)  # what is frozen below would outlive the interpreter
-        sys.setswitchinterval(0.0005)
         self._runner: Runner = None
         self._running = threading.Lock()
         self._admitted = threading.BoundedSemaphore(1 + MAX_WAITING)

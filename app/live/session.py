@@ -5,6 +5,7 @@ kept in the session's memory, so that another tab or order asks the model nothin
 the session, and nothing that was pasted is written anywhere else.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import fields, is_dataclass, replace
@@ -33,6 +34,8 @@ MAX_ANSWERS = 48
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """Most bytes of their arrays, unless the last answer alone has more. One of 512 tokens takes 16
 bytes an activation: 200 kB a dictionary with 25 active features at a token, 12 MB with 1,500."""
+
+_TURNS = threading.Semaphore(2)
 
 Answer = TypeVar("Answer")
 
@@ -78,6 +81,11 @@ def _texts() -> TextMemory:
 @st.cache_resource(show_spinner=False)
 def _service(folder: str, limits: Limits) -> Service:
     return Service(session.store(), limits)
+
+
+def turn() -> threading.Semaphore:
+    """What a run of the page holds while it draws, so that a crowd leaves the others some time."""
+    return _TURNS
 
 
 def limits() -> Limits:
