@@ -137,7 +137,7 @@ class LanguageModel:
         `hooks` are called in the order given at one hook point; a head dimension is flattened for
         them. With a memory the tokens go on from those that filled it.
         """
-        with self._hooked([(name, _flattened(hook)) for name, hook in hooks]):
+        with self._hooked([(name, _flattened(name, hook)) for name, hook in hooks]):
             if memory is None:
                 return self._bridge(self._input(tokens), return_type="logits")
             found, memory.cache = self._bridge(
@@ -212,12 +212,17 @@ class LanguageModel:
         return f"{rules}{self.tokenizer.bos_token_id}"
 
 
-def _flattened(hook: Hook) -> Callable[[torch.Tensor], torch.Tensor | None]:
+def _flattened(name: str, hook: Hook) -> Callable[[torch.Tensor], torch.Tensor | None]:
     """The hook for vectors that may be split into heads."""
 
     def call(value: torch.Tensor) -> torch.Tensor | None:
         changed = hook(value.flatten(2))
-        return None if changed is None else changed.reshape(value.shape)
+        if changed is None:
+            return None
+        changed = changed.reshape(value.shape)
+        # This point stands at the input of the MLP's branch; beside it the residual stream goes on
+        # as the same tensor, which must change with it.
+        return value.copy_(changed) if name.endswith("hook_resid_mid") else changed
 
     return call
 

@@ -8,15 +8,15 @@ with live.turn():
     selection, chosen = panels.open_live()
     panels.text_boxes(selection)
 ready = live.infos(catalogue(), panels.wait_for(chosen))
-first = ready[0].dictionary_id
+first = ready[0]
 
 if selection.context is None:
     tokens = panels.read_text(first, selection.text, selection)
 else:
-    tokens = panels.stored_tokens(selection.dictionaries[0], selection.context)
+    tokens = panels.stored_tokens(chosen[0], selection.context)
 panels.options(selection, tokens)
 if selection.context is not None:
-    panels.recomputed(selection)
+    panels.recomputed(chosen[0], selection.context)
 if tokens is not None:
     selection = panels.inside(selection, tokens)
 

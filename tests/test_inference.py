@@ -397,3 +397,23 @@ def test_code_that_comes_with_a_model_is_never_run(copy: Path, tmp_path: Path) -
     with pytest.raises(ModelError, match="contains custom code"):
         load_model(str(copy))
     assert not canary.exists()
+
+
+def test_writing_between_attention_and_mlp_reaches_both_ways_on(
+    model: LanguageModel, hf_model: PreTrainedModel
+) -> None:
+    """The residual stream passes this hook point by: adding there is adding to attention's part."""
+    if hf_model.config.model_type == "gpt_neox":
+        return  # attention and MLP stand side by side there, with nothing between them
+    added = torch.randn(D_MODEL, generator=torch.Generator().manual_seed(0))
+    found = model.logits(TOKENS, [("blocks.0.hook_resid_mid", lambda vectors: vectors + added)])
+    module, _ = module_of(hf_model, "blocks.0.hook_attn_out")
+
+    def add(_: torch.nn.Module, __: tuple, output: tuple) -> tuple:
+        return (output[0] + added, *output[1:])
+
+    handle = module.register_forward_hook(add)
+    with torch.no_grad():
+        wanted = hf_model(torch.from_numpy(TOKENS)).logits
+    handle.remove()
+    assert torch.allclose(found, wanted, atol=1e-4)

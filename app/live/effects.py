@@ -134,7 +134,7 @@ def _show(
     found: Intervention,
 ) -> None:
     activations = live.activations(infos, tokens)
-    _strips(selection, tokens, rows.effect_rows(found.kl, selection.edits, activations))
+    _strips(selection, tokens, rows.effect_rows(found, selection.edits, activations))
     if found.n_changed == 0:
         panels.note("Nothing changes on this text: the features are silent where they are changed.")
     left, right = st.columns([2, 3], gap="medium")

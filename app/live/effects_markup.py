@@ -28,12 +28,15 @@ def edit_words(edit: Edit, tokens: Sequence[str]) -> str:
 
 def next_tokens(found: Intervention, token: str) -> str:
     """Probabilities of the next token before and after, as a table with bars."""
-    kl = found.kl[found.pos]
+    kl, control = found.kl[found.pos], found.control_kl[:, found.pos].mean()
     largest = max(max(one.before, one.after) for one in found.next_tokens)
     rows = "".join(_next_row(one, largest) for one in found.next_tokens)
     changed = f"{found.n_changed:,} activation{'' if found.n_changed == 1 else 's'} changed"
     return (
-        part("Next token", f"after {alone(token)} · KL {short(kl)} nats · {changed}")
+        part(
+            "Next token",
+            f"after {alone(token)} · KL {short(kl)} nats · random {short(control)} · {changed}",
+        )
         + '<table class="fb-next"><thead><tr><th>token</th><th>before</th><th></th>'
         '<th>after</th><th></th><th title="In percentage points">change</th></tr></thead>'
         f"<tbody>{rows}</tbody></table>"

@@ -177,24 +177,25 @@ def wait_for(chosen: tuple[DictionaryInfo, ...]) -> tuple[str, ...]:
     return state.ready
 
 
-def read_text(dictionary_id: str, text: str, selection: LiveSelection) -> Tokens | None:
+def read_text(info: DictionaryInfo, text: str, selection: LiveSelection) -> Tokens | None:
     """A text's tokens; None with the reason on the screen, or if there is none yet."""
     if not text:
         return None
     try:
         return live.ask(
-            ("tokens", dictionary_id, text, selection.special),
-            lambda runner: runner.tokens(dictionary_id, text, selection.special),
+            ("tokens", info.run_id, text, selection.special),
+            lambda runner: runner.tokens(info.dictionary_id, text, selection.special),
         )
     except FeatureStoreError as error:
         panels.note(str(error), "error")
         return None
 
 
-def stored_tokens(dictionary_id: str, context: int) -> Tokens:
+def stored_tokens(info: DictionaryInfo, context: int) -> Tokens:
     """A stored context's tokens."""
     return live.ask(
-        ("context", dictionary_id, context), lambda runner: runner.context(dictionary_id, context)
+        ("context", info.run_id, context),
+        lambda runner: runner.context(info.dictionary_id, context),
     )
 
 
@@ -234,18 +235,16 @@ def text_panel(tokens: Tokens, title: str) -> Text:
     return Text(title, f"{len(tokens.ids):,} tokens", tokens.texts)
 
 
-def recomputed(selection: LiveSelection) -> None:
+def recomputed(info: DictionaryInfo, context: int) -> None:
     """How far a stored context is from what the store holds of it."""
-    dictionary_id, context = selection.dictionaries[0], selection.context
     try:
         found = live.ask(
-            ("recompute", dictionary_id, context),
-            lambda runner: runner.recompute(dictionary_id, context),
+            ("recompute", info.run_id, context),
+            lambda runner: runner.recompute(info.dictionary_id, context),
         )
     except StoreError as error:
         panels.note(str(error), "error")
         return
-    info = session.store().dictionary(dictionary_id)
     st.html(markup.recomputed(found, info), width="stretch")
 
 

@@ -8,7 +8,7 @@ from app.live.ranking import Contrasted, Ranked
 from app.live.strips import Column, Row, Strip
 from app.numerals import short
 from app.token_text import alone
-from featurestore.live.records import Edit, Substitution, TextActivations
+from featurestore.live.records import Edit, Intervention, Substitution, TextActivations
 from featurestore.records import DictionaryInfo, FeatureSummary
 
 N_CHIPS = 4
@@ -174,13 +174,18 @@ def measure_rows(substitutions: Sequence[Substitution]) -> list[Row]:
 
 
 def effect_rows(
-    kl: np.ndarray, edits: Iterable[Edit], activations: Iterable[TextActivations]
+    effect: Intervention, edits: Iterable[Edit], activations: Iterable[TextActivations]
 ) -> list[Row]:
     """What an intervention does at each token, and where the features are that it changes."""
-    name = "KL of the next token, nats"
-    strip = _dense(kl, f"{name}, at each token")
-    scale = float(kl.max(initial=0))
-    rows = [Row("kl", (name, float(kl.mean())), (strip,), scale=scale, tone="loss")]
+    kinds = (
+        ("kl", "KL of the next token, nats", effect.kl),
+        ("control", f"KL, random (n = {len(effect.control_kl)})", _control(effect)),
+    )
+    scale = max(float(values.max(initial=0)) for _, _, values in kinds)
+    rows = [
+        Row(key, (name, float(values.mean())), (_dense(values, name),), scale=scale, tone="loss")
+        for key, name, values in kinds
+    ]
     by_id = {found.dictionary_id: found for found in activations}
     for dictionary_id, feature in dict.fromkeys((e.dictionary_id, e.feature) for e in edits):
         found = by_id[dictionary_id]
@@ -196,7 +201,7 @@ def effect_rows(
     return rows
 
 
-def _control(one: Substitution) -> np.ndarray:
+def _control(one: Substitution | Intervention) -> np.ndarray:
     return one.control_kl.mean(axis=0)
 
 

@@ -56,7 +56,7 @@ class Service:
         make: Callable[[Store, Limits], Runner] = make_runner,
     ) -> None:
         self._make = functools.partial(make, store, limits)
-        atexit.register(gc.unfreeze)  # what is frozen below would outlive the interpreter
+        atexit.register(gc.unfreeze)  # what is set aside would outlive the interpreter
         self._runner: Runner = None
         self._running = threading.Lock()
         self._admitted = threading.BoundedSemaphore(1 + MAX_WAITING)
@@ -146,9 +146,17 @@ class Service:
                     told("libraries")
                     self._runner = self._make()
                 self._runner.load(info, told)
-            gc.freeze()  # what is loaded stays, and need not be looked at by every collection
+            if len(self._wanted) == 1:  # it is the last
+                _set_aside()
         except FeatureStoreError as error:
             return str(error)
         except (OSError, MemoryError, RuntimeError) as error:
             return f"'{info.dictionary_id}' cannot be loaded: {type(error).__name__}."
         return None
+
+
+def _set_aside() -> None:
+    """Keep what is loaded for good out of the collection that Streamlit makes after every run."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

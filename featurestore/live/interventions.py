@@ -16,7 +16,7 @@ from jaxtyping import Float, Float32, Int64
 from featurestore.errors import TextError
 from featurestore.inference import Hook, LanguageModel, Memory
 from featurestore.live.records import Continuation, Edit, Intervention, NextToken
-from featurestore.live.substitution import divergence
+from featurestore.live.substitution import N_DRAWS, as_long, divergence, noise
 from featurestore.live.weights import Loaded
 
 N_SHOWN = 12
@@ -32,6 +32,8 @@ class _Edits:
     n_bos: int
     rows: list[int]
     """Rows of the batch that are edited; the others are left alone."""
+    noise: torch.Generator | None = None
+    """For the control: changes of the same length, in random directions."""
     start: int = 0
     """Where the tokens that are read now begin, BOS included."""
     n_changed: int = 0
@@ -44,6 +46,8 @@ class _Edits:
     def write(self, vectors: Float[torch.Tensor, "batch pos d_out"]) -> torch.Tensor:
         """Move the vectors along the directions of what changed."""
         change = self._change()
+        if self.noise is not None:
+            change = as_long(change, self.noise)
         changed = vectors.clone()
         changed[self.rows] += change.to(vectors.dtype)
         return changed
@@ -92,9 +96,9 @@ def intervene(
     model = next(iter(chosen.values())).model
     language_model = model.language_model
 
-    def edited(rows: list[int]) -> list[_Edits]:
+    def edited(rows: list[int], noise: torch.Generator | None = None) -> list[_Edits]:
         return [
-            _Edits(loaded, tuple(e for e in edits if e.dictionary_id == name), n_bos, rows)
+            _Edits(loaded, tuple(e for e in edits if e.dictionary_id == name), n_bos, rows, noise)
             for name, loaded in chosen.items()
         ]
 
@@ -104,6 +108,11 @@ def intervene(
     kl = divergence(before, after)
     if not np.isfinite(kl).all():
         raise TextError("With these edits the model gives no finite numbers. Use smaller values.")
+    generator = noise(seed)
+    controls = [
+        divergence(before, language_model.logits(ids, _hooks(edited([0], generator)))[0, n_bos:])
+        for _ in range(N_DRAWS)
+    ]
     text = model.token_texts
     next_tokens = _next_tokens(before[pos], after[pos], text)
     del before, after  # as much again comes now
@@ -111,6 +120,7 @@ def intervene(
     words = [tuple(text[token] for token in row) for row in rows]
     return Intervention(
         kl=kl,
+        control_kl=np.stack(controls),
         n_changed=sum(each.n_changed for each in changes),
         pos=pos,
         next_tokens=next_tokens,

@@ -115,6 +115,8 @@ class Intervention:
 
     kl: Float64[np.ndarray, " n_tokens"]
     """KL divergence, in nats, of each next token's distribution after from before."""
+    control_kl: Float64[np.ndarray, "n_draws n_tokens"]
+    """The same for changes as long in random directions."""
     n_changed: int
     """Pairs of feature and token whose activation was changed."""
     pos: int

@@ -4,6 +4,8 @@ KL of substitution against the same for a random perturbation of equal length: G
 reconstruction errors are (empirically) pathological" (2024).
 """
 
+import hashlib
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
@@ -40,10 +42,9 @@ def substitute(
     decoded = decode(dictionary, entries, torch.from_numpy(ids)[0, chosen])
     error = (vectors - decoded).norm(dim=1, keepdim=True)
     stand_ins = [decoded]
-    generator = torch.Generator().manual_seed(seed)
+    generator = noise(seed)
     for _ in range(N_DRAWS):
-        noise = torch.randn(vectors.shape, generator=generator)
-        stand_ins.append(vectors + error * noise / noise.norm(dim=1, keepdim=True))
+        stand_ins.append(vectors + as_long(vectors - decoded, generator))
     kl = [divergence(clean, _logits_with(model, ids, chosen, loaded, each)) for each in stand_ins]
     return Substitution(
         dictionary_id=loaded.info.dictionary_id,
@@ -53,6 +54,20 @@ def substitute(
         control_kl=np.stack(kl[1:]),
         seed=seed,
     )
+
+
+def noise(seed: int) -> torch.Generator:
+    """Random numbers of controls; salted, lest random directions of a dictionary share its seed."""
+    digest = hashlib.sha256(f"control {seed}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7]))
+
+
+def as_long(
+    vectors: Float[torch.Tensor, "*batch d"], generator: torch.Generator
+) -> Float[torch.Tensor, "*batch d"]:
+    """Vectors of the same lengths in random directions."""
+    random = torch.randn(vectors.shape, generator=generator)
+    return random * vectors.norm(dim=-1, keepdim=True) / random.norm(dim=-1, keepdim=True)
 
 
 def _logits_with(

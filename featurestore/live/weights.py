@@ -78,7 +78,8 @@ class Weights:
                 dictionary = load_dictionary(place.dictionary)
             except BadInput as error:
                 raise WeightsError(
-                    f"The weights of '{info.dictionary_id}' cannot be loaded any more. {error}"
+                    f"The weights of '{info.dictionary_id}' cannot be loaded any more. The build "
+                    "of its recipe says what is wrong with them."
                 ) from error
             _compare("dictionary", info, dictionary.digest())
             encoder = Encoder(dictionary, getattr(torch, info.dtype))

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from featurestore.errors import TextError
+from featurestore.live import interventions
 from featurestore.live.records import Edit, Tokens
 from featurestore.live.runner import Runner, _with_bos
 from tests.live.test_substitution import hooked, load, slow_kl
@@ -107,6 +108,30 @@ def test_what_changes_nothing_changes_nothing(runner: Runner, tokens: Tokens) ->
         assert all(one.before == one.after for one in effect.next_tokens)
     # A silent feature may be active on what is written after; scaling by 1 changes nothing there.
     assert all(one.before == one.after for one in effect.continuations)
+
+
+def test_the_control_moves_as_far_in_other_directions(
+    runner: Runner, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved, as_long = [], interventions.as_long
+
+    def see(change: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
+        moved.append((change, as_long(change, noise)))
+        return moved[-1][1]
+
+    monkeypatch.setattr(interventions, "as_long", see)
+    edit = Edit("sae", strongest(runner, "sae", tokens), "scale", 3.0)
+    found = runner.intervene((edit,), tokens, 0, n_new=0)
+    assert found.control_kl.shape == (len(moved), len(tokens.ids))
+    for change, control in moved:
+        assert torch.allclose(change.norm(dim=-1), control.norm(dim=-1), rtol=1e-4)
+        moves = change.norm(dim=-1) > 0
+        cosine = torch.cosine_similarity(change[moves], control[moves], dim=-1)
+        assert (cosine.abs() < 0.99).all(), (change[moves], control[moves])
+    again = runner.intervene((edit,), tokens, 0, n_new=0)
+    assert np.array_equal(found.control_kl, again.control_kl)
+    other = runner.intervene((edit,), tokens, 0, n_new=0, seed=1)
+    assert not np.allclose(found.control_kl, other.control_kl)
 
 
 def test_edits_of_several_dictionaries_act_together(

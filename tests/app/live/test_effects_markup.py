@@ -21,8 +21,12 @@ def test_an_edit_in_words() -> None:
 
 def test_the_next_token_before_and_after() -> None:
     tokens = (NextToken(HOSTILE, 0.5, 0.25), NextToken(" b", 0.0001, 0.1), NextToken("c", 0.1, 0.1))
-    shown = next_tokens(Intervention(np.array([0.0, 0.2]), 3, 1, tokens, ()), " in")
-    assert "after \u2423in \u00b7 KL 0.200 nats \u00b7 3 activations changed" in shown
+    control = np.array([[9.0, 0.1], [9.0, 0.3]])
+    shown = next_tokens(Intervention(np.array([0.0, 0.4]), control, 3, 1, tokens, ()), " in")
+    assert (
+        "after \u2423in \u00b7 KL 0.400 nats \u00b7 random 0.200 \u00b7 3 activations changed"
+        in shown
+    )
     assert "<img" not in shown
     assert "width:100.0%" in shown  # the likeliest fills its bar
     assert "width:50.0%" in shown

@@ -2,7 +2,7 @@ import numpy as np
 
 from app.live import rows
 from app.live.ranking import Contrasted, Ranked, Side
-from featurestore.live.records import Edit, Substitution, TextActivations
+from featurestore.live.records import Edit, Intervention, Substitution, TextActivations
 from featurestore.records import DictionaryInfo, FeatureSummary
 from tests.small_store import manifest
 
@@ -109,8 +109,12 @@ def test_measures_of_a_kind_share_a_scale() -> None:
 
 def test_effects_stand_above_the_features_that_are_changed() -> None:
     edits = [Edit("topk", 416, "ablate"), Edit("topk", 416, "scale", 2.0, (1,))]
-    found = rows.effect_rows(np.array([0.0, 0.5, 0, 0.1]), edits, [ACTIVATIONS])
-    assert [row.key for row in found] == ["kl", "topk/416"]
+    control = np.array([[0.0, 0.25, 0, 0], [0, 0.75, 0, 0]])
+    effect = Intervention(np.array([0.0, 0.25, 0, 0.1]), control, 2, 3, (), ())
+    found = rows.effect_rows(effect, edits, [ACTIVATIONS])
+    assert [row.key for row in found] == ["kl", "control", "topk/416"]
     assert found[0].strips[0].pos == (1, 3)
-    assert found[1].strips[0].values == (1.5, 5.5)
-    assert found[1].cells[1] == 1.75
+    assert found[1].strips[0].values == (0.5,)
+    assert found[0].scale == found[1].scale == 0.5
+    assert found[2].strips[0].values == (1.5, 5.5)
+    assert found[2].cells[1] == 1.75
