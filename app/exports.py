@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from app.live.ranking import Contrasted, Ranked
 from featurestore.records import Band, FeatureSummary
 
 _DANGEROUS = tuple("=+-@\t\r\n|%＝＋－＠'")
@@ -40,13 +39,13 @@ def features_csv(rows: Iterable[FeatureSummary]) -> bytes:
     lines = (
         [
             *(getattr(row, column) for column in FEATURE_COLUMNS),
-            _json(row.promoted),
-            _json(row.peak_tokens),
-            _json(row.histogram),
+            as_json(row.promoted),
+            as_json(row.peak_tokens),
+            as_json(row.histogram),
         ]
         for row in rows
     )
-    return _csv(header, lines)
+    return table_csv(header, lines)
 
 
 def examples_csv(feature: int, bands: Iterable[Band]) -> bytes:
@@ -69,43 +68,16 @@ def examples_csv(feature: int, bands: Iterable[Band]) -> bytes:
             example.activation,
             example.tokens[example.peak],
             "".join(example.tokens),
-            _json(example.activations),
+            as_json(example.activations),
         ]
         for band in bands
         for example in band.examples
     )
-    return _csv(header, lines)
+    return table_csv(header, lines)
 
 
-def ranked_csv(rows: Iterable[Ranked]) -> bytes:
-    """Features of a text, one per line, with their activations on it."""
-    columns = ("dictionary_id", "feature", "max", "sum", "n", "density", "share", "stored_max")
-    lines = (
-        [
-            *(getattr(row, column) for column in columns),
-            _json(dict(zip(row.pos, row.values, strict=True))),
-        ]
-        for row in rows
-    )
-    return _csv([*columns, "activations"], lines)
-
-
-def contrasted_csv(rows: Iterable[Contrasted]) -> bytes:
-    """Features of two texts, one per line."""
-    columns = ("dictionary_id", "feature", "density", "stored_max")
-    sides = ("max", "mean", "n", "n_tokens")
-    header = [*columns, *(f"{side}_{text}" for text in "ab" for side in sides)]
-    lines = (
-        [
-            *(getattr(row, column) for column in columns),
-            *(getattr(side, name) for side in (row.first, row.second) for name in sides),
-        ]
-        for row in rows
-    )
-    return _csv(header, lines)
-
-
-def _csv(header: list[str], lines: Iterable[list[Any]]) -> bytes:
+def table_csv(header: list[str], lines: Iterable[list[Any]]) -> bytes:
+    """A table as CSV in UTF-8 with BOM, every text safe."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(header)
@@ -114,5 +86,6 @@ def _csv(header: list[str], lines: Iterable[list[Any]]) -> bytes:
     return text.getvalue().encode("utf-8-sig", errors="replace")
 
 
-def _json(value: object) -> str:
+def as_json(value: object) -> str:
+    """What has no place in one cell otherwise."""
     return json.dumps(value, ensure_ascii=False)

@@ -22,6 +22,6 @@ function press(event) {
   event.preventDefault();
   event.stopImmediatePropagation(); // Streamlit's own "r" would run the script a second time
   if (!found || found.disabled) return;
-  if (found.matches("input")) found.focus();
+  if (found.matches("input, textarea")) found.focus();
   else found.click();
 }

@@ -40,6 +40,23 @@ WORDS = {
 """What the pages' words mean."""
 
 
+LIVE_WORDS = {
+    "density": WORDS["density"],
+    "of its max": "The largest activation here, as a share of the largest in the corpus; above 1, "
+    "the text drives the feature further than any of the corpus.",
+    "chosen": "The sum of a feature's activations at the tokens that you clicked.",
+    "BOS": "The token that opens every text, where the build put one. It has no position here, and "
+    "no number counts it.",
+    "error": "The length of what the dictionary does not give back of the model's vector, as a "
+    "share of the vector's own.",
+    "KL": "How far the next token's probabilities move, in nats: 0 if not at all.",
+    "random": "The same for a change as long in a random direction: what any change of this size "
+    "would do.",
+    "Δ": "Text A minus text B. Means are over all tokens of a text, silent ones too.",
+}
+"""What the words on Live mean."""
+
+
 def note(text: str, kind: str) -> str:
     """A sentence to the user; a command in it is set apart."""
     body, at = "", 0

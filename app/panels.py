@@ -4,7 +4,7 @@ A token or any other text of the store goes through `st.html` escaped, or throug
 textContent; never through a Markdown label.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -55,12 +55,19 @@ def note(text: str, kind: str = "plain") -> None:
     st.html(markup.note(text, kind))
 
 
-def keyboard() -> None:
-    """Listen to keys; they and the words that the pages use are told behind a button."""
+def keyboard(
+    words: Mapping[str, str] = WORDS,
+    keys: Iterable[tuple[str, str]] = KEYS,
+    selectors: Mapping[str, str] = _SELECTORS,
+) -> None:
+    """Listen to keys; they and the words that a page uses are told behind a button.
+
+    `selectors` say what a key clicks or puts the focus on.
+    """
     with st.popover("?", key="keys", help="Words and keys", width="content"):
-        st.html(markup.part("Words") + markup.words(WORDS.items()))
-        st.html(markup.part("Keys") + markup.keys(KEYS))
-    _keyboard(data={"keys": _SELECTORS}, key="keyboard")
+        st.html(markup.part("Words") + markup.words(words.items()))
+        st.html(markup.part("Keys") + markup.keys(keys))
+    _keyboard(data={"keys": dict(selectors)}, key="keyboard")
 
 
 def address(params: dict[str, str]) -> None:

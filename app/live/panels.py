@@ -25,6 +25,17 @@ TABS = {
 }
 """Label of each tab and its name in the URL."""
 
+KEYS = (
+    ("Ctrl+Enter", "run the text"),
+    ("/", "into the box of the text"),
+    ("Tab", "into the tokens and the table; arrows then walk over tokens, and over rows"),
+    ("Space", "choose a token; with Shift, all tokens up to it"),
+    ("Enter", "open the feature of a row, or follow its link"),
+    ("Esc", "out of the tokens"),
+    ("?", "this list"),
+)
+_SELECTORS = {"/": ".st-key-live_text textarea", "?": ".st-key-keys button"}
+
 POLL_S = 0.3
 """How often the progress of loading is drawn anew."""
 
@@ -50,7 +61,7 @@ def open_live() -> tuple[LiveSelection, tuple[DictionaryInfo, ...]]:
         )
         chosen = live.infos(known, selection.dictionaries)
         _all_of_them(selection, chosen, known.dictionaries)
-        panels.keyboard()
+        panels.keyboard(markup.LIVE_WORDS, KEYS, _SELECTORS)
     for problem in problems:
         panels.note(problem, "error")
     if not chosen:

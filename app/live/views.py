@@ -1,14 +1,14 @@
 """What Live shows of a text, a function for each tab."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import exports, filters, links, markup, numerals, panels, session
+from app import filters, links, markup, numerals, panels, session
+from app.live import exports, rows
 from app.live import panels as live_panels
-from app.live import rows
 from app.live import session as live
 from app.live.detail import detail
 from app.live.ranking import Contrast, Contrasted, Ranked, Ranking, contrast, rank
@@ -29,7 +29,7 @@ def features(selection: LiveSelection, infos: Infos, tokens: Tokens) -> None:
     ranked = ranking.page(_start(selection, ranking.n_kept), PAGE_SIZE)
     left, right = _body([2, 1])
     with left:
-        _kept_line(ranking, selection, infos)
+        _kept_line(ranking, selection, infos, tokens)
         _feature_strips(selection, infos, tokens, ranked)
         _why_empty(ranking.n_kept, ranking.n_active)
         filters.page_numbers(ranking.n_kept, selection.page, live.on_page)
@@ -51,14 +51,14 @@ def layers(selection: LiveSelection, infos: Infos, tokens: Tokens) -> None:
     """How many features are active at each token, dictionary by dictionary, in layer order."""
     ordered = tuple(sorted(infos, key=_layer))
     activations = live.activations(ordered, tokens)
-    st.html(
-        markup.line(
-            [
-                "Active features at each token, a dictionary a row, from the embedding up",
-                "all rows on one scale",
-                "click a row to see its features",
-            ]
-        )
+    _explained(
+        [
+            "Active features at each token, a dictionary a row, from the embedding up",
+            "all rows on one scale",
+            "click a row to see its features",
+        ],
+        "active-features.csv",
+        lambda: exports.layers_csv(activations, tokens.texts),
     )
     key = "strips layers"
     strips(
@@ -76,6 +76,13 @@ def layers(selection: LiveSelection, infos: Infos, tokens: Tokens) -> None:
     )
 
 
+def _explained(facts: list[str | tuple[str, str]], file: str, make: Callable[[], bytes]) -> None:
+    """What a tab shows, in a line, and its numbers as a file."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="explained"):
+        st.html(markup.line(facts), width="stretch")
+        panels.export(file, make, "Every number of this table")
+
+
 def reconstruction(selection: LiveSelection, infos: Infos, tokens: Tokens) -> None:
     """What is lost when each dictionary stands in for the model's vectors, beside its control."""
     found = []
@@ -88,21 +95,21 @@ def reconstruction(selection: LiveSelection, infos: Infos, tokens: Tokens) -> No
                     lambda runner, name=name: runner.substitution(name, tokens, selection.seed),
                 )
             )
-    st.html(
-        markup.line(
-            [
-                "What is decoded stands in for the vectors of all tokens at once, BOS left alone",
-                (
-                    "error: length of what is lost / length of the vector",
-                    "‖x − x̂‖ / ‖x‖ at the hook point that the dictionary writes to",
-                ),
-                ("KL in nats, of the next token; one scale for all", "KL(clean ‖ substituted)"),
-                (
-                    f"random: as long as the error, in a random direction, seed {selection.seed}",
-                    "The control: an error of the same length without its direction",
-                ),
-            ]
-        )
+    _explained(
+        [
+            "What is decoded stands in for the vectors of all tokens at once, BOS left alone",
+            (
+                "error: length of what is lost / length of the vector",
+                "‖x − x̂‖ / ‖x‖ at the hook point that the dictionary writes to",
+            ),
+            ("KL in nats, of the next token; one scale for all", "KL(clean ‖ substituted)"),
+            (
+                f"random: as long as the error, in a random direction, seed {selection.seed}",
+                "The control: an error of the same length without its direction",
+            ),
+        ],
+        "reconstruction.csv",
+        lambda: exports.losses_csv(found, tokens.texts),
     )
     key = "strips measures"
     strips(
@@ -151,7 +158,7 @@ def _contrast_strips(
         _filters(selection, infos)
         panels.export(
             "features-of-two-texts.csv",
-            lambda: exports.contrasted_csv(found.page(0, found.n_kept)),
+            lambda: exports.contrasted_csv(found.page(0, found.n_kept), first.texts, second.texts),
             "All features that the filters keep, on both texts",
         )
     page = found.page(_start(selection, found.n_kept), PAGE_SIZE)
@@ -300,7 +307,7 @@ def _filters(selection: LiveSelection, infos: Infos) -> None:
         filters.some(selection.query, live.on_filter, live.on_clear)
 
 
-def _kept_line(ranking: Ranking, selection: LiveSelection, infos: Infos) -> None:
+def _kept_line(ranking: Ranking, selection: LiveSelection, infos: Infos, tokens: Tokens) -> None:
     n_chosen = len(selection.tokens)
     orders = {
         "max": "largest activation first",
@@ -315,7 +322,7 @@ def _kept_line(ranking: Ranking, selection: LiveSelection, infos: Infos) -> None
         _filters(selection, infos)
         panels.export(
             "features-on-text.csv",
-            lambda: exports.ranked_csv(ranking.page(0, ranking.n_kept)),
+            lambda: exports.ranked_csv(ranking.page(0, ranking.n_kept), tokens.texts),
             "All features that the filters keep, with their activations on this text",
         )
 

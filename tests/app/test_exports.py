@@ -5,8 +5,7 @@ import random
 
 import pytest
 
-from app.exports import contrasted_csv, examples_csv, features_csv, ranked_csv, safe
-from app.live.ranking import Contrasted, Ranked, Side
+from app.exports import examples_csv, features_csv, safe
 from featurestore.records import Band, Example, FeatureSummary
 from tests.synthetic_store import HOSTILE
 
@@ -46,19 +45,3 @@ def test_contexts_come_back(token: str) -> None:
     (read,) = _read(examples_csv(7, [Band("top", 0, None, 2.0, 9, (example,))]))
     assert (read["peak_token"], read["text"]) == (safe(token), safe(f"{token}b"))
     assert json.loads(read["activations"]) == {"0": 2.0}
-
-
-def test_features_of_a_text_come_with_their_activations() -> None:
-    one = Ranked("=d", 3, 2.5, 4.0, 0.0, 2, 0.1, None, None, (1, 4), (1.5, 2.5))
-    (row,) = csv.DictReader(io.StringIO(ranked_csv([one]).decode("utf-8-sig")))
-    assert row["dictionary_id"] == "'=d"
-    assert (row["feature"], row["max"], row["n"], row["share"]) == ("3", "2.5", "2", "")
-    assert json.loads(row["activations"]) == {"1": 1.5, "4": 2.5}
-
-
-def test_features_of_two_texts_come_with_both() -> None:
-    sides = Side(2.0, 0.5, 1, 4, (1,), (2.0,)), Side(0.0, 0.0, 0, 7, (), ())
-    one = Contrasted("d", 3, 0.1, 9.0, 2.0, *sides)
-    (row,) = csv.DictReader(io.StringIO(contrasted_csv([one]).decode("utf-8-sig")))
-    assert (row["max_a"], row["mean_a"], row["n_a"], row["n_tokens_a"]) == ("2.0", "0.5", "1", "4")
-    assert (row["max_b"], row["n_b"], row["n_tokens_b"]) == ("0.0", "0", "7")
