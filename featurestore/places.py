@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.config import DictionaryConfig
-from featurestore.errors import WeightsError
+from featurestore.errors import BuildFailed, WeightsError
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,23 @@ class Place:
 
 
 def write_place(store: Path, run_id: str, place: Place) -> None:
-    """Note a run's place; an earlier note of the same run gives way."""
+    """Note a run's place; an earlier note of the same run gives way.
+
+    Raises:
+        BuildFailed: the store's folder cannot be written to.
+    """
     content: dict[str, Any] = asdict(place)
     if Path(place.model).is_dir():
         content["model"] = _both(place.model, store)
     content["dictionary"]["path"] = _both(place.dictionary.path, store)
     file = _file(store, run_id)
-    file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(f".{secrets.token_hex(8)}.tmp")
-    unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(unfinished, file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        os.replace(unfinished, file)
+    except OSError as error:
+        raise BuildFailed(f"'{file.parent}' cannot be written to: {error.strerror}.") from error
 
 
 def read_place(store: Path, run_id: str, dictionary_id: str) -> Place:
