@@ -7,8 +7,9 @@ from app.live import panels as live_panels
 from app.live import rows
 from app.live import session as live
 from app.live.effects_markup import continuations, edit_words, next_tokens
+from app.live.exports import next_tokens_csv
 from app.live.selection import MAX_NEW_TOKENS, LiveSelection, with_edit
-from app.live.strips import Column, Row, strips
+from app.live.strips import Column
 from featurestore.errors import FeatureStoreError
 from featurestore.live.records import Edit, Intervention, Tokens
 from featurestore.records import DictionaryInfo
@@ -29,7 +30,7 @@ def intervene(selection: LiveSelection, infos: tuple[DictionaryInfo, ...], token
             "off. A change moves the model's own vector along the feature's direction and leaves "
             "the rest of it as it is. Click tokens to change it at these alone."
         )
-        _strips(selection, tokens, [])
+        live_panels.unsorted(selection, tokens, _COLUMNS, [], "strips effects")
         return
     _list_of_edits(selection, tokens)
     pos = selection.tokens[-1] if selection.tokens else len(tokens.ids) - 1
@@ -134,30 +135,17 @@ def _show(
     found: Intervention,
 ) -> None:
     activations = live.activations(infos, tokens)
-    _strips(selection, tokens, rows.effect_rows(found, selection.edits, activations))
+    shown = rows.effect_rows(found, selection.edits, activations)
+    live_panels.unsorted(selection, tokens, _COLUMNS, shown, "strips effects")
     if found.n_changed == 0:
         panels.note("Nothing changes on this text: the features are silent where they are changed.")
     left, right = st.columns([2, 3], gap="medium")
     with left:
         st.html(next_tokens(found, tokens.texts[found.pos]))
         st.html(markup.line(["Click a token of the text to read it after that one"]))
+        panels.export(
+            "next-tokens.csv", lambda: next_tokens_csv(found), "These tokens and probabilities"
+        )
     with right:
         if found.continuations:
             st.html(continuations(found.continuations, selection.seed))
-
-
-def _strips(selection: LiveSelection, tokens: Tokens, shown: list[Row]) -> None:
-    key = "strips effects"
-    strips(
-        [live_panels.text_panel(tokens, "Text")],
-        _COLUMNS,
-        shown,
-        sort=None,
-        descending=True,
-        selected=[selection.tokens],
-        row=None,
-        key=key,
-        on_sort=live.nothing,
-        on_tokens=lambda: live.on_tokens(key),
-        on_open=None,
-    )

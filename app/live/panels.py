@@ -1,6 +1,7 @@
 """The upper part of Live: which dictionaries, which text, and the wait for the models."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -10,7 +11,7 @@ from app import markup, panels, session
 from app.live import selection as selections
 from app.live import session as live
 from app.live.selection import MAX_DICTIONARIES, LiveSelection
-from app.live.strips import Text
+from app.live.strips import Column, Row, Text, strips
 from app.selection import Selection
 from featurestore.errors import FeatureStoreError, StoreError
 from featurestore.live.records import Tokens
@@ -244,6 +245,30 @@ def inside(selection: LiveSelection, tokens: Tokens) -> LiveSelection:
 def text_panel(tokens: Tokens, title: str) -> Text:
     """A text as strips show it."""
     return Text(title, f"{len(tokens.ids):,} tokens", tokens.texts)
+
+
+def unsorted(
+    selection: LiveSelection,
+    tokens: Tokens,
+    columns: Sequence[Column],
+    shown: list[Row],
+    key: str,
+    on_open: Callable[[], None] | None = None,
+) -> None:
+    """A text above rows in an order of their own."""
+    strips(
+        [text_panel(tokens, "Text")],
+        columns,
+        shown,
+        sort=None,
+        descending=True,
+        selected=[selection.tokens],
+        row=None,
+        key=key,
+        on_sort=live.nothing,
+        on_tokens=lambda: live.on_tokens(key),
+        on_open=on_open,
+    )
 
 
 def recomputed(info: DictionaryInfo, context: int) -> None:

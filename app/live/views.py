@@ -61,18 +61,9 @@ def layers(selection: LiveSelection, infos: Infos, tokens: Tokens) -> None:
         lambda: exports.layers_csv(activations, tokens.texts),
     )
     key = "strips layers"
-    strips(
-        [live_panels.text_panel(tokens, "Text")],
-        rows.LAYER_COLUMNS,
-        rows.layer_rows(ordered, activations),
-        sort=None,
-        descending=True,
-        selected=[selection.tokens],
-        row=None,
-        key=key,
-        on_sort=live.nothing,
-        on_tokens=lambda: live.on_tokens(key),
-        on_open=lambda: live.on_layer(key),
+    shown = rows.layer_rows(ordered, activations)
+    live_panels.unsorted(
+        selection, tokens, rows.LAYER_COLUMNS, shown, key, lambda: live.on_layer(key)
     )
 
 
@@ -112,19 +103,8 @@ def reconstruction(selection: LiveSelection, infos: Infos, tokens: Tokens) -> No
         lambda: exports.losses_csv(found, tokens.texts),
     )
     key = "strips measures"
-    strips(
-        [live_panels.text_panel(tokens, "Text")],
-        rows.MEASURE_COLUMNS,
-        rows.measure_rows(found),
-        sort=None,
-        descending=True,
-        selected=[selection.tokens],
-        row=None,
-        key=key,
-        on_sort=live.nothing,
-        on_tokens=lambda: live.on_tokens(key),
-        on_open=None,
-    )
+    shown = rows.measure_rows(found)
+    live_panels.unsorted(selection, tokens, rows.MEASURE_COLUMNS, shown, key)
 
 
 def two_texts(selection: LiveSelection, infos: Infos, first: Tokens, second: Tokens) -> None:
