@@ -230,6 +230,6 @@ def _manifest(n_features: int, n_contexts: int, seed: int) -> dict[str, Any]:
         "dtype": "float32",
         "built_at": "2026-01-01T00:00:00+00:00",
         "recipe": {"seed": seed},
-        "digests": {},
+        "digests": {"dictionary": f"digest of {dictionary_id(n_features)}"},
         "versions": {"numpy": np.__version__},
     }

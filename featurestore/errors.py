@@ -7,12 +7,15 @@
     │   ├── ModelError       a model's folder, name or hook point
     │   ├── CorpusError      a text file, or no text at all
     │   ├── UnfinishedRun    an earlier build of the dictionary has other settings
-    │   └── TextError        a text too long to run, or none
+    │   ├── TextError        a text too long to run, or none
+    │   ├── AnnotationError  a label, note, tag or author that cannot be kept
+    │   └── TableError       a file of annotations or explanations that cannot be read
     ├── StoreError           the store cannot answer
     │   ├── StoreNotFound    no store at this path
     │   ├── UnknownDictionary
     │   ├── UnknownFeature
     │   └── DamagedStore     a file that cannot be read
+    ├── AnnotationsError     annotations cannot be read or saved now: locked, full, unreachable
     ├── WeightsError         what a dictionary was built from is elsewhere or changed
     ├── Busy                 too many wait for the model already
     ├── BuildFailed          a build could not be finished: exit code 1
@@ -56,6 +59,18 @@ class UnfinishedRun(BadInput):
 
 class TextError(BadInput):
     """A text is too long to be run at once, or holds no token."""
+
+
+class AnnotationError(BadInput):
+    """A label, note, tag, verdict or author is too long or cannot be kept."""
+
+
+class TableError(BadInput):
+    """A file of annotations or explanations is no such table, or its rows cannot all be taken."""
+
+
+class AnnotationsError(FeatureStoreError):
+    """Annotations cannot be read or saved now; nothing was changed."""
 
 
 class WeightsError(FeatureStoreError):

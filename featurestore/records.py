@@ -45,6 +45,11 @@ class DictionaryInfo:
     path: str
 
     @property
+    def content(self) -> str:
+        """Digest of the weights, which annotations are kept by; empty if the build gave none."""
+        return self.digests.get("dictionary", "")
+
+    @property
     def has_bos(self) -> bool:
         """Whether its contexts open with a BOS that was put there."""
         return self.recipe["corpus"]["prepend_bos"]

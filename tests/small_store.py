@@ -84,7 +84,7 @@ def manifest(dictionary_id: str, run_id: str, built_at: str) -> dict[str, Any]:
         "dtype": "float32",
         "built_at": built_at,
         "recipe": {"seed": 0},
-        "digests": {},
+        "digests": {"dictionary": f"digest of {dictionary_id}"},
         "versions": {},
     }
 

@@ -284,7 +284,7 @@ def _manifest(planted: Planted) -> dict[str, Any]:
         "dtype": "float32",
         "built_at": "2026-11-21T12:00:00Z",
         "recipe": {},
-        "digests": {},
+        "digests": {"dictionary": f"digest of {planted.dictionary_id}"},
         "versions": {"python": "3.11.7", "duckdb": "2.0.0"},
         **planted.manifest,
     }

@@ -35,7 +35,14 @@ DUCKDB = (
 
 LAYERS = {
     "pages": ("app", *RECORDS),
-    "app": ("app", "featurestore.annotations", "featurestore.live.records", *RECORDS),
+    "app": (
+        "app",
+        "featurestore.annotations",
+        "featurestore.explanations",
+        "featurestore.live.records",
+        "featurestore.spreadsheet",
+        *RECORDS,
+    ),
     "app.session": (
         "app",
         "featurestore.store",
@@ -80,10 +87,20 @@ LAYERS = {
     **dict.fromkeys(TORCH, (*TORCH, "featurestore.config", *RECORDS)),
     **dict.fromkeys(
         (*DUCKDB, "featurestore.verify"),
-        ("featurestore.feature_list", "featurestore.digests", *DUCKDB, *RECORDS),
+        (
+            "featurestore.feature_list",
+            "featurestore.digests",
+            "featurestore.spreadsheet",
+            *DUCKDB,
+            *RECORDS,
+        ),
     ),
     "featurestore.feature_list": RECORDS,
     "featurestore.digests": RECORDS,
+    "featurestore.annotations.records": (),
+    "featurestore.annotations.agreement": ("featurestore.annotations.records",),
+    "featurestore.explanations": (*DUCKDB, "featurestore.spreadsheet", *RECORDS),
+    "featurestore.spreadsheet": RECORDS,
     "featurestore.config": RECORDS,
     "featurestore.records": RECORDS,
     "featurestore.errors": (),
