@@ -1,15 +1,9 @@
-"""Tables as CSV that a spreadsheet takes for data and never for formulas. Pure."""
+"""What the pages of a dictionary and of a feature show, as CSV files. Pure."""
 
-import csv
-import io
-import json
 from collections.abc import Iterable
-from typing import Any
 
 from featurestore.records import Band, FeatureSummary
-
-_DANGEROUS = tuple("=+-@\t\r\n|%＝＋－＠'")
-_SKIPPED = " \ufeff\u00a0"
+from featurestore.spreadsheet import as_json, table_csv
 
 FEATURE_COLUMNS = (
     "feature",
@@ -22,15 +16,6 @@ FEATURE_COLUMNS = (
     "logit_kurtosis",
 )
 EXAMPLE_COLUMNS = ("sampler", "band", "low", "high", "n_band", "context", "document", "start")
-
-
-def safe(cell: str) -> str:
-    """Text that no spreadsheet evaluates: one `'` before whatever could start a formula.
-
-    Whoever reads the file back takes off exactly one leading `'`.
-    """
-    inner = cell.lstrip(_SKIPPED)
-    return f"'{cell}" if cell.startswith(_DANGEROUS) or inner.startswith(_DANGEROUS) else cell
 
 
 def features_csv(rows: Iterable[FeatureSummary]) -> bytes:
@@ -74,18 +59,3 @@ def examples_csv(feature: int, bands: Iterable[Band]) -> bytes:
         for example in band.examples
     )
     return table_csv(header, lines)
-
-
-def table_csv(header: list[str], lines: Iterable[list[Any]]) -> bytes:
-    """A table as CSV in UTF-8 with BOM, every text safe."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow(header)
-    for line in lines:
-        writer.writerow([safe(cell) if isinstance(cell, str) else cell for cell in line])
-    return text.getvalue().encode("utf-8-sig", errors="replace")
-
-
-def as_json(value: object) -> str:
-    """What has no place in one cell otherwise."""
-    return json.dumps(value, ensure_ascii=False)

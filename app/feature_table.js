@@ -76,6 +76,11 @@ function bodyCell(cell, column, row) {
     [made.textContent, made.title] = cell;
   } else if (column.kind === "bars") {
     if (cell.length) made.append(bars(cell));
+  } else if (column.kind === "said") {
+    made.append(...said(cell));
+    made.title = cell[3];
+  } else if (column.kind === "found") {
+    made.append(...cell.map(reason));
   } else if (column.kind === "words") {
     made.append(...cell.map((word) => make("span", "word", word)));
   } else {
@@ -83,6 +88,28 @@ function bodyCell(cell, column, row) {
     list.append(...cell.map(chip));
     made.append(list);
   }
+  return made;
+}
+
+function said([verdict, mark, label, , who]) {
+  const parts = [];
+  if (mark) {
+    const sign = make("i", verdict, mark);
+    sign.setAttribute("role", "img");
+    sign.setAttribute("aria-label", verdict);
+    parts.push(sign);
+  }
+  if (label) parts.push(make("bdi", who, label));
+  return parts;
+}
+
+function reason([place, before, match, after, tip]) {
+  const made = make("div", "reason");
+  made.title = tip;
+  // The match stays in sight: what stands before it is cut off on the left.
+  const [left, right] = [make("span", "before"), make("bdi", "after", after)];
+  left.append(make("bdi", "", before));
+  made.append(make("span", "place", place), left, make("mark", "", match), right);
   return made;
 }
 

@@ -9,19 +9,28 @@ import streamlit as st
 from app import exports, markup, panels, session, token_text
 from app.markup import COLUMN_WORDS
 from app.numerals import percent
-from app.selection import PAGE_SIZE, RANGES, Selection, filters
+from app.selection import PAGE_SIZE, RANGES, VERDICTS, Selection, filters
+from featurestore.annotations.records import NO_VERDICT
 from featurestore.records import (
     DENSE_ABOVE,
-    NUMERIC_COLUMNS,
+    SORTS,
     DictionaryInfo,
     FeaturePage,
     FeatureQuery,
     Flag,
+    TextPlace,
     TokenRole,
 )
 
 OnFilter = Callable[[str], None]
 """Callback of a filter, with the control's key."""
+
+PLACES = {
+    "contexts": "top contexts",
+    "annotations": "label, note, tags",
+    "explanations": "explanations",
+}
+"""Where a text is looked for, in words."""
 
 _MATCHED_SHOWN = 8
 _SHOWN = ("density", "max_activation")
@@ -33,6 +42,9 @@ def filter_row(selection: Selection) -> None:
     session.seed(filters(selection))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="filters"):
         token(session.on_filter)
+        text()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="ranges"):
+        verdicts(session.on_filter)
         for column in _SHOWN:
             bounds(column, session.on_filter)
         st.pills(
@@ -67,6 +79,12 @@ def some(query: FeatureQuery, on_filter: OnFilter, on_clear: Callable[[], None])
     st.html(markup.line(["Numbers of the corpus, not of this text"]))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         token(on_filter)
+    properties(query, on_filter, on_clear)
+
+
+def properties(query: FeatureQuery, on_filter: OnFilter, on_clear: Callable[[], None]) -> None:
+    """The controls of what a feature is, whatever is searched; whoever draws them seeds them."""
+    verdicts(on_filter)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for column in ("density", "max_activation", "n_active", "logit_kurtosis"):
             bounds(column, on_filter)
@@ -96,6 +114,43 @@ def token(on_filter: OnFilter) -> None:
     )
 
 
+def verdicts(on_filter: OnFilter) -> None:
+    """What people said; none chosen keeps all."""
+    st.pills(
+        "Verdict",
+        VERDICTS,
+        selection_mode="multi",
+        key="verdict",
+        format_func=lambda one: "no verdict" if one == NO_VERDICT else one,
+        on_change=on_filter,
+        args=("verdict",),
+    )
+
+
+def text() -> None:
+    """Boxes for a text, and for where it stands."""
+    st.text_input(
+        "Text",
+        key="text",
+        placeholder="river bank",
+        on_change=session.on_filter,
+        args=("text",),
+        help='A part of it is enough, and case does not count, unless in quotes: `"River"`. As a '
+        "regular expression: what RE2 reads; case counts unless it begins with `(?i)`",
+        width=200,
+    )
+    st.selectbox(
+        "is in its",
+        get_args(TextPlace),
+        key="within",
+        format_func=PLACES.__getitem__,
+        on_change=session.on_filter,
+        args=("within",),
+        width=168,
+    )
+    st.checkbox("regex", key="regex", on_change=session.on_filter, args=("regex",))
+
+
 def bounds(column: str, on_filter: OnFilter) -> None:
     """Two boxes for the least and the most of a column."""
     words = COLUMN_WORDS[column]
@@ -115,10 +170,10 @@ def bounds(column: str, on_filter: OnFilter) -> None:
 
 def order() -> None:
     """Sort by any column, the ones without a heading in the table too."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content"):
         st.selectbox(
             "Sort by",
-            NUMERIC_COLUMNS,
+            SORTS,
             key="sort",
             format_func=COLUMN_WORDS.__getitem__,
             on_change=session.on_filter,
@@ -139,7 +194,13 @@ def order() -> None:
 def is_filtered(query: FeatureQuery) -> bool:
     """Whether anything is left out that is not dead, or anything dead is kept."""
     return query != FeatureQuery(
-        query.dictionary_id, sort=query.sort, descending=query.descending, role=query.role
+        query.dictionary_id,
+        sort=query.sort,
+        descending=query.descending,
+        seed=query.seed,
+        role=query.role,
+        within=query.within,
+        is_regex=query.is_regex,
     )
 
 

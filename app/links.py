@@ -13,6 +13,8 @@ from app.selection import Selection, params
 PAGES = Path(__file__).parent.parent / "pages"
 BROWSE = PAGES / "browse.py"
 FEATURE = PAGES / "feature.py"
+SEARCH = PAGES / "search.py"
+ANNOTATIONS = PAGES / "annotations.py"
 LIVE = PAGES / "live.py"
 
 

@@ -22,6 +22,7 @@ COLUMN_WORDS = {
     "decoder_norm": "decoder norm",
     "logit_std": "logit std",
     "logit_kurtosis": "logit kurtosis",
+    "random": "random order",
 }
 """What a column of the list is called on the screen."""
 
@@ -112,9 +113,14 @@ def words(rows: Iterable[tuple[str, str]]) -> str:
 
 def dictionary_label(info: DictionaryInfo) -> str:
     """A dictionary in the picker's list."""
+    return f"{info.dictionary_id} · {dictionary_facts(info)}"
+
+
+def dictionary_facts(info: DictionaryInfo) -> str:
+    """What tells a dictionary from its neighbours, beside its name."""
     steps = [("step", info.step), ("model step", info.model_step)]
     facts = [f"{name} {step:,}" for name, step in steps if step is not None]
-    return " · ".join([info.dictionary_id, info.kind, info.hook_name, *facts])
+    return " · ".join([info.kind, info.hook_name, *facts])
 
 
 def dictionary_line(info: DictionaryInfo) -> str:
@@ -224,4 +230,6 @@ def place_words(place: ListPlace) -> str:
 
 def order_words(column: str, descending: bool) -> str:
     """How a list is sorted."""
+    if column == "random":
+        return "in random order"
     return f"sorted by {COLUMN_WORDS[column]}, {'highest' if descending else 'lowest'} first"

@@ -31,7 +31,10 @@ KEYS = (
     ("→", "next feature of the list"),
     ("r", "random active feature of the list"),
     ("g", "go to a feature by its number"),
-    ("/", "look for a token"),
+    ("/", "search"),
+    ("1 2 3 4", "verdict: monosemantic, unsure, polysemantic, junk"),
+    ("a", "write a label; n a note; Esc leaves the box"),
+    ("Enter", "save and go on to the next; with Shift save only"),
     ("Tab", "into the contexts; arrows then walk over tokens"),
     ("?", "this list"),
 )
@@ -40,7 +43,7 @@ _SELECTORS = {
     "ArrowRight": ".st-key-next button",
     "r": ".st-key-random button",
     "g": ".st-key-number input",
-    "/": ".st-key-token input",
+    "/": ".st-key-token input, .st-key-find input",
     "?": ".st-key-keys button",
 }
 
@@ -143,12 +146,13 @@ def go_to_number(selection: Selection) -> None:
 
 
 def export(name: str, make: Callable[[], bytes], help_text: str) -> None:
-    """A button that makes a CSV file when it is clicked."""
+    """A button that makes a file when it is clicked: CSV, or JSON lines by its name."""
+    is_json = name.endswith(".jsonl")
     st.download_button(
-        "CSV",
+        "JSON lines" if is_json else "CSV",
         make,
         file_name=name,
-        mime="text/csv",
+        mime="application/jsonl" if is_json else "text/csv",
         help=help_text,
         type="tertiary",
         icon=":material/download:",

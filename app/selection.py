@@ -11,8 +11,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from app.token_text import meant, typed
+from featurestore.annotations.records import NO_VERDICT, Verdict
 from featurestore.errors import UnknownFeature
-from featurestore.records import NUMERIC_COLUMNS, FeatureQuery, Flag, TokenRole
+from featurestore.records import (
+    NUMERIC_COLUMNS,
+    SORTS,
+    FeatureQuery,
+    Flag,
+    TextPlace,
+    TokenRole,
+)
 
 PAGE_SIZE = 50
 """Rows on one page of the list."""
@@ -25,8 +33,11 @@ BandKind = Literal["interval", "quantile"]
 View = Literal["stacked", "snippet", "full"]
 Order = Literal["desc", "asc"]
 
+VERDICTS = (*(verdict.value for verdict in Verdict), NO_VERDICT)
+"""What the filter by verdict can keep."""
+
 _WHOLE = re.compile(r"-?[0-9]{1,15}")
-_LONGEST_TOKEN = 1000
+_LONGEST_TEXT = 1000
 
 
 @dataclass(frozen=True)
@@ -69,8 +80,8 @@ class Reader:
     def text(self, name: str) -> str:
         """Any text that is not too long."""
         value = self.given.get(name, "")
-        if len(value) > _LONGEST_TOKEN:
-            self.bad(name, value, f"It has {len(value):,} characters; {_LONGEST_TOKEN:,} fit.")
+        if len(value) > _LONGEST_TEXT:
+            self.bad(name, value, f"It has {len(value):,} characters; {_LONGEST_TEXT:,} fit.")
             return ""
         return value
 
@@ -81,6 +92,14 @@ class Reader:
             return int(value)
         self.bad("page", value, "Pages are 1, 2, 3, and so on. Showing page 1.")
         return 1
+
+    def seed(self) -> int:
+        """The seed of a random order."""
+        value = self.given.get("seed", "0")
+        if _WHOLE.fullmatch(value) and 0 <= int(value) < 2**32:
+            return int(value)
+        self.bad("seed", value, "Seeds are 0, 1, 2, and so on. Taking 0.")
+        return 0
 
     def span(self, name: str) -> tuple[float | None, float | None]:
         """Two bounds written `0.001..0.1`, either of which may be missing."""
@@ -95,14 +114,13 @@ class Reader:
             return None, None
         return bounds[0], bounds[1]
 
-    def flags(self) -> frozenset[Flag]:
-        """Flags by their names."""
-        names = [name for name in self.given.get("flags", "").split(",") if name]
-        known = {flag.value: flag for flag in Flag}
-        for name in names:
-            if name not in known:
-                self.bad("flags", name, f"Known: {', '.join(known)}. Left out.")
-        return frozenset(known[name] for name in names if name in known)
+    def several(self, name: str, options: tuple[str, ...]) -> frozenset[str]:
+        """Some of some words, with commas between them."""
+        values = [value for value in self.given.get(name, "").split(",") if value]
+        for value in values:
+            if value not in options:
+                self.bad(name, value, f"Known: {', '.join(options)}. Left out.")
+        return frozenset(values).intersection(options)
 
     def bad(self, name: str, value: str, cure: str) -> None:
         """Note what was wrong with a value, and what is done instead."""
@@ -116,12 +134,17 @@ def read(params: Mapping[str, str], dictionary_id: str) -> tuple[Selection, tupl
     query = FeatureQuery(
         dictionary_id,
         ranges=tuple(span for span in spans if span[1:] != (None, None)),
-        flags=reader.flags(),
+        flags=frozenset(Flag(name) for name in reader.several("flags", tuple(Flag))),
         include_dead=reader.switch("dead"),
         token=reader.text("token"),
         role=reader.choice("role", get_args(TokenRole)),
-        sort=reader.choice("sort", ("density", *(c for c in NUMERIC_COLUMNS if c != "density"))),
+        text=reader.text("text"),
+        within=reader.choice("within", get_args(TextPlace)),
+        is_regex=reader.switch("regex"),
+        verdicts=reader.several("verdict", VERDICTS),
+        sort=reader.choice("sort", ("density", *(c for c in SORTS if c != "density"))),
         descending=reader.choice("order", get_args(Order)) == "desc",
+        seed=reader.seed(),
     )
     selection = Selection(
         query,
@@ -157,11 +180,16 @@ def params(selection: Selection) -> dict[str, str]:
         "feature": "" if selection.feature is None else str(selection.feature),
         "token": query.token,
         "role": query.role if query.role != "promotes" else "",
+        "text": query.text,
+        "within": query.within if query.within != "contexts" else "",
+        "regex": "1" if query.is_regex else "",
+        "verdict": ",".join(verdict for verdict in VERDICTS if verdict in query.verdicts),
         **{column: f"{_bound(low)}..{_bound(high)}" for column, low, high in query.ranges},
         "flags": flags,
         "dead": "1" if query.include_dead else "",
         "sort": query.sort if query.sort != "density" else "",
         "order": "" if query.descending else "asc",
+        "seed": str(query.seed) if query.seed else "",
         "page": str(selection.page) if selection.page > 1 else "",
         "tab": selection.tab if selection.tab != "top" else "",
         "bands": selection.bands if selection.bands != "interval" else "",
@@ -178,6 +206,10 @@ def filters(selection: Selection) -> dict[str, Any]:
     values: dict[str, Any] = {
         "token": typed(query.token),
         "role": query.role,
+        "text": query.text,
+        "within": query.within,
+        "regex": query.is_regex,
+        "verdict": [verdict for verdict in VERDICTS if verdict in query.verdicts],
         "flags": sorted(flag.value for flag in query.flags),
         "dead": query.include_dead,
         "sort": query.sort,
@@ -194,6 +226,10 @@ def with_filters(selection: Selection, values: Mapping[str, Any]) -> Selection:
     return selection.listing(
         token=meant(values["token"].strip()),
         role=values["role"] or "promotes",
+        text=values["text"].strip(),
+        within=values["within"] or "contexts",
+        is_regex=values["regex"],
+        verdicts=frozenset(values["verdict"]),
         flags=frozenset(Flag(name) for name in values["flags"]),
         include_dead=values["dead"],
         sort=values["sort"],

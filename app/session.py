@@ -7,10 +7,11 @@ a control's callback writes the changed selection back to the URL, and the page 
 import argparse
 import atexit
 import functools
+import os
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,12 @@ import streamlit as st
 from app import numerals
 from app import selection as selections
 from app.selection import Selection
-from featurestore.errors import UnknownFeature
+from featurestore.annotations.command import URL_VARIABLE
+from featurestore.annotations.database import Database, default_url
+from featurestore.annotations.explanations import ExplanationTable
+from featurestore.annotations.log import AnnotationLog
+from featurestore.annotations.remarks import Remarks
+from featurestore.errors import AnnotationsError, UnknownFeature
 from featurestore.live.records import MAX_BYTES, MAX_TOKENS
 from featurestore.records import Catalogue, FeatureQuery, Flag
 from featurestore.store import Store
@@ -27,6 +33,9 @@ from featurestore.store import Store
 LAST = "last parameters of each page"
 PAGE = "page that is shown"
 WANTED = "a feature that was asked for by number"
+
+_OWN = {"Live": "dictionaries", "Search": "find"}
+"""Pages whose parameters are not those of a list, by the one that is always there."""
 
 EXPORTED_AT_ONCE = 20_000
 """Rows of a list that are fetched by one question, which has a time limit."""
@@ -39,6 +48,12 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8501)
     parser.add_argument("--open", action="store_true", help="open a browser window on it")
     parser.add_argument("--read-only", action="store_true", help="let nobody change anything")
+    parser.add_argument(
+        "--annotations",
+        metavar="URL",
+        default=os.environ.get(URL_VARIABLE),
+        help=f"of a Postgres database, or set {URL_VARIABLE} (a SQLite file in the store)",
+    )
     parser.add_argument(
         "--live",
         choices=("on", "off"),
@@ -73,16 +88,52 @@ def is_live() -> bool:
     return given.live == "on" or (given.live is None and not given.read_only)
 
 
+@dataclass(frozen=True)
+class Annotations:
+    """What was said of features: by people, and by programs."""
+
+    log: AnnotationLog
+    explanations: ExplanationTable
+
+
 def store() -> Store:
     """The store that the app was started with; shared by all sessions."""
-    return _store(options().store.resolve())
+    return _opened(options())[0]
+
+
+def annotations() -> Annotations:
+    """The annotations that go with the store; shared by all sessions."""
+    return _opened(options())[1]
+
+
+def is_read_only() -> bool:
+    """Whether nobody may change anything."""
+    return options().read_only
+
+
+def check_may_write() -> None:
+    """Refuse to change anything where that is switched off.
+
+    Raises:
+        AnnotationsError: it is.
+    """
+    if is_read_only():
+        raise AnnotationsError("This app was started with --read-only: nothing can be saved.")
+
+
+def _opened(given: argparse.Namespace) -> tuple[Store, Annotations]:
+    folder = given.store.resolve()
+    return _open(folder, given.annotations or default_url(folder), given.read_only)
 
 
 @st.cache_resource(show_spinner=False)
-def _store(folder: Path) -> Store:
-    opened = Store(folder)
+def _open(folder: Path, url: str, read_only: bool) -> tuple[Store, Annotations]:
+    database = Database(url, read_only)
+    known = Annotations(AnnotationLog(database), ExplanationTable(database))
+    opened = Store(folder, Remarks(known.log, known.explanations))
     atexit.register(opened.close)
-    return opened
+    atexit.register(database.close)
+    return opened, known
 
 
 def check(folder: Path) -> None:
@@ -125,9 +176,12 @@ def remember(page: str) -> None:
 
 
 def is_step_back() -> bool:
-    """Whether Back led to or from Live, and its first step left the other page's parameters."""
-    is_lives = "dictionaries" in st.query_params
-    return bool(st.query_params) and is_lives != (st.session_state.get(PAGE) == "Live")
+    """Whether Back led to or from a page with parameters of its own, and its first step left the
+    other page's parameters.
+    """
+    owner = next((page for page, name in _OWN.items() if name in st.query_params), None)
+    page = st.session_state.get(PAGE)
+    return bool(st.query_params) and owner != (page if page in _OWN else None)
 
 
 def given() -> dict[str, str]:

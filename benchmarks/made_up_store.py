@@ -1,10 +1,12 @@
 """Dictionaries of any size made by numpy, as realistic as the time that a question takes needs.
 
-Densities are log-normal and some features dead; few tokens are popular, most are not; every column
-holds something. A feature has 70 examples, and 8 where there are more than 100,000 features, so
-that a million of them are written in two minutes and take 0.8 GB of disk.
+Densities are log-normal and some features dead; few tokens are popular and short, most are not: 128
+of them make about 560 characters, as in English; every column holds something. A feature has 70
+examples, and 8 where there are more than 100,000 features, so that a million of them are written in
+two minutes and take 0.8 GB of disk.
 """
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from featurestore.annotations.records import Verdict
 from featurestore.dictionary_file import KEYS, SCHEMA_VERSION
 from featurestore.writer import StoreWriter
 
@@ -19,6 +22,7 @@ N_TOKENS = 10_000_000
 LENGTH = 128
 N_BINS = 50
 N_LENS = 12
+N_LABELS = 24_000
 DEAD_SHARE = 0.05
 MOST_CONTEXTS = 65_536
 CHUNK = 16_384
@@ -33,15 +37,35 @@ _SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
 
 def _words() -> list[str]:
     """A vocabulary of 32,000 tokens: each word with and without a space before it and a capital."""
-    base = len(_SYLLABLES)
-    plain = [
-        _SYLLABLES[i % base] + _SYLLABLES[i // base % base] + _SYLLABLES[i // base**2]
-        for i in range(8000)
-    ]
+    plain = ["".join(parts) for n in (1, 2, 3) for parts in itertools.product(_SYLLABLES, repeat=n)]
+    plain = plain[:8000]
     return [form for word in plain for form in (f" {word}", word, f" {word.title()}", word.title())]
 
 
 VOCAB = _words()
+
+
+class MadeUpRemarks:
+    """A verdict and a label of three words for 24,000 features, and as many explanations."""
+
+    def __init__(self, n_features: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        features = rng.permutation(n_features)[:N_LABELS].tolist()
+        verdicts = rng.choice([str(verdict) for verdict in Verdict], len(features))
+        words = np.array(VOCAB[::4])[rng.integers(0, len(VOCAB) // 4, (len(features), 3))]
+        self._verdicts = dict(zip(features, verdicts.tolist(), strict=True))
+        self._labels = [
+            (feature, "label", "".join(label).strip())
+            for feature, label in zip(features, words, strict=True)
+        ]
+
+    def verdicts(self, digest: str) -> dict[int, str]:
+        """Of whichever dictionary."""
+        return self._verdicts
+
+    def texts(self, digest: str, place: str) -> list[tuple[int, str, str]]:
+        """Of whichever dictionary, the same everywhere."""
+        return self._labels
 
 
 def dictionary_id(n_features: int) -> str:
@@ -85,12 +109,14 @@ def _popular(rng: np.random.Generator, *shape: int, skew: int = 2) -> np.ndarray
 
 def _contexts(rng: np.random.Generator, n_contexts: int) -> pa.Table:
     context = np.arange(n_contexts, dtype=np.int32)
+    tokens = _popular(rng, n_contexts, LENGTH, skew=3)
     return pa.table(
         {
             "context": context,
             "document": [f"text-{i // 16:05}" for i in range(n_contexts)],
             "start": context % 16 * LENGTH,
-            "tokens": _lists(_popular(rng, n_contexts, LENGTH, skew=3)),
+            "tokens": _lists(tokens),
+            "text": ["".join(VOCAB[token] for token in row) for row in tokens],
         }
     )
 

@@ -21,7 +21,14 @@ from typing import get_args
 
 import numpy as np
 
-from benchmarks.made_up_store import N_TOKENS, VOCAB, dictionary_id, write_dictionary
+from benchmarks.made_up_store import (
+    N_TOKENS,
+    VOCAB,
+    MadeUpRemarks,
+    dictionary_id,
+    write_dictionary,
+)
+from featurestore.annotations.records import NO_VERDICT, Verdict
 from featurestore.records import NUMERIC_COLUMNS, FeatureQuery, Flag, TokenRole
 from featurestore.store import Store
 
@@ -90,6 +97,59 @@ class Visitor:
         """The features that peak on a token."""
         return self._search("peaks on")
 
+    def text_few(self) -> Answer:
+        """The features with a phrase in a top context that hardly any other holds."""
+        return self._text(self._phrase())
+
+    def text_some(self) -> Answer:
+        """The features with a rare word in a top context."""
+        return self._text(self._word(0.9, 1))
+
+    def text_many(self) -> Answer:
+        """The features with a frequent syllable in a top context: nearly all."""
+        return self._text(self._word(0, 0.005))
+
+    def regex_few(self) -> Answer:
+        """The same phrase, by a regular expression."""
+        first, *rest = self._phrase().split()
+        return self._text(r"\s+".join([first, *rest]), is_regex=True)
+
+    def regex_some(self) -> Answer:
+        """The same rare word, on its own."""
+        return self._text(rf"(?i)\b{self._word(0.9, 1)}\b", is_regex=True)
+
+    def regex_many(self) -> Answer:
+        """Words that begin with the same syllable."""
+        return self._text(rf"\b{self._word(0, 0.005)}\w{{2,4}}\b", is_regex=True)
+
+    def label(self) -> Answer:
+        """The features with a word in their label."""
+        return self._text(self._word(0, 1), within="annotations")
+
+    def verdict(self) -> Answer:
+        """The features of one verdict."""
+        return partial(self._store.features, self._judged(), PAGE_SIZE)
+
+    def shuffled(self) -> Answer:
+        """The list in a random order."""
+        seed = self._random.randrange(2**31)
+        query = replace(self._plain, sort="random", seed=seed)
+        return partial(self._store.features, query, PAGE_SIZE)
+
+    def queue_place(self) -> Answer:
+        """Next among the features without a verdict, in a random order."""
+        query = replace(
+            self._plain,
+            verdicts=frozenset({NO_VERDICT}),
+            sort="random",
+            seed=self._random.randrange(2**31),
+        )
+        return partial(self._store.place, query, self._feature())
+
+    def text_place(self) -> Answer:
+        """Previous and Next among the features with a rare word in a top context."""
+        return partial(self._store.place, self._text(self._word(0.9, 1)).args[0], self._feature())
+
     def place(self) -> Answer:
         """Previous and Next in the list as it opens."""
         return partial(self._store.place, self._plain, self._feature())
@@ -126,6 +186,24 @@ class Visitor:
     def _token(self) -> str:
         """The text of a token, a popular one more often than not."""
         return VOCAB[int(len(VOCAB) * self._random.random() ** 3)]
+
+    def _word(self, low: float, high: float) -> str:
+        """A word from a part of the vocabulary, of which the first are the most frequent."""
+        return VOCAB[int(len(VOCAB) * self._random.uniform(low, high)) % len(VOCAB)].strip()
+
+    def _phrase(self) -> str:
+        """Four tokens of some context, without what is around them."""
+        info = self._store.dictionary(self._plain.dictionary_id)
+        context = self._random.randrange(info.n_contexts)
+        tokens = self._store.context(info.dictionary_id, context).tokens
+        return "".join(tokens[20:24]).strip()
+
+    def _text(self, text: str, **changes: object) -> Answer:
+        return partial(self._store.features, replace(self._plain, text=text, **changes), PAGE_SIZE)
+
+    def _judged(self) -> FeatureQuery:
+        verdict = self._random.choice(list(Verdict))
+        return replace(self._plain, verdicts=frozenset({str(verdict)}))
 
     def _search(self, role: TokenRole) -> Answer:
         query = replace(self._sorted(), token=self._token(), role=role)
@@ -165,9 +243,20 @@ QUESTIONS = {
     "search_promotes": "scan",
     "search_suppresses": "scan",
     "search_peaks": "scan",
+    "text_few": "scan",
+    "text_some": "scan",
+    "text_many": "scan",
+    "regex_few": "scan",
+    "regex_some": "scan",
+    "regex_many": "scan",
+    "label": "scan",
+    "verdict": "scan",
+    "shuffled": "scan",
     "place": "scan",
     "filtered_place": "scan",
     "searched_place": "scan",
+    "text_place": "scan",
+    "queue_place": "scan",
     "random_feature": "scan",
 }
 """Every kind of question, and whether it looks at every feature."""
@@ -202,7 +291,7 @@ def _lines(options: argparse.Namespace, folder: Path) -> Iterator[str]:
         yield _TABLE_HEAD
     for n_features in options.features:
         write_dictionary(folder, n_features, options.seed)
-        store = Store(folder)
+        store = Store(folder, MadeUpRemarks(n_features, options.seed))
         for timing in measure(store, n_features, options.repeats, options.seed):
             yield json.dumps(asdict(timing)) if options.json else _table_row(timing)
         store.close()

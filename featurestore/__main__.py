@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from featurestore.annotations import command as annotations
 from featurestore.errors import DamagedStore, FeatureStoreError
+from featurestore.explanations import command as explanations
 
 if TYPE_CHECKING:
     from featurestore.build import Engine
@@ -70,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--store", type=Path, default=Path("store"), help="folder (store)")
     formats = commands.add_parser("formats", help="dictionary formats, how each is recognised")
     formats.set_defaults(run=_formats)
+    annotations.add_commands(commands)
+    explanations.add_commands(commands)
     return parser
 
 

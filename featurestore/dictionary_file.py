@@ -16,13 +16,11 @@ from typing import Any
 
 import duckdb
 
-from featurestore import feature_list
 from featurestore.digests import table_digest
-from featurestore.errors import DamagedStore, StoreError, UnknownFeature
-from featurestore.feature_list import ListSql
+from featurestore.errors import DamagedStore, StoreError, TooSlow, UnknownFeature
 from featurestore.records import DictionaryInfo
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 KEYS = {
     "vocab": "token_id",
     "contexts": "context",
@@ -35,6 +33,9 @@ KEYS = {
 
 QUERY_LIMIT_S = 5.0
 """A query that runs longer is interrupted: no question of ours takes a tenth of this."""
+
+_WAKE_S = 0.1
+"""How often the watch looks; so late may an interrupt come."""
 
 HARDENED = {
     "enable_external_access": "false",
@@ -52,6 +53,7 @@ HARDENED = {
 _UNANSWERABLE = (duckdb.DataError, duckdb.InvalidInputException, duckdb.OutOfMemoryException)
 """Errors of a question, not of the file that it is put to."""
 
+_PATTERN = "select regexp_matches('', ?)"
 _CONTENT = {table: f"from {table}" for table in KEYS}
 _MANIFEST = "select * from manifest"
 _TOKENS = """
@@ -77,11 +79,11 @@ class _Watch:
         atexit.register(self._end)
 
     @contextmanager
-    def over(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """Interrupt a cursor that is still busy after QUERY_LIMIT_S, or up to a fifth later."""
+    def over(self, cursor: duckdb.DuckDBPyConnection, limit_s: float) -> Iterator[None]:
+        """Interrupt a cursor that is still busy after `limit_s`, or up to _WAKE_S later."""
         key = object()
         with self._lock:
-            self._running[key] = time.monotonic() + QUERY_LIMIT_S, cursor
+            self._running[key] = time.monotonic() + limit_s, cursor
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._watch, daemon=True, name="watch")
                 self._thread.start()
@@ -92,7 +94,7 @@ class _Watch:
                 del self._running[key]
 
     def _watch(self) -> None:
-        while not self._is_over.wait(QUERY_LIMIT_S / 5):
+        while not self._is_over.wait(_WAKE_S):
             self._interrupt_late_ones()
 
     def _interrupt_late_ones(self) -> None:
@@ -126,17 +128,26 @@ class DictionaryFile:
             self.close()
             raise
 
-    def rows(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
-        """All rows of a statement, as dicts."""
+    def rows(
+        self, statement: str, *parameters: object, limit_s: float | None = None
+    ) -> list[dict[str, Any]]:
+        """All rows of a statement, as dicts.
+
+        Raises:
+            TooSlow: there was no answer within `limit_s`, by default QUERY_LIMIT_S.
+            StoreError: DuckDB cannot answer it.
+            DamagedStore: the file cannot be read.
+        """
+        limit_s = QUERY_LIMIT_S if limit_s is None else limit_s
         cursor = self._connection.cursor()
         try:
-            with _WATCH.over(cursor):
+            with _WATCH.over(cursor, limit_s):
                 result = cursor.execute(statement, list(parameters))
                 names = [column[0] for column in result.description]
                 return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
         except duckdb.InterruptException as error:
-            raise StoreError(
-                f"The question took longer than {QUERY_LIMIT_S:g} s and was stopped."
+            raise TooSlow(
+                f"The question took longer than {limit_s:g} s and was stopped."
             ) from error
         except _UNANSWERABLE as error:
             raise StoreError(f"The question cannot be answered ({_first_line(error)}).") from error
@@ -145,9 +156,14 @@ class DictionaryFile:
         finally:
             cursor.close()
 
-    def count(self, sql: ListSql) -> int:
-        """Number of features that a list holds."""
-        return self.rows(sql.fill(feature_list.COUNT), *sql.parameters)[0]["n_kept"]
+    def refusal(self, pattern: str) -> str:
+        """Why RE2 cannot read a pattern; empty if it can."""
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(_PATTERN, [pattern])
+        except _UNANSWERABLE as error:
+            return _first_line(error).partition(": ")[2]
+        return ""
 
     def token_texts(self, token_ids: set[int]) -> dict[int, str]:
         """Token ids to texts."""
@@ -156,7 +172,7 @@ class DictionaryFile:
 
     def matching_tokens(self, text: str) -> dict[int, str]:
         """Tokens equal to a text but for case and outer spaces; exactly equal to a quoted one."""
-        if not _is_unicode(text):
+        if not is_unicode(text):
             return {}
         is_quoted = len(text) > 2 and text[0] == text[-1] == '"'
         rows = self.rows(_TOKENS_EXACT, text[1:-1]) if is_quoted else self.rows(_TOKENS_LIKE, text)
@@ -224,7 +240,7 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Whether a text can be stored at all: half a surrogate pair cannot."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 

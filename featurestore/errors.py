@@ -14,6 +14,7 @@
     │   ├── StoreNotFound    no store at this path
     │   ├── UnknownDictionary
     │   ├── UnknownFeature
+    │   ├── TooSlow          a question that was stopped
     │   └── DamagedStore     a file that cannot be read
     ├── AnnotationsError     annotations cannot be read or saved now: locked, full, unreachable
     ├── WeightsError         what a dictionary was built from is elsewhere or changed
@@ -95,6 +96,10 @@ class UnknownDictionary(StoreError):
 
 class UnknownFeature(StoreError):
     """The dictionary has no feature of this number."""
+
+
+class TooSlow(StoreError):
+    """A question ran into its limit and was stopped."""
 
 
 class DamagedStore(StoreError):

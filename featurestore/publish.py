@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from featurestore.activations import ActivationFiles
 from featurestore.config import Recipe
-from featurestore.corpus import Corpus
 from featurestore.inference import LanguageModel
 from featurestore.passes.base import Pass, Run
 from featurestore.passes.examples import Examples
@@ -25,7 +24,7 @@ from featurestore.plan import Job, Plan, title
 from featurestore.precision import dtype_change
 from featurestore.stop import Stop
 from featurestore.threads import one_thread
-from featurestore.vocabulary import token_texts
+from featurestore.vocabulary import context_texts, token_texts
 from featurestore.writer import StoreWriter
 
 PASSES = (Statistics, Examples, LogitLens)
@@ -56,7 +55,7 @@ def publish(job: Job, plan: Plan, model: LanguageModel, stop: Stop) -> Path:
                 writer.append(table, rows)
                 if table == "examples":
                     is_shown[rows["context"].to_numpy()] = True
-        for rows in _context_rows(plan.corpus, np.flatnonzero(is_shown)):
+        for rows in _context_rows(plan, np.flatnonzero(is_shown)):
             writer.append("contexts", rows)
         texts = token_texts(plan.model.tokenizer, plan.model.d_vocab)
         ids = pa.array(range(len(texts)), pa.int32())
@@ -95,8 +94,9 @@ def _merged(results: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:
     return merged
 
 
-def _context_rows(corpus: Corpus, contexts: np.ndarray) -> Iterator[pa.Table]:
+def _context_rows(plan: Plan, contexts: np.ndarray) -> Iterator[pa.Table]:
     """Rows of some contexts, a part at a time."""
+    corpus = plan.corpus
     for start in range(0, len(contexts), CONTEXTS_AT_ONCE):
         part = contexts[start : start + CONTEXTS_AT_ONCE]
         documents = [corpus.documents[corpus.document[context]] for context in part]
@@ -107,6 +107,7 @@ def _context_rows(corpus: Corpus, contexts: np.ndarray) -> Iterator[pa.Table]:
                 "document": pa.array(documents, pa.string()),
                 "start": pa.array(corpus.start[part]),
                 "tokens": pa.array(tokens, pa.list_(pa.int32())),
+                "text": pa.array(context_texts(plan.model.tokenizer, tokens), pa.string()),
             }
         )
 

@@ -3,6 +3,7 @@
 Tokens are given as text, already decoded, and may hold anything: whoever shows one escapes it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -195,6 +196,14 @@ DENSE_ABOVE = 0.1
 
 TokenRole = Literal["promotes", "suppresses", "peaks on"]
 
+TextPlace = Literal["contexts", "annotations", "explanations"]
+"""Where a text is looked for: in a feature's top contexts, or in what was said of it by people or
+by programs."""
+
+FoundPlace = Literal[
+    "promotes", "suppresses", "peaks on", "context", "label", "note", "tag", "explanation"
+]
+
 NUMERIC_COLUMNS = (
     "feature",
     "density",
@@ -209,6 +218,9 @@ NUMERIC_COLUMNS = (
     "logit_kurtosis",
 )
 """Columns of `features` that a list can be sorted and filtered by."""
+
+SORTS = (*NUMERIC_COLUMNS, "random")
+"""Orders of a list; "random" is a shuffle that a query's seed decides."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +238,37 @@ class FeatureQuery:
     role: TokenRole = "promotes"
     """What the token must be to the feature."""
     sort: str = "density"
+    """One of SORTS."""
     descending: bool = True
+    text: str = ""
+    """Text to look for; empty for none. It may stand anywhere, and case does not count; between
+    double quotes it does."""
+    within: TextPlace = "contexts"
+    is_regex: bool = False
+    """Whether the text is a regular expression, as RE2 reads it: case counts unless (?i)."""
+    verdicts: frozenset[str] = field(default_factory=frozenset)
+    """Keep features with any of these verdicts (NO_VERDICT for none); all if empty."""
+    seed: int = 0
+    """Which shuffle, if sorted by "random"."""
+
+
+LONGEST_MATCH = 120
+"""In characters; what is left of a longer one is not shown."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Why a feature is in a list: a token, or a text with some of what stands around it."""
+
+    place: FoundPlace
+    before: str
+    match: str
+    """The token's text; or what matched, its first LONGEST_MATCH characters."""
+    after: str
+    value: float | None = None
+    """Logit of a promoted or suppressed token; number of top contexts that peak on a token."""
+    context: int | None = None
+    """The context that holds the text."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +279,9 @@ class FeaturePage:
     n_kept: int
     n_features: int
     matched_tokens: tuple[str, ...]
-    """The vocabulary's tokens that the query's text stands for; empty without a text."""
+    """The vocabulary's tokens that the query's token stands for; empty without a token."""
+    found: Mapping[int, tuple[Found, ...]] = field(default_factory=dict)
+    """Of the page's features, the first few reasons: tokens, then texts. Empty without either."""
 
 
 @dataclass(frozen=True)
@@ -276,10 +320,17 @@ class StoredActivations:
 
 @dataclass(frozen=True)
 class ListPlace:
-    """Where a feature stands in the list that a query keeps."""
+    """Where a feature stands in the list that a query keeps.
+
+    What is said of a feature may change while somebody looks at it. One that is left out by that
+    alone (a verdict, a text of annotations or explanations) has the neighbours that it would have
+    in the list, so that Next goes on from where it stood. One that is left out by anything else has
+    nothing before it and the whole list after it.
+    """
 
     place: int | None
     """From 0; None when the query leaves the feature out."""
     n_kept: int
+    """Without the feature, if it is left out."""
     previous: int | None
     next: int | None

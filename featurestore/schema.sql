@@ -41,7 +41,8 @@ create table contexts (
     context integer,          -- key: number in the corpus
     document varchar,         -- name of the text it was cut from
     start integer,            -- first token's place in the document, in tokens
-    tokens integer[]          -- token ids, padding left out
+    tokens integer[],         -- token ids, padding left out
+    text varchar              -- their text, decoded together; bytes that are no text as U+FFFD
 );
 
 create table features (

@@ -5,34 +5,30 @@ A file that cannot be read is reported as a problem and takes nothing else down.
 
 import itertools
 import threading
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from featurestore import feature_list
 from featurestore.dictionary_file import DictionaryFile, check_feature, stamp
 from featurestore.errors import DamagedStore, StoreError, StoreNotFound, UnknownDictionary
-from featurestore.feature_list import ListSql, list_sql
+from featurestore.listing import Listing, Remarks
 from featurestore.records import (
     Band,
     Catalogue,
     DictionaryInfo,
-    Example,
     Feature,
     FeatureMark,
     FeaturePage,
     FeatureQuery,
     FeatureSummary,
-    Histogram,
-    LensToken,
     ListPlace,
     Problem,
     Sampler,
     StoredActivations,
     StoredContext,
 )
+from featurestore.rows import to_example, to_feature, to_stored, to_summary, token_ids
 
 _FEATURE = "select * from features where feature = ?"
 _BANDS = """
@@ -55,10 +51,12 @@ _ON_CONTEXT = """
 
 
 class Store:
-    """A folder of dictionary files. Safe to share between threads."""
+    """A folder of dictionary files. Safe to share between threads, if its remarks are."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, remarks: Remarks | None = None) -> None:
+        """Open a store; `remarks` are asked by queries for verdicts, annotations, explanations."""
         self.folder = folder
+        self._remarks = remarks
         self._lock = threading.Lock()
         self._open: dict[Path, DictionaryFile] = {}
 
@@ -99,24 +97,29 @@ class Store:
         raise UnknownDictionary(f"No dictionary '{dictionary_id}' in this store. It has: {known}.")
 
     def features(self, query: FeatureQuery, limit: int = 50, offset: int = 0) -> FeaturePage:
-        """A page of the features that a query keeps, in its order."""
+        """A page of the features that a query keeps, in its order.
+
+        Raises:
+            StoreError: the query asks for what there is not, or takes too long.
+        """
         if limit < 0 or offset < 0:
             raise StoreError(f"No page of {limit} rows after {offset}: both must be 0 or more.")
-        file = self._served(query.dictionary_id)
-        matched, sql = self._list(file, query)
-        page = sql.fill(feature_list.PAGE)
-        rows = file.rows(page, *sql.parameters, limit, offset) if limit else []
-        count = rows[0]["n_kept"] if rows else file.count(sql)
-        text = file.token_texts(_token_ids(rows, "promoted", "peak_tokens"))
-        summaries = tuple(_summary(row, text) for row in rows)
-        return FeaturePage(summaries, count, file.info.n_features, tuple(matched.values()))
+        file, listing = self._listing(query)
+        rows = listing.rows(feature_list.PAGE, limit, offset) if limit else []
+        text = file.token_texts(token_ids(rows, "promoted", "peak_tokens"))
+        return FeaturePage(
+            rows=tuple(to_summary(row, text) for row in rows),
+            n_kept=rows[0]["n_kept"] if rows else listing.count(),
+            n_features=file.info.n_features,
+            matched_tokens=tuple(listing.tokens.values()),
+            found=listing.found(rows),
+        )
 
     def place(self, query: FeatureQuery, feature: int) -> ListPlace:
         """Where a feature stands in a query's list, and its neighbours there."""
-        file = self._served(query.dictionary_id)
-        _, sql = self._list(file, query)
+        file, listing = self._listing(query)
         known = feature if 0 <= feature < file.info.n_features else None
-        (row,) = file.rows(sql.fill(feature_list.PLACE), *sql.parameters, known)
+        (row,) = listing.rows(feature_list.PLACE, known)
         place = row["place"] if row["is_kept"] else None
         return ListPlace(place, row["n_kept"], row["previous"], row["next"])
 
@@ -125,13 +128,11 @@ class Store:
 
         With a random number this draws uniformly from what the query keeps.
         """
-        file = self._served(query.dictionary_id)
-        _, sql = self._list(file, query)
-        count = file.count(sql)
+        _, listing = self._listing(query)
+        count = listing.count()
         if count == 0:
             return None
-        rows = file.rows(sql.fill(feature_list.FEATURE_AT), *sql.parameters, number % count)
-        return rows[0]["feature"]
+        return listing.rows(feature_list.FEATURE_AT, number % count)[0]["feature"]
 
     def feature(self, dictionary_id: str, feature: int) -> Feature:
         """All that a feature's page says beside its contexts.
@@ -142,8 +143,8 @@ class Store:
         file = self._served(dictionary_id)
         check_feature(feature, file.info)
         row = file.rows(_FEATURE, int(feature))[0]
-        text = file.token_texts(_token_ids([row], "promoted", "suppressed", "peak_tokens"))
-        return _feature(row, text)
+        text = file.token_texts(token_ids([row], "promoted", "suppressed", "peak_tokens"))
+        return to_feature(row, text)
 
     def bands(self, dictionary_id: str, feature: int, sampler: Sampler) -> tuple[Band, ...]:
         """The examples of a feature, band by band, the highest activations first.
@@ -162,24 +163,23 @@ class Store:
                 band["low"],
                 band["high"],
                 band["n_band"],
-                tuple(_example(row, text) for row in examples if row["band"] == band["band"]),
+                tuple(to_example(row, text) for row in examples if row["band"] == band["band"]),
             )
             for band in file.rows(_BANDS, int(feature), sampler)
         )
 
     def marks(self, query: FeatureQuery, features: Iterable[int]) -> tuple[FeatureMark, ...]:
         """Those of some features that a query keeps, by number, with what ranks them elsewhere."""
-        file = self._served(query.dictionary_id)
-        _, sql = self._list(file, query)
-        rows = file.rows(sql.fill(feature_list.MARKS), *sql.parameters, _known(features, file.info))
+        file, listing = self._listing(query)
+        rows = listing.rows(feature_list.MARKS, _known(features, file.info))
         return tuple(FeatureMark(**row) for row in rows)
 
     def summaries(self, dictionary_id: str, features: Iterable[int]) -> dict[int, FeatureSummary]:
         """Rows of the table of features, by number; those that do not exist are left out."""
         file = self._served(dictionary_id)
         rows = file.rows(_SUMMARIES, _known(features, file.info))
-        text = file.token_texts(_token_ids(rows, "promoted", "peak_tokens"))
-        return {row["feature"]: _summary(row, text) for row in rows}
+        text = file.token_texts(token_ids(rows, "promoted", "peak_tokens"))
+        return {row["feature"]: to_summary(row, text) for row in rows}
 
     def context(self, dictionary_id: str, context: int) -> StoredContext:
         """A context of the corpus.
@@ -205,7 +205,7 @@ class Store:
         """Of every feature with an example of a context, by number: a scan of all examples."""
         rows = _of_context(self._served(dictionary_id), _ON_CONTEXT, context)
         by_feature = itertools.groupby(rows, lambda row: row["feature"])
-        return tuple(_stored(feature, list(examples)) for feature, examples in by_feature)
+        return tuple(to_stored(feature, list(examples)) for feature, examples in by_feature)
 
     def close(self) -> None:
         """Close every file. The store can be used again; it reopens what it needs."""
@@ -214,9 +214,9 @@ class Store:
                 file.close()
             self._open.clear()
 
-    def _list(self, file: DictionaryFile, query: FeatureQuery) -> tuple[dict[int, str], ListSql]:
-        matched = file.matching_tokens(query.token) if query.token else {}
-        return matched, list_sql(query, list(matched))
+    def _listing(self, query: FeatureQuery) -> tuple[DictionaryFile, Listing]:
+        file = self._served(query.dictionary_id)
+        return file, Listing(file, query, self._remarks)
 
     def _served(self, dictionary_id: str) -> DictionaryFile:
         return self._file(Path(self.dictionary(dictionary_id).path))
@@ -260,71 +260,3 @@ def _known(features: Iterable[int], info: DictionaryInfo) -> list[int]:
 
 def _of_context(file: DictionaryFile, statement: str, context: int) -> list[dict[str, Any]]:
     return file.rows(statement, int(context)) if 0 <= context < file.info.n_contexts else []
-
-
-def _peaks(row: dict[str, Any], text: dict[int, str]) -> tuple[tuple[str, int], ...]:
-    counts = Counter()
-    for token, count in zip(row["peak_tokens"] or [], row["peak_counts"] or [], strict=True):
-        counts[text[token]] += count
-    return tuple(counts.most_common())
-
-
-def _summary(row: dict[str, Any], text: dict[int, str]) -> FeatureSummary:
-    shared = {field.name for field in fields(FeatureSummary)} & row.keys()
-    values = {name: row[name] for name in shared}
-    values["promoted"] = tuple(text[token] for token in row["promoted"] or [])
-    values["peak_tokens"] = _peaks(row, text)
-    values["histogram"] = tuple(row["histogram"] or [])
-    return FeatureSummary(**values)
-
-
-def _feature(row: dict[str, Any], text: dict[int, str]) -> Feature:
-    def tokens(kind: str) -> tuple[LensToken, ...]:
-        pairs = zip(row[kind] or [], row[f"{kind}_logits"] or [], strict=True)
-        return tuple(LensToken(text[token], logit) for token, logit in pairs)
-
-    def bins(counts: str, low: str, high: str) -> Histogram | None:
-        if not row[counts]:
-            return None
-        return Histogram(row[low], row[high], tuple(row[counts]))
-
-    values = {field.name: row.get(field.name) for field in fields(Feature)}
-    values["histogram"] = bins("histogram", "min_activation", "max_activation")
-    values["logit_histogram"] = bins("logit_histogram", "logit_low", "logit_high")
-    values["promoted"], values["suppressed"] = tokens("promoted"), tokens("suppressed")
-    values["peak_tokens"] = _peaks(row, text)
-    return Feature(**values)
-
-
-def _token_ids(rows: list[dict[str, Any]], *columns: str) -> set[int]:
-    return {token for row in rows for column in columns for token in row[column] or []}
-
-
-def _activations(row: dict[str, Any]) -> dict[int, float]:
-    """Of an example, by position: from 8 bits, but for the sampled one."""
-    pairs = zip(row["pos"], row["q"], strict=True)
-    activations = {pos: q / 127 * row["scale"] for pos, q in pairs}
-    if row["activation"]:
-        activations[row["peak"]] = row["activation"]
-    return activations
-
-
-def _stored(feature: int, examples: list[dict[str, Any]]) -> StoredActivations:
-    """Examples of one context differ in the position that is exact."""
-    activations = _activations(examples[0])
-    activations |= {row["peak"]: row["activation"] for row in examples if row["activation"]}
-    exact = frozenset(row["peak"] for row in examples)
-    return StoredActivations(feature, examples[0]["scale"], activations, exact)
-
-
-def _example(row: dict[str, Any], text: dict[int, str]) -> Example:
-    return Example(
-        context=row["context"],
-        document=row["document"],
-        start=row["start"],
-        tokens=tuple(text[token] for token in row["tokens"]),
-        token_ids=tuple(row["tokens"]),
-        peak=row["peak"],
-        activation=row["activation"],
-        activations=_activations(row),
-    )

@@ -2,7 +2,9 @@
 
 import codecs
 import re
+from collections.abc import Iterable
 
+import numpy as np
 from transformers import PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
@@ -37,6 +39,18 @@ def token_texts(tokenizer: PreTrainedTokenizerBase, d_vocab: int) -> list[str]:
         else:
             texts.append(_from_sentencepiece(piece))
     return texts
+
+
+def context_texts(tokenizer: PreTrainedTokenizerBase, contexts: Iterable[np.ndarray]) -> list[str]:
+    """The text of each context, decoded whole: so a character of several tokens comes out right.
+
+    Special tokens stay in it, ids that the tokenizer lacks do not, and bytes that are no UTF-8,
+    at a cut above all, are U+FFFD.
+    """
+    return [
+        tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        for tokens in contexts
+    ]
 
 
 def _is_byte_level(tokenizer: PreTrainedTokenizerBase) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app import filters, links, panels, session
+from app.annotations.panels import label_list, listed
 from app.feature_table import feature_table
 from app.selection import PAGE_SIZE
 
@@ -23,10 +24,11 @@ if selection.page > last_page:
 with st.container(horizontal=True, vertical_alignment="center", gap="small", key="count"):
     filters.kept_line(kept, query)
     panels.go_to_number(selection)
+    label_list(selection)
     filters.export_list(query)
 
 if kept.rows:
-    opened = feature_table(kept.rows, selection, session.on_sort)
+    opened = feature_table(listed(info, kept), selection, session.on_sort)
     if opened is not None:
         st.switch_page(links.FEATURE, query_params=links.feature(selection, opened))
     filters.page_numbers(kept.n_kept, selection.page, session.on_page)

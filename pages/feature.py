@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app import feature_panels, panels
+from app.annotations.panels import annotation
 
 info, chosen = panels.dictionary()
 selection, feature = feature_panels.open_feature(chosen)
@@ -13,6 +14,7 @@ with st.container(key="body"):
 with right:  # before the left side, whose charts take the browser longer
     feature_panels.contexts(feature, info, selection)
 with left:
+    annotation(info, selection)
     feature_panels.activity(feature, info)
     feature_panels.logits(feature)
     feature_panels.provenance(info)

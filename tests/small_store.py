@@ -19,8 +19,9 @@ def _feature(feature: int, n_active: int, **columns: Any) -> dict[str, Any]:  # 
 ROWS: dict[str, list[dict[str, Any]]] = {
     "vocab": [{"token_id": i, "token": token} for i, token in enumerate(TOKENS)],
     "contexts": [
-        {"context": 3, "document": "a.txt", "start": 0, "tokens": [0, 3, 1]},
-        {"context": 5, "document": "b.txt", "start": 8, "tokens": [4, 4]},
+        {"context": 3, "document": "a.txt", "start": 0, "tokens": [0, 3, 1]}
+        | {"text": "catdog cat"},
+        {"context": 5, "document": "b.txt", "start": 8, "tokens": [4, 4], "text": "\n\n"},
     ],
     "features": [
         # 0 and 2 are equally dense; 3 is dead; 4 is dense and has seen a NaN
@@ -106,4 +107,7 @@ def publish(
     with StoreWriter(store, dictionary_id, run_id) as writer:
         for table, rows in (ROWS | tables).items():
             writer.append(table, pa.Table.from_pylist(in_key_order(table, rows)))
-        return writer.publish(manifest(dictionary_id, run_id, built_at))
+        n_features = len((ROWS | tables)["features"])
+        return writer.publish(
+            manifest(dictionary_id, run_id, built_at) | {"n_features": n_features}
+        )

@@ -135,7 +135,7 @@ def _tables(planted: Planted) -> dict[str, list[dict[str, Any]]]:
         "vocab": [{"token_id": i, "token": token} for i, token in enumerate(planted.vocab)],
         "contexts": [
             {"context": i, "document": f"story/{i // 4:03d}.txt", "start": i % 4 * LENGTH}
-            | {"tokens": row.tolist()}
+            | {"tokens": row.tolist(), "text": "".join(planted.vocab[token] for token in row)}
             for i, row in enumerate(planted.tokens)
         ],
         "features": [],

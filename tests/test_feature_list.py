@@ -1,11 +1,13 @@
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from featurestore.errors import StoreError
-from featurestore.feature_list import COUNT, FEATURE_AT, PAGE, PLACE, list_sql
+from featurestore.feature_list import COUNT, FEATURE_AT, PAGE, PLACE, _keys, list_sql
 from featurestore.records import DENSE_ABOVE, NUMERIC_COLUMNS, Feature, FeatureQuery, Flag
 from featurestore.store import Store
 
@@ -144,6 +146,58 @@ def test_feature_at_reaches_every_kept_feature_equally(synthetic_store: Path) ->
     assert store.feature_at(query, 10**40) in kept
     assert store.feature_at(FeatureQuery("planted", ranges=(("feature", 9, 1),)), 3) is None
     store.close()
+
+
+# Random order
+
+
+def mixed(feature: int, seed: int) -> int:
+    """The place of a feature in a shuffle, in plain integers."""
+    before, inside = _keys(seed)
+    x = feature ^ before
+    x = (x ^ x >> 16) * 0x7FEB352D % 2**32
+    x = (x + inside) % 2**32
+    x = (x ^ x >> 15) * 0x846CA68B % 2**32
+    return x ^ x >> 16
+
+
+@pytest.mark.parametrize("seed", [0, 1, -1, 10**30])
+def test_a_shuffle_is_the_one_that_plain_integers_give(synthetic_store: Path, seed: int) -> None:
+    store = Store(synthetic_store)
+    query = FeatureQuery("planted", include_dead=True, sort="random", seed=seed)
+    expected = sorted(range(120), key=lambda feature: -mixed(feature, seed))
+    assert [row.feature for row in store.features(query, limit=1000).rows] == expected
+    pages = [store.features(query, limit=7, offset=i).rows for i in range(0, 126, 7)]
+    assert [row.feature for page in pages for row in page] == expected
+    places = [store.place(query, feature) for feature in expected]
+    assert [place.next for place in places] == [*expected[1:], None]
+    backwards = store.features(replace(query, descending=False), limit=1000).rows
+    assert [row.feature for row in backwards] == expected[::-1]
+    assert store.feature_at(query, 7) == 7
+    store.close()
+
+
+def test_a_shuffle_of_a_kept_few_is_the_order_of_all(synthetic_store: Path) -> None:
+    store = Store(synthetic_store)
+    query = FeatureQuery("planted", sort="random", seed=3, ranges=(("n_active", 600, None),))
+    rows = store.features(replace(query, token="river"), limit=1000).rows
+    everywhere = [row.feature for row in store.features(query, limit=1000).rows]
+    assert [row.feature for row in rows] == [
+        f for f in everywhere if f in {r.feature for r in rows}
+    ]
+    assert everywhere == sorted(everywhere, key=lambda feature: -mixed(feature, 3))
+    store.close()
+
+
+def test_shuffles_have_no_ties_and_differ() -> None:
+    features = range(100_000)
+    shuffles = [[mixed(feature, seed) for feature in features] for seed in range(3)]
+    assert all(len(set(shuffle)) == len(features) for shuffle in shuffles)
+    ranks = np.argsort(shuffles, axis=1)
+    correlations = np.corrcoef([*ranks, features])
+    assert np.abs(correlations - np.eye(4)).max() < 0.02  # 6 standard deviations
+    # the first hundred of a list are spread over all features, whatever the list
+    assert 0.3 < np.mean(np.argsort(shuffles[0])[:100]) / len(features) < 0.7
 
 
 @pytest.mark.parametrize(

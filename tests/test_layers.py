@@ -30,6 +30,8 @@ DUCKDB = (
     "featurestore.store",
     "featurestore.writer",
     "featurestore.dictionary_file",
+    "featurestore.listing",
+    "featurestore.text_search",
     "featurestore.annotations",
 )
 
@@ -89,6 +91,7 @@ LAYERS = {
         (*DUCKDB, "featurestore.verify"),
         (
             "featurestore.feature_list",
+            "featurestore.rows",
             "featurestore.digests",
             "featurestore.spreadsheet",
             *DUCKDB,
@@ -96,10 +99,16 @@ LAYERS = {
         ),
     ),
     "featurestore.feature_list": RECORDS,
+    "featurestore.rows": RECORDS,
     "featurestore.digests": RECORDS,
     "featurestore.annotations.records": (),
     "featurestore.annotations.agreement": ("featurestore.annotations.records",),
-    "featurestore.explanations": (*DUCKDB, "featurestore.spreadsheet", *RECORDS),
+    "featurestore.explanations": (
+        "featurestore.explanations",
+        "featurestore.spreadsheet",
+        *DUCKDB,
+        *RECORDS,
+    ),
     "featurestore.spreadsheet": RECORDS,
     "featurestore.config": RECORDS,
     "featurestore.records": RECORDS,

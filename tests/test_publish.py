@@ -90,7 +90,9 @@ def test_the_contexts_are_those_of_the_examples(
         vocab = connection.sql("select token_id from vocab order by 1").fetchall()
     assert [row[0] for row in rows] == [row[0] for row in shown]
     assert 14 < len(rows) <= len(corpus.tokens)
-    for context, document, start, tokens in rows:
+    decode = plan.model.tokenizer.decode
+    for context, document, start, tokens, text in rows:
+        assert text == decode(tokens)
         assert document == corpus.documents[corpus.document[context]]
         assert start == corpus.start[context]
         assert tokens == corpus.tokens[context, : corpus.n_valid[context]].tolist()

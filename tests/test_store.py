@@ -15,6 +15,7 @@ from featurestore.errors import (
     DamagedStore,
     StoreError,
     StoreNotFound,
+    TooSlow,
     UnknownDictionary,
     UnknownFeature,
 )
@@ -404,6 +405,24 @@ def test_a_question_without_end_is_stopped(
     assert not isinstance(caught.value, DamagedStore)
     assert time.monotonic() - started < 3
     assert store.feature("one", 0).n_active == 5
+
+
+def test_questions_have_limits_of_their_own(store: Store) -> None:
+    """One thread watches over all: a short limit ends one question, and leaves the others be."""
+    (path,) = store.folder.glob("dictionaries/*/*.duckdb")
+    file = store._file(path)
+    endless = "select max(hash(a.range, b.range)) from range(10000000) a, range(10000000) b"
+    started = time.monotonic()
+    with ThreadPoolExecutor(2) as pool:
+        short = pool.submit(file.rows, endless, limit_s=0.3)
+        long = pool.submit(file.rows, endless, limit_s=1.0)
+        with pytest.raises(TooSlow, match=r"longer than 0\.3 s"):
+            short.result()
+        assert 0.3 <= time.monotonic() - started < 0.7
+        with pytest.raises(TooSlow, match="longer than 1 s"):
+            long.result()
+        assert 1.0 <= time.monotonic() - started < 1.5
+    assert dictionary_file.QUERY_LIMIT_S == 5
 
 
 def test_a_limit_that_passes_just_then_harms_nothing(

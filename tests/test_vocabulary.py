@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
-from featurestore.vocabulary import token_texts
+from featurestore.vocabulary import context_texts, token_texts
 from tests.tiny_model import TEXT, make_tokenizer
 
 
@@ -68,3 +69,27 @@ def test_sentencepiece_pieces() -> None:
     pieces = ("\u2581the", "\u2581\u2581", "\u00e9t\u00e9", "\u0120x", "<0x0A>", "<0xE2>")
     texts = token_texts(sentencepiece(*pieces), 2 + len(pieces))
     assert texts == ["<unk>", "<s>", " the", "  ", "\u00e9t\u00e9", "\u0120x", "\n", "<0xE2>"]
+
+
+def test_contexts_are_decoded_whole(tokenizer: PreTrainedTokenizerFast) -> None:
+    ids = [tokenizer.bos_token_id, *tokenizer.encode(TEXT)]
+    assert context_texts(tokenizer, [np.array(ids, np.int32), np.array([], np.int32)]) == [
+        f"<bos>{TEXT}",
+        "",
+    ]
+    assert any("<0x" in text for text in map(token_texts(tokenizer, 400).__getitem__, ids))
+
+
+def test_half_a_character_and_an_unknown_id_are_no_text(tokenizer: PreTrainedTokenizerFast) -> None:
+    smile = tokenizer.encode("\U0001f600")
+    assert len(smile) > 1
+    cut = [*tokenizer.encode("a "), *smile[:-1]]
+    (text,) = context_texts(tokenizer, [np.array(cut)])
+    assert text.rstrip("\ufffd") == "a " and text != "a "
+    (text,) = context_texts(tokenizer, [np.array([*tokenizer.encode("ab"), len(tokenizer) + 5])])
+    assert text == "ab"
+
+
+def test_contexts_of_a_tokenizer_of_the_other_make() -> None:
+    of_bytes = sentencepiece("\u2581the", "<0xE2>", "<0x82>", "<0xAC>")
+    assert context_texts(of_bytes, [np.arange(1, 6)]) == ["<s> the\u20ac"]

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from app.exports import as_json, table_csv
 from app.live.ranking import Contrasted, Ranked, Side
 from featurestore.live.records import Intervention, Substitution, TextActivations
+from featurestore.spreadsheet import as_json, table_csv
 
 _FEATURE = ("dictionary_id", "feature", "density", "stored_max")
 

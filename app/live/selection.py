@@ -32,7 +32,7 @@ _NUMBERS = 2**31
 """Features, contexts and seeds in a link are below this."""
 
 _POSITIONS_LOOK = f"Positions look like 3,7-9 and are below {MAX_POSITIONS:,}."
-_FILTERS = (*RANGES, "flags", "token", "role", "page")
+_FILTERS = (*RANGES, "flags", "verdict", "token", "role", "page")
 _PLACES = re.compile(r"([0-9]{1,4})(?:-([0-9]{1,4}))?")
 _FEATURE = re.compile(r"([^:]+):([0-9]{1,10})")
 _EDIT = re.compile(r"([^@]+):(?:(ablate)|(scale|clamp):([0-9.eE+-]{1,40}))(?:@(.*))?")

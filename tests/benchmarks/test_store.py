@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.made_up_store import write_dictionary
+from benchmarks.made_up_store import N_LABELS, VOCAB, MadeUpRemarks, write_dictionary
 from benchmarks.store import QUESTIONS, Timing, Visitor, _table_row, main
 from featurestore.records import Flag
 from featurestore.store import Store
@@ -57,15 +57,35 @@ def test_the_same_seed_gives_the_same_store_and_questions(folder: Path, tmp_path
 
 
 def test_the_questions_find_something(folder: Path) -> None:
-    store = Store(folder)
+    store = Store(folder, MadeUpRemarks(N_FEATURES, seed=0))
     visitor = Visitor(store, N_FEATURES, seed=0)
-    for kind in ("page", "deep_page", "filter_and_sort", "search_promotes", "search_peaks"):
+    searches = (
+        "search_promotes",
+        "search_peaks",
+        "text_some",
+        "text_many",
+        "regex_many",
+        "verdict",
+    )
+    for kind in ("page", "deep_page", "filter_and_sort", "shuffled", *searches):
         pages = [getattr(visitor, kind)()() for _ in range(20)]
         assert sum(bool(page.rows) for page in pages) > 3, kind
     places = [visitor.filtered_place()() for _ in range(20)]
     assert sum(place.place is not None for place in places) > 10
+    assert visitor.queue_place()().n_kept == 0  # all of so few have a verdict
+    few, many = (getattr(visitor, kind)()().n_kept for kind in ("text_few", "text_many"))
+    assert few < 30 < 250 < many
     assert Flag.DENSE in visitor.count().args[0].flags
     store.close()
+
+
+def test_the_remarks_are_of_24_000_features() -> None:
+    remarks = MadeUpRemarks(30_000, seed=0)
+    labels = remarks.texts("", "annotations")
+    assert len(labels) == len(remarks.verdicts("")) == N_LABELS
+    assert {part for _, part, _ in labels} == {"label"}
+    words = {word for _, _, label in labels for word in label.split()}
+    assert words <= {word.strip() for word in VOCAB}
 
 
 def test_a_line_of_json_for_every_question(

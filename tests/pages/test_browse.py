@@ -9,7 +9,7 @@ from tests.pages.conftest import Open, texts
 
 def listed(test: AppTest) -> list[int]:
     """The features in the table."""
-    (table,) = [c for c in test.get("bidi_component") if "activations" in c.proto.json]
+    (table,) = [c for c in test.get("bidi_component") if "descending" in c.proto.json]
     return [row["feature"] for row in json.loads(table.proto.json)["rows"]]
 
 

@@ -1,0 +1,92 @@
+"""What was said of a feature, on its page: the editor, explanations by programs, the history."""
+
+from dataclasses import replace
+from functools import partial
+
+import streamlit as st
+
+from app import links, markup, panels, session
+from app.annotations import session as annotations
+from app.annotations import words
+from app.annotations.editor import editor
+from app.feature_table import Listed
+from app.selection import Selection
+from featurestore.annotations.records import NO_VERDICT, Event
+from featurestore.errors import AnnotationsError
+from featurestore.explanations.bundle import feature_bands, split
+from featurestore.explanations.scoring import score_label
+from featurestore.records import DictionaryInfo, FeaturePage
+
+
+def listed(info: DictionaryInfo, kept: FeaturePage) -> Listed:
+    """A page of a list with what was said of its features; without it where that fails."""
+    try:
+        return annotations.listed(info, kept)
+    except AnnotationsError as error:
+        panels.note(str(error), "error")
+        return Listed(kept.rows, found=kept.found)
+
+
+def label_list(selection: Selection) -> None:
+    """A button to the first feature of a list without a verdict; Next then leads through them."""
+    query = replace(selection.query, verdicts=frozenset({NO_VERDICT}))
+    if st.button(
+        "Label these",
+        key="label_list",
+        type="tertiary",
+        icon=":material/edit:",
+        help="One after the other, those without a verdict",
+    ):
+        rows = session.store().features(query, limit=1).rows
+        if rows:
+            queue = replace(selection, query=query, page=1)
+            st.switch_page(links.FEATURE, query_params=links.feature(queue, rows[0].feature))
+        st.toast("Every feature of this list has a verdict.")
+
+
+def annotation(info: DictionaryInfo, selection: Selection) -> None:
+    """The editor of a feature, and what else was said of it."""
+    try:
+        shown, history = annotations.editing(info, selection.feature)
+    except AnnotationsError as error:
+        panels.note(str(error), "error")
+        return
+    if session.is_read_only() or not info.content:
+        _in_force(history)
+    else:
+        editor(
+            shown,
+            save=partial(annotations.on_save, info, selection),
+            next=partial(annotations.on_next, selection),
+            undo=partial(annotations.on_undo, info),
+            settle=partial(annotations.on_settle, info),
+        )
+    _labels(info, selection, shown.content.label)
+    if history:
+        with st.expander(f"History ({len(history):,})"):
+            st.html(words.history(history))
+
+
+def _in_force(history: tuple[Event, ...]) -> None:
+    accepted = [event for event in history if not event.is_conflict]
+    if accepted and not accepted[-1].content.is_empty:
+        st.html(words.in_force(accepted[-1]))
+
+
+def _labels(info: DictionaryInfo, selection: Selection, label: str) -> None:
+    """What programs say of the feature, and how far every label predicts it."""
+    number = selection.feature
+    explanations = session.annotations().explanations.of(info.content, [number]).get(number, ())
+    labels = [*([label] if label else []), *(one.label for one in explanations)]
+    if not labels:
+        return
+    bands = feature_bands(session.store(), info.dictionary_id, number)
+    held_out = split(number, bands, info.seed).held_out()
+    scores = [score_label(one, *held_out, info.seed) for one in labels]
+    if label:
+        st.html(words.score(scores.pop(0)))
+    if explanations:
+        st.html(
+            markup.part("Explanations", "by programs, not by people")
+            + words.explanations(zip(explanations, scores, strict=True))
+        )

@@ -1,0 +1,194 @@
+"""Between Streamlit and the annotations: what is shown of a feature, and the callbacks that save.
+
+A callback answers to the page only after the database has. What could not be saved stays in the
+editor, with the reason.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from app import session
+from app.annotations import words
+from app.annotations.editor import KEY, Clash, Editing
+from app.feature_table import Listed
+from app.selection import Selection
+from featurestore.annotations.exchange import tags_of, tags_text
+from featurestore.annotations.log import AnnotationLog
+from featurestore.annotations.records import Content, Draft, Event, Verdict
+from featurestore.errors import AnnotationError, FeatureStoreError, UnknownFeature
+from featurestore.records import DictionaryInfo, FeaturePage
+
+DONE = "annotations that this session saved"
+PROBLEM = "why an annotation was not saved"
+
+_MOST_DONE = 50
+
+
+def log() -> AnnotationLog:
+    """What people said of the features of this store."""
+    return session.annotations().log
+
+
+def listed(info: DictionaryInfo, kept: FeaturePage) -> Listed:
+    """A page of a list with what was said of its features.
+
+    Raises:
+        AnnotationsError: they cannot be read now.
+    """
+    numbers = [row.feature for row in kept.rows]
+    said = {n: event.content for n, event in log().current(info.content, numbers).items()}
+    explained = session.annotations().explanations.of(info.content, numbers)
+    return Listed(kept.rows, said, explained, kept.found)
+
+
+def editing(info: DictionaryInfo, feature: int) -> tuple[Editing, tuple[Event, ...]]:
+    """What the editor shows of a feature, and the feature's history."""
+    history = log().history(info.content, feature)
+    accepted = [event for event in history if not event.is_conflict]
+    head = accepted[-1] if accepted else None
+    open_ones = log().conflicts(info.content, feature)
+    key = f"{info.content} {feature}"
+    problem = st.session_state.pop(PROBLEM, None)
+    shown = Editing(
+        key=key,
+        feature=feature,
+        seen=head.revision if head else 0,
+        content=head.content if head else Content(),
+        saved=words.saved(head),
+        can_undo=log().undone(info.content, feature) is not None,
+        clashes=tuple(clash(event, head) for event in open_ones),
+        problem=problem[1] if problem and problem[0] == key else "",
+        done=tuple(st.session_state.get(DONE, ())),
+    )
+    return shown, history
+
+
+def clash(event: Event, head: Event | None) -> Clash:
+    """A conflict as the editor tells it."""
+    current = words.content(head.content if head else Content())
+    return Clash(event.revision, words.conflict(event, head), current, words.content(event.content))
+
+
+def on_save(info: DictionaryInfo, selection: Selection) -> None:
+    """Callback: keep what the editor holds, and go on to the next feature if that is asked for."""
+    given = st.session_state[KEY].save
+    saved = _try(given, lambda: log().append(_draft(info, given)))
+    if saved and given.get("next") is True and not saved.is_conflict:
+        _go_on(selection)
+
+
+def on_next(selection: Selection) -> None:
+    """Callback of Enter where nothing was changed."""
+    _go_on(selection)
+
+
+def on_undo(info: DictionaryInfo) -> None:
+    """Callback: back to what was saved before."""
+    given = st.session_state[KEY].undo
+    _try(
+        given,
+        lambda: log().undo(
+            _text(given, "uid"),
+            _text(given, "author"),
+            info.content,
+            info.dictionary_id,
+            _whole(given, "feature"),
+            _whole(given, "seen"),
+        ),
+    )
+
+
+def on_settle(info: DictionaryInfo) -> None:
+    """Callback: decide a conflict for what is in force, or for the other."""
+    given = st.session_state[KEY].settle
+
+    def settle() -> Event:
+        feature, about = _whole(given, "feature"), _whole(given, "revision")
+        history = {event.revision: event for event in log().history(info.content, feature)}
+        if about not in history:
+            raise AnnotationError(f"Feature {feature} has no revision {about} to decide about.")
+        seen = _whole(given, "seen")
+        chosen = about if given.get("taken") is True else seen
+        kept = history[chosen].content if chosen in history else Content()
+        draft = replace(_draft(info, given | _fields(kept)), kind="settle", about=about)
+        return log().append(draft)
+
+    _try(given, settle)
+
+
+def on_seed() -> None:
+    """Callback of the seed of a random order."""
+    selection, _ = session.read()
+    session.go(selection.listing(seed=int(st.session_state["seed"])))
+
+
+def _go_on(selection: Selection) -> None:
+    following = session.store().place(selection.query, selection.feature).next
+    if following is None:
+        st.toast("That was the last one of the list.")
+    else:
+        session.go(replace(selection, feature=following))
+
+
+def _try(given: Mapping[str, Any], save: Callable[[], Event]) -> Event | None:
+    """Save, and note what came of it for the page that is drawn next."""
+    try:
+        session.check_may_write()
+        event = save()
+    except FeatureStoreError as error:
+        st.session_state[PROBLEM] = (str(given.get("key")), str(error))
+        return None
+    done = st.session_state.setdefault(DONE, [])
+    done.append((event.uid, 0 if event.is_conflict else event.revision))
+    del done[:-_MOST_DONE]
+    return event
+
+
+def _draft(info: DictionaryInfo, given: Mapping[str, Any]) -> Draft:
+    """What a browser sent, which may be anything."""
+    feature = _whole(given, "feature")
+    if not 0 <= feature < info.n_features:
+        raise UnknownFeature(f"No feature {feature} in '{info.dictionary_id}'.")
+    verdict = given.get("verdict")
+    known = [one.value for one in Verdict]
+    if verdict is not None and verdict not in known:
+        raise AnnotationError(f"No verdict {verdict!r}. Known: {', '.join(known)}.")
+    tags = tags_of(_text(given, "tags"))
+    content = Content(
+        Verdict(verdict) if verdict else None, _text(given, "label"), _text(given, "note"), tags
+    )
+    return Draft(
+        uid=_text(given, "uid"),
+        author=_text(given, "author"),
+        digest=info.content,
+        dictionary_id=info.dictionary_id,
+        feature=feature,
+        seen=_whole(given, "seen"),
+        content=content,
+    )
+
+
+def _fields(content: Content) -> dict[str, Any]:
+    return {
+        "verdict": content.verdict,
+        "label": content.label,
+        "note": content.note,
+        "tags": tags_text(content.tags),
+    }
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    value = given.get(name)
+    if not isinstance(value, str):
+        raise AnnotationError(f"'{name}' is {value!r}; a text is needed. Reload the page.")
+    return value
+
+
+def _whole(given: Mapping[str, Any], name: str) -> int:
+    value = given.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise AnnotationError(f"'{name}' is {value!r}; a whole number is needed. Reload the page.")
+    return value

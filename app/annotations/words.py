@@ -1,0 +1,213 @@
+"""Annotations in words, and as HTML. Pure; every value escaped."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+
+from app.markup import line
+from app.numerals import percent, short
+from app.token_text import visible
+from featurestore.annotations.exchange import content_cells
+from featurestore.annotations.importing import ImportPlan, ImportRow
+from featurestore.annotations.records import Agreement, Content, Event, Explanation, Verdict
+from featurestore.explanations.scoring import LabelScore
+
+MARKS = {
+    Verdict.MONOSEMANTIC: "●",
+    Verdict.UNSURE: "◐",
+    Verdict.POLYSEMANTIC: "○",
+    Verdict.JUNK: "✕",
+}
+"""A sign beside its colour, for those who do not see it; their order is that of the keys 1 to 4."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one dictionary is."""
+
+    dictionary_id: str
+    n_alive: int
+    counts: Mapping[Verdict | None, int]
+    """Of features that something is said of, by verdict."""
+
+
+_AUC = (
+    "How often a context in which the feature is active has more of the label's tokens, at the "
+    "place or just before it, than one in which it is silent: 1 always, 0.5 no better than chance. "
+    "Contexts are held out from those that an explainer is given."
+)
+_MOST_ROWS = 200
+"""Rows of an import that are shown."""
+
+_DEEDS = {"edit": "saved", "undo": "undid", "settle": "decided", "import": "imported"}
+
+
+def content(said: Content) -> str:
+    """What an annotation says, in one line."""
+    parts = [said.verdict.value if said.verdict else "", said.label]
+    parts += [f"note: {said.note}" if said.note else "", *(f"#{tag}" for tag in said.tags)]
+    return " · ".join(part for part in parts if part) or "nothing"
+
+
+def saved(head: Event | None) -> str:
+    """Who saved the annotation that is in force, and when."""
+    return f"{head.author}, {ago(head.at)}" if head else "no annotation yet"
+
+
+def conflict(event: Event, head: Event | None) -> str:
+    """How a save came too late."""
+    meanwhile = f" {head.author}'s of {ago(head.at)} is in force." if head else ""
+    return (
+        f"{event.author} saved this {ago(event.at)} without having seen what was saved before."
+        f"{meanwhile} Both are kept in the history."
+    )
+
+
+def ago(at: str, now: datetime | None = None) -> str:
+    """How long ago, in words; the date if it is more than a day."""
+    then = datetime.fromisoformat(at)
+    seconds = ((now or datetime.now(UTC)) - then).total_seconds()
+    if seconds < 60:
+        return "just now"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min ago"
+    if seconds < 86400:
+        return f"{seconds / 3600:.0f} h ago"
+    return then.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def in_force(head: Event) -> str:
+    """An annotation that cannot be changed here."""
+    said = head.content
+    parts = [verdict(said.verdict)]
+    parts += [f"<bdi>{escape(text)}</bdi>" for text in (said.label, said.note)]
+    parts += [f'<span class="fb-tag">{escape(tag)}</span>' for tag in said.tags]
+    return f'<div class="fb-said">{" ".join(parts)} <small>{escape(saved(head))}</small></div>'
+
+
+def history(events: Iterable[Event]) -> str:
+    """All that was ever saved of a feature, the last first."""
+    rows = "".join(
+        f'<tr title="revision {event.revision}, {escape(event.at)}">'
+        f"<td>{escape(ago(event.at))}</td><td>{escape(visible(event.author))}</td>"
+        f"<td>{_deed(event)}</td><td><bdi>{escape(content(event.content))}</bdi></td></tr>"
+        for event in reversed(tuple(events))
+    )
+    return f'<table class="fb-history">{rows}</table>'
+
+
+def score(found: LabelScore) -> str:
+    """How far the tokens that a label names tell where its feature is active."""
+    if found.auc is None:
+        return line([("Label alone: no score", found.reason)])
+    named = ", ".join((*found.examples.tokens, *found.examples.texts))
+    facts = [
+        (f"Label alone predicts it: AUC {short(found.auc)} ± {short(found.se)}", _AUC),
+        (f"random tokens {short(found.control_auc)}", f"mean of {found.control_n} draws"),
+        (f"{found.n_active} active, {found.n_inactive} silent contexts", f"It names: {named}"),
+    ]
+    return line(facts)
+
+
+def explanations(known: Iterable[tuple[Explanation, LabelScore]]) -> str:
+    """What programs said of a feature, their scores, and ours."""
+    return "".join(
+        f'<div class="fb-explained"><bdi>{escape(visible(one.label))}</bdi> <small>'
+        f"{escape(' · '.join(filter(None, (one.method, one.explainer))))} {_score(one)} · "
+        f'<span title="{escape(found.reason or _AUC)}">AUC {short(found.auc)}</span></small></div>'
+        for one, found in known
+    )
+
+
+def progress(rows: Iterable[Progress]) -> str:
+    """A bar for each dictionary: its features by verdict, as a share of those alive."""
+    lines = []
+    for row in rows:
+        judged = {one: row.counts.get(one, 0) for one in Verdict}
+        share = sum(judged.values()) / row.n_alive if row.n_alive else 0.0
+        bar = "".join(
+            f'<span class="fb-{one}" style="width:{100 * count / row.n_alive:.3f}%"></span>'
+            for one, count in judged.items()
+            if count
+        )
+        counts = " ".join(f"<td>{verdict(one, count)}</td>" for one, count in judged.items())
+        lines.append(
+            f"<tr><td>{escape(row.dictionary_id)}</td>{counts}"
+            f'<td class="fb-n">{sum(judged.values()):,} of {row.n_alive:,}</td>'
+            f'<td class="fb-n">{percent(share)}</td>'
+            f'<td class="fb-progress"><div aria-hidden="true">{bar}</div></td></tr>'
+        )
+    return f'<div class="fb-wide-table"><table class="fb-table">{"".join(lines)}</table></div>'
+
+
+def agreement(rows: Iterable[Agreement]) -> str:
+    """Pairs of authors."""
+    lines = "".join(
+        f"<tr><td><bdi>{escape(visible(row.authors[0]))}</bdi></td>"
+        f"<td><bdi>{escape(visible(row.authors[1]))}</bdi></td>"
+        f'<td class="fb-n">{short(row.kappa)}</td><td class="fb-n">{row.n:,}</td>'
+        f'<td class="fb-n">{row.n_agreed:,} ({percent(row.n_agreed / row.n)})</td></tr>'
+        for row in rows
+    )
+    head = "<tr><th>author</th><th>and</th><th title=\"Cohen's kappa: 1 if they always agree, 0 if"
+    head += ' no more than by chance">kappa</th><th>n</th><th>same verdict</th></tr>'
+    return f'<table class="fb-table">{head}{lines}</table>'
+
+
+def plan(found: ImportPlan) -> str:
+    """What an import would do: the counts, then each row that is not as it is here already."""
+    counts = "".join(
+        f"<span>{escape(outcome)} {count:,}</span>" for outcome, count in found.counts().items()
+    )
+    rows = [row for row in found.rows if row.outcome != "unchanged"]
+    lines = "".join(
+        f'<tr><td class="fb-n">{row.line}</td><td>{escape(row.outcome)}</td>'
+        f"<td>{escape(visible(row.dictionary))} {escape(visible(row.feature))}</td>"
+        f"<td>{_changes(row)}</td></tr>"
+        for row in rows[:_MOST_ROWS]
+    )
+    more = len(rows) - _MOST_ROWS
+    if more > 0:
+        lines += f'<tr><td></td><td colspan="3">and {more:,} more</td></tr>'
+    ignored = f"<p>Columns that are not read: {escape(', '.join(found.ignored))}</p>"
+    return (
+        f'<div class="fb-line"><div>{counts}</div></div>{ignored if found.ignored else ""}'
+        f'<table class="fb-table fb-plan">{lines}</table>'
+    )
+
+
+def _changes(row: ImportRow) -> str:
+    """What is different, or why the row is not taken."""
+    if row.outcome not in ("add", "change", "conflict"):
+        return escape(visible(row.reason))
+    before, after = content_cells(row.before), content_cells(row.after)
+    parts = [
+        f"{name}: <del>{escape(_cut(before[name]))}</del> <ins>{escape(_cut(after[name]))}</ins>"
+        for name in before
+        if before[name] != after[name]
+    ]
+    return "<br>".join(parts) + (f"<br>{escape(row.reason)}" if row.reason else "")
+
+
+def _cut(text: str) -> str:
+    return visible(text) if text else ""
+
+
+def verdict(value: Verdict | None, count: int | None = None) -> str:
+    """A verdict with its sign, and a count beside it."""
+    name = value.value if value else "none"
+    mark = MARKS[value] if value else "·"
+    number = "" if count is None else f" {count:,}"
+    return f'<span class="fb-verdict fb-{name}"><i>{mark}</i> {name}{number}</span>'
+
+
+def _deed(event: Event) -> str:
+    return "in conflict" if event.is_conflict else _DEEDS[event.kind]
+
+
+def _score(one: Explanation) -> str:
+    if one.score is None:
+        return "no score"
+    n = f" (n {one.n:,})" if one.n is not None else ""
+    return f"{one.score:.3g}{n}"

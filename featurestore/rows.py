@@ -1,0 +1,87 @@
+"""From rows of a file, as DuckDB gives them, to records."""
+
+from collections import Counter
+from dataclasses import fields
+from typing import Any
+
+from featurestore.records import (
+    Example,
+    Feature,
+    FeatureSummary,
+    Histogram,
+    LensToken,
+    StoredActivations,
+)
+
+
+def _peaks(row: dict[str, Any], text: dict[int, str]) -> tuple[tuple[str, int], ...]:
+    counts = Counter()
+    for token, count in zip(row["peak_tokens"] or [], row["peak_counts"] or [], strict=True):
+        counts[text[token]] += count
+    return tuple(counts.most_common())
+
+
+def to_summary(row: dict[str, Any], text: dict[int, str]) -> FeatureSummary:
+    """A row of the table of features; `text` holds that of its tokens, as below."""
+    shared = {field.name for field in fields(FeatureSummary)} & row.keys()
+    values = {name: row[name] for name in shared}
+    values["promoted"] = tuple(text[token] for token in row["promoted"] or [])
+    values["peak_tokens"] = _peaks(row, text)
+    values["histogram"] = tuple(row["histogram"] or [])
+    return FeatureSummary(**values)
+
+
+def to_feature(row: dict[str, Any], text: dict[int, str]) -> Feature:
+    """All columns of a feature."""
+
+    def tokens(kind: str) -> tuple[LensToken, ...]:
+        pairs = zip(row[kind] or [], row[f"{kind}_logits"] or [], strict=True)
+        return tuple(LensToken(text[token], logit) for token, logit in pairs)
+
+    def bins(counts: str, low: str, high: str) -> Histogram | None:
+        if not row[counts]:
+            return None
+        return Histogram(row[low], row[high], tuple(row[counts]))
+
+    values = {field.name: row.get(field.name) for field in fields(Feature)}
+    values["histogram"] = bins("histogram", "min_activation", "max_activation")
+    values["logit_histogram"] = bins("logit_histogram", "logit_low", "logit_high")
+    values["promoted"], values["suppressed"] = tokens("promoted"), tokens("suppressed")
+    values["peak_tokens"] = _peaks(row, text)
+    return Feature(**values)
+
+
+def token_ids(rows: list[dict[str, Any]], *columns: str) -> set[int]:
+    """Every token that columns of lists hold."""
+    return {token for row in rows for column in columns for token in row[column] or []}
+
+
+def _activations(row: dict[str, Any]) -> dict[int, float]:
+    """Of an example, by position: from 8 bits, but for the sampled one."""
+    pairs = zip(row["pos"], row["q"], strict=True)
+    activations = {pos: q / 127 * row["scale"] for pos, q in pairs}
+    if row["activation"]:
+        activations[row["peak"]] = row["activation"]
+    return activations
+
+
+def to_stored(feature: int, examples: list[dict[str, Any]]) -> StoredActivations:
+    """Examples that a feature has of one context: they differ in the position that is exact."""
+    activations = _activations(examples[0])
+    activations |= {row["peak"]: row["activation"] for row in examples if row["activation"]}
+    exact = frozenset(row["peak"] for row in examples)
+    return StoredActivations(feature, examples[0]["scale"], activations, exact)
+
+
+def to_example(row: dict[str, Any], text: dict[int, str]) -> Example:
+    """A row of `examples` joined to its context."""
+    return Example(
+        context=row["context"],
+        document=row["document"],
+        start=row["start"],
+        tokens=tuple(text[token] for token in row["tokens"]),
+        token_ids=tuple(row["tokens"]),
+        peak=row["peak"],
+        activation=row["activation"],
+        activations=_activations(row),
+    )

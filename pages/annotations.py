@@ -1,0 +1,20 @@
+"""Annotations: what is labelled, what comes next, and how does it leave and come back?"""
+
+import streamlit as st
+
+from app import panels, session
+from app.annotations import files, views
+
+info, selection = panels.dictionary()
+known = session.catalogue()
+views.queue(info, selection)
+views.conflicts(known)
+views.progress(known)
+views.agreement()
+files.export(info, selection, known)
+if not session.is_read_only():
+    left, right = st.columns(2, gap="medium")
+    with left:
+        files.import_annotations(known)
+    with right:
+        files.import_explanations(known)

@@ -1,0 +1,86 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.annotations import words
+from app.annotations.words import Progress
+from featurestore.annotations.importing import ImportPlan, ImportRow
+from featurestore.annotations.records import Agreement, Content, Event, Explanation, Verdict
+from featurestore.explanations.example_tokens import ExampleTokens
+from featurestore.explanations.scoring import LabelScore
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def event(revision: int = 1, **fields: object) -> Event:
+    usual = {"uid": "u", "author": HOSTILE, "digest": "d", "dictionary_id": "one", "feature": 3}
+    content = Content(Verdict.UNSURE, HOSTILE, f"a {HOSTILE}", (HOSTILE,))
+    usual |= {"seen": 0, "content": content, "at": NOW.isoformat()}
+    return Event(**usual | fields, revision=revision)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "just now"),
+        (59, "just now"),
+        (120, "2 min ago"),
+        (7200, "2 h ago"),
+        (200_000, "2026-11-21 12:00 UTC"),
+    ],
+)
+def test_how_long_ago(seconds: int, said: str) -> None:
+    assert words.ago(NOW.isoformat(), NOW + timedelta(seconds=seconds)) == said
+
+
+def test_what_an_annotation_says() -> None:
+    assert words.content(Content()) == "nothing"
+    assert (
+        words.content(Content(Verdict.JUNK, "x", "y", ("a", "b"))) == "junk · x · note: y · #a · #b"
+    )
+    assert words.saved(None) == "no annotation yet"
+
+
+def test_every_text_of_a_stranger_is_escaped() -> None:
+    one = Explanation("d", HOSTILE, 3, HOSTILE, HOSTILE, HOSTILE, 0.5, 7)
+    named = ExampleTokens((HOSTILE,), (), True)
+    score = LabelScore(0.75, 0.1, 10, 5, named, 0.5, 50)
+    row = ImportRow(7, "change", HOSTILE, HOSTILE, HOSTILE, Content(), event().content)
+    pages = [
+        words.history([event(), event(2, is_conflict=True)]),
+        words.in_force(event()),
+        words.score(score),
+        words.explanations([(one, score)]),
+        words.plan(ImportPlan("f", (row, ImportRow(8, "bad", HOSTILE, "", HOSTILE)), (HOSTILE,))),
+        words.agreement([Agreement((HOSTILE, "b"), 4, 3, 0.5)]),
+        words.progress([Progress(HOSTILE, 10, {Verdict.JUNK: 2, None: 1})]),
+    ]
+    for page in pages:
+        assert "&lt;img" in page
+        assert "<img" not in page
+
+
+def test_a_conflict_names_both() -> None:
+    said = words.conflict(event(2, author="Bob"), event(1, author="Ann"))
+    assert "Bob saved this" in said
+    assert "Ann's" in said
+
+
+def test_a_label_without_a_score_says_why() -> None:
+    none = LabelScore(None, None, 1, 0, ExampleTokens((), (), False), None, 0, "it names nothing")
+    assert "it names nothing" in words.score(none)
+
+
+def test_progress_counts_verdicts_alone() -> None:
+    page = words.progress([Progress("one", 10, {Verdict.JUNK: 2, None: 5})])
+    assert "2 of 10" in page
+    assert "20.0%" in page
+    assert words.progress([Progress("empty", 0, {})]).count("0 of 0") == 1
+
+
+def test_a_long_plan_is_cut_and_says_so() -> None:
+    rows = tuple(ImportRow(i, "bad", "one", str(i), "why") for i in range(250))
+    page = words.plan(ImportPlan("f", rows))
+    assert page.count("<tr>") == 201
+    assert "and 50 more" in page

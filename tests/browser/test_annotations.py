@@ -1,0 +1,241 @@
+"""People label features in real browsers: by keyboard, at once, and while the app dies."""
+
+import csv
+import io
+import os
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.conftest import serve, server_process
+
+pytestmark = pytest.mark.browser
+HOSTILE = '<img src=x onerror=alert(1)> **b** =HYPERLINK("x") \u202egnp'
+KILLS = int(os.environ.get("FEATURE_BROWSER_KILLS", "2"))
+EDITS = int(os.environ.get("FEATURE_BROWSER_EDITS", "4"))
+"""Of each of two people; both are few here and many where there is time."""
+
+
+@pytest.fixture(scope="module")
+def store(synthetic_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, since annotations stay beside it."""
+    return shutil.copytree(synthetic_store, tmp_path_factory.mktemp("annotated") / "store")
+
+
+@pytest.fixture(scope="module")
+def server(store: Path) -> Iterator[str]:
+    yield from serve(store)
+
+
+def events(store: Path) -> list[tuple]:
+    """All that was ever saved: feature, author, label, whether it was a conflict."""
+    with sqlite3.connect(store / "annotations.sqlite") as connection:
+        found = connection.execute(
+            "select feature, author, label, is_conflict from events order by number"
+        )
+        return found.fetchall()
+
+
+def open_feature(page: Page, feature: int) -> None:
+    """Of a dictionary that is not the one of the queue."""
+    page.goto(f"/feature?dictionary=early&feature={feature}")
+    expect(page.locator(f".editor[data-feature='{feature}']")).to_be_visible()
+
+
+def write(page: Page, verdict: str, label: str, author: str | None = None) -> None:
+    """Judge and label with the keyboard alone; Enter is left to the caller."""
+    if author is not None:
+        page.locator(".editor [name=author]").fill(author)
+    page.keyboard.press("Escape")
+    page.keyboard.press(verdict)
+    page.keyboard.press("a")
+    page.keyboard.type(label)
+
+
+def number(page: Page) -> int:
+    return int(page.locator(".editor").get_attribute("data-feature"))
+
+
+def saved(page: Page, words: str) -> None:
+    expect(page.locator(".editor .state")).to_contain_text(words)
+
+
+def test_a_whole_round_of_labelling(page: Page, store: Path) -> None:
+    page.goto("/annotations?dictionary=planted&sort=random&seed=3")
+    expect(page.get_by_text("113 left of planted")).to_be_visible()
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".editor")).to_be_visible()
+    labelled = {}
+    for i in range(20):
+        feature = number(page)
+        assert feature not in labelled
+        labelled[feature] = f"label {i}"
+        write(page, "1" if i % 2 else "3", labelled[feature], None if i else "Ann")
+        page.keyboard.press("Enter")
+        expect(page.locator(f".editor[data-feature='{feature}']")).to_have_count(0)
+    assert [event[2] for event in events(store)] == list(labelled.values())
+
+    page.goto("/?dictionary=planted&verdict=monosemantic")
+    expect(page.get_by_text("10 of 120 features")).to_be_visible()
+    expect(page.locator("td.said bdi")).to_have_count(10)
+
+    page.goto("/annotations?dictionary=planted")
+    expect(page.get_by_text("20 of 113")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    exported = Path(download.value.path()).read_bytes()
+    rows = list(csv.DictReader(io.StringIO(exported.decode("utf-8-sig"))))
+    assert {int(row["feature"]): row["label"].removeprefix("'") for row in rows} == labelled
+
+    chooser = page.locator("input[type=file]").first
+    chooser.set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": exported})
+    expect(page.get_by_text("unchanged 20")).to_be_visible()
+    expect(page.get_by_role("button", name="Import", exact=True)).to_have_count(0)
+    edited = exported.replace(b"label 7", b"=1+1 label seven")
+    chooser.set_input_files({"name": "b.csv", "mimeType": "text/csv", "buffer": edited})
+    expect(page.get_by_text("change 1")).to_be_visible()
+    page.get_by_role("textbox", name="You").fill("Bob")
+    page.get_by_role("textbox", name="You").press("Enter")
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_text("1 annotations imported")).to_be_visible()
+    assert events(store)[-1][1:] == ("Bob", "=1+1 label seven", 0)
+
+
+def test_a_label_is_text_wherever_it_stands(page: Page) -> None:
+    open_feature(page, 17)
+    page.locator(".editor [name=note]").fill(HOSTILE)
+    page.locator(".editor [name=tags]").fill('a; "b; c"')
+    write(page, "2", HOSTILE, "Eve <b>")
+    page.keyboard.press("Shift+Enter")
+    saved(page, "Eve <b>, just now")
+    page.get_by_text("History (1)").click()
+    expect(page.locator(".fb-history")).to_contain_text("<img src=x onerror=alert(1)>")
+    page.reload()
+    expect(page.locator(".editor [name=label]")).to_have_value(HOSTILE)
+    expect(page.locator(".editor [name=tags]")).to_have_value('a; "b; c"')
+    page.goto("/search?find=onerror")
+    expect(page.locator("td.found mark").first).to_have_text("onerror")
+    page.goto("/?dictionary=early&text=hyperlink&within=annotations")
+    expect(page.locator("td.said")).to_contain_text("<img src=x")
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_undo_and_what_is_not_saved_yet(page: Page) -> None:
+    open_feature(page, 18)
+    write(page, "1", "first", "Ann")
+    page.keyboard.press("Shift+Enter")
+    saved(page, "Ann, just now")
+    write(page, "4", " and more")
+    saved(page, "not saved")
+    page.reload()  # what is typed is not lost
+    expect(page.locator(".editor [name=label]")).to_have_value("first and more")
+    page.keyboard.press("Shift+Enter")
+    expect(page.locator(".editor .junk")).to_have_attribute("aria-pressed", "true")
+    saved(page, "Ann, just now")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".editor [name=label]")).to_have_value("first")
+    expect(page.locator(".editor .monosemantic")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".editor [name=label]")).to_have_value("")
+    expect(page.get_by_role("button", name="Undo")).to_be_disabled()
+
+
+def test_what_cannot_be_saved_stays_in_the_box(page: Page, store: Path) -> None:
+    open_feature(page, 19)
+    with sqlite3.connect(store / "annotations.sqlite", isolation_level=None) as other:
+        other.execute("begin immediate")
+        write(page, "1", "while it is locked", "Ann")
+        page.keyboard.press("Enter")
+        expect(page.locator(".editor .problem")).to_contain_text("another program")
+        expect(page.locator(".editor [name=label]")).to_have_value("while it is locked")
+        other.execute("rollback")
+    page.keyboard.press("Enter")
+    expect(page.locator(".editor[data-feature='19']")).to_have_count(0)
+    assert [event for event in events(store) if event[0] == 19] == [
+        (19, "Ann", "while it is locked", 0)
+    ]
+
+
+def people(browser: Browser, server: str) -> Iterator[tuple[str, BrowserContext, Page]]:
+    for name in ("Ann", "Bob"):
+        context = browser.new_context(base_url=server, viewport={"width": 1440, "height": 900})
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        yield name, context, page
+
+
+def test_two_people_at_once(browser: Browser, server: str, store: Path) -> None:
+    """Each opens a feature, then both save: the second is told, and nothing is lost."""
+    n_before, features = len(events(store)), [20 + i % 6 for i in range(EDITS)]
+    (ann, one, his), (bob, other, hers) = people(browser, server)
+    told = 0
+    for i, feature in enumerate(features):
+        for page in (his, hers):
+            open_feature(page, feature)
+        for name, page in ((ann, his), (bob, hers)):
+            page.locator(".editor [name=label]").fill("")
+            write(page, "1", f"{name} {i}", name if not i else None)
+            page.keyboard.press("Shift+Enter")
+            expect(page.locator(".editor .state")).not_to_contain_text(re.compile("saving|not s"))
+        told += hers.locator(".conflict").count()
+    found = events(store)[n_before:]
+    assert [event[1] for event in found] == [ann, bob] * EDITS
+    assert [event[2] for event in found] == [f"{n} {i}" for i in range(EDITS) for n in (ann, bob)]
+    assert [event[3] for event in found] == [0, 1] * EDITS
+    assert told == sum(i // 6 + 1 for i in range(EDITS))  # open ones of a feature add up
+
+    conflict = hers.locator(".conflict").last
+    expect(conflict).to_contain_text(f"Ann {EDITS - 1}")
+    expect(conflict).to_contain_text(f"Bob {EDITS - 1}")
+    n_open = hers.locator(".conflict").count()
+    conflict.get_by_role("button", name="Take the other").click()
+    expect(hers.locator(".conflict")).to_have_count(n_open - 1)
+    expect(hers.locator(".editor [name=label]")).to_have_value(f"Bob {EDITS - 1}")
+    for context in (one, other):
+        context.close()
+
+
+def test_nothing_acknowledged_is_lost_when_the_app_is_killed(
+    browser: Browser, synthetic_store: Path, tmp_path: Path
+) -> None:
+    store = shutil.copytree(synthetic_store, tmp_path / "store")
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    acknowledged: dict[int, str] = {}
+    for i in range(KILLS):
+        serving = serve(store)
+        address = next(serving)
+        page.goto(f"{address}/annotations?dictionary=planted")
+        page.get_by_role("button", name="Start").click()
+        expect(page.locator(".editor")).to_be_visible()
+        for j in range(3 + i % 4):
+            feature, label = number(page), f"kill {i} {j}"
+            write(page, "1", label, "Ann")
+            page.keyboard.press("Enter")
+            if j == 2 + i % 4:
+                page.wait_for_timeout((37 * i) % 400)  # somewhere inside the last save
+                server_process(address).kill()
+                break
+            expect(page.locator(f".editor[data-feature='{feature}']")).to_have_count(0)
+            acknowledged[feature] = label
+        with pytest.raises(StopIteration):
+            next(serving)
+    kept = {feature: label for feature, _, label, _ in events(store)}
+    assert acknowledged.items() <= kept.items()
+    assert len(kept) <= len(acknowledged) + KILLS
+    context.close()
+
+
+def test_nothing_sticks_out_at_800_pixels(page: Page) -> None:
+    page.set_viewport_size({"width": 800, "height": 900})
+    for address in ("/annotations?dictionary=planted", "/search?find=river"):
+        page.goto(address)
+        expect(page.locator(".fb-part").first).to_be_visible()
+        page.wait_for_timeout(500)
+        width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+        assert width <= 800

@@ -1,0 +1,106 @@
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from app import links
+from featurestore.annotations.database import Database, default_url
+from featurestore.annotations.explanations import ExplanationTable
+from featurestore.annotations.log import AnnotationLog
+from featurestore.annotations.records import Content, Draft, Explanation, Verdict
+from tests.pages.conftest import MAIN, Open, texts
+
+DIGEST = "digest of planted"
+
+
+@pytest.fixture(scope="module")
+def annotated(synthetic_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The synthetic store with a few annotations, one conflict and one explanation."""
+    store = shutil.copytree(synthetic_store, tmp_path_factory.mktemp("annotated") / "store")
+    database = Database(default_url(store))
+    log = AnnotationLog(database)
+    for uid, author, feature, verdict, label in (
+        ("1", "Ann", 0, Verdict.MONOSEMANTIC, "river"),
+        ("2", "Bob", 0, Verdict.POLYSEMANTIC, "<b>banks"),  # had not seen Ann's
+        ("3", "Ann", 3, Verdict.JUNK, ""),
+    ):
+        content = Content(verdict, label)
+        log.append(Draft(uid, author, DIGEST, "planted", feature, 0, content))
+    ExplanationTable(database).add_all(
+        [Explanation(DIGEST, "planted", 4, 'the "river"', "fuzz", "m", 0.5, 9)]
+    )
+    database.close()
+    return store
+
+
+def test_progress_conflicts_and_agreement(open_page: Open, annotated: Path) -> None:
+    test = open_page(links.ANNOTATIONS, annotated, dictionary="planted")
+    page = texts(test)
+    assert "111 left of planted" in page
+    assert "2 of 113" in page
+    assert "1 to decide" in page
+    assert "&lt;b&gt;banks" in page
+    assert "Ann" in page
+    assert "0 (0%)" in page  # of one feature that both have judged
+
+
+def test_the_queue_is_browse_s_list_without_a_verdict(open_page: Open, annotated: Path) -> None:
+    test = open_page(links.ANNOTATIONS, annotated, dictionary="planted", density="..0.01")
+    assert "of those that Browse" in texts(test)
+    test.selectbox(key="sort").select("random").run()
+    test.number_input(key="seed").set_value(7).run()
+    assert test.query_params["seed"] == "7"
+    test.button(key="start").click().run()
+    assert "in random order" in texts(test)
+    assert test.query_params["verdict"] == "none"
+
+
+def test_what_was_said_stands_in_browse_and_on_the_feature(
+    open_page: Open, annotated: Path
+) -> None:
+    test = open_page(links.BROWSE, annotated, dictionary="planted", verdict="monosemantic")
+    assert "1 of 120 features" in texts(test)
+    (table,) = [c for c in test.get("bidi_component") if "promoted" in c.proto.json]
+    assert '"river"' in table.proto.json
+    test = open_page(links.FEATURE, annotated, dictionary="planted", feature="4")
+    assert "by programs, not by people" in texts(test)
+    test = open_page(links.FEATURE, annotated, dictionary="planted", feature="0")
+    assert "Label alone predicts it: AUC" in texts(test)
+    (editor,) = [c for c in test.get("bidi_component") if "verdicts" in c.proto.json]
+    assert "had not seen" in editor.proto.json or "without having seen" in editor.proto.json
+
+
+def test_read_only_shows_and_changes_nothing(
+    annotated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (annotated / "annotations.sqlite").read_bytes()
+    monkeypatch.setattr(sys, "argv", [str(MAIN), str(annotated), "--read-only"])
+    st.cache_resource.clear()
+    for page, params in ((links.ANNOTATIONS, {}), (links.FEATURE, {"feature": "0"})):
+        test = AppTest.from_file(str(MAIN), default_timeout=20)
+        test.switch_page(str(page))
+        for name, value in ({"dictionary": "planted"} | params).items():
+            test.query_params[name] = value
+        test.run()
+        assert not test.exception
+        assert not [c for c in test.get("bidi_component") if "verdicts" in c.proto.json]
+        assert test.get("file_uploader") == []
+    assert "fb-said" in texts(test)
+    assert (annotated / "annotations.sqlite").read_bytes() == before
+
+
+def test_a_database_that_cannot_be_read_takes_only_annotations_down(
+    open_page: Open, synthetic_store: Path, tmp_path: Path
+) -> None:
+    store = shutil.copytree(synthetic_store, tmp_path / "store")
+    (store / "annotations.sqlite").write_bytes(b"not a database at all" * 100)
+    test = open_page(links.BROWSE, store, dictionary="planted")
+    assert "113 of 120 features" in texts(test)
+    assert "annotations.sqlite" in texts(test)
+    test = open_page(links.FEATURE, store, dictionary="planted", feature="0")
+    assert "Peaks on" in texts(test)
+    test = open_page(links.ANNOTATIONS, store, dictionary="planted")
+    assert "annotations.sqlite" in texts(test)

@@ -1,0 +1,60 @@
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import links
+from tests.pages.conftest import Open, texts
+
+
+def hits(test: AppTest) -> dict[tuple[str, int], list[str]]:
+    """Why each feature is found, by dictionary and feature."""
+    found = {}
+    for one in test.get("bidi_component"):
+        data = json.loads(one.proto.json)
+        for row in data.get("rows", []):
+            names = [column["name"] for column in data["columns"]]
+            reasons = row["cells"][names.index("found")]
+            query = parse_qs(urlsplit(row["href"]).query)
+            found[query["dictionary"][0], row["feature"]] = [reason[0] for reason in reasons]
+    return found
+
+
+def test_nothing_is_asked_at_first(open_page: Open) -> None:
+    test = open_page(links.SEARCH)
+    assert "Type a token" in texts(test)
+    assert hits(test) == {}
+
+
+def test_every_hit_says_why(open_page: Open) -> None:
+    test = open_page(links.SEARCH, find="river", of="planted")
+    found = hits(test)
+    assert found
+    assert all(found.values())
+    assert {"promotes", "peaks on", "context"} <= {one for why in found.values() for one in why}
+
+
+def test_places_and_filters_narrow_it(open_page: Open) -> None:
+    wide = hits(open_page(links.SEARCH, find="river", of="planted", where="peaks on"))
+    assert {one for why in wide.values() for one in why} == {"peaks on"}
+    narrow = open_page(links.SEARCH, find="river", of="planted", where="peaks on", density="0.1..")
+    assert ("planted", 0) not in hits(narrow)  # rare
+    assert ("planted", 4) in hits(narrow)
+
+
+def test_the_controls_are_in_the_url(open_page: Open) -> None:
+    test = open_page(links.SEARCH)
+    test.text_input(key="find").input("␣river").run()
+    assert test.query_params["find"] == '" river"'
+    test.checkbox(key="find_regex").check().run()
+    assert test.query_params["regex"] == "1"
+    test.selectbox(key="of").select("early").run()
+    assert test.query_params["of"] == "early"
+
+
+@pytest.mark.parametrize(("find", "said"), [("(", "("), ("zzzzz-nowhere", "dictionaries has it")])
+def test_a_bad_pattern_or_nothing_is_told(open_page: Open, find: str, said: str) -> None:
+    test = open_page(links.SEARCH, find=find, regex="1")
+    assert said in texts(test)
+    assert hits(test) == {}

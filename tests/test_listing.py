@@ -1,0 +1,354 @@
+"""Searches and filters by what was said, against plain Python."""
+
+import itertools
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from featurestore.annotations.records import NO_VERDICT, Verdict
+from featurestore.errors import StoreError
+from featurestore.listing import Remarks
+from featurestore.records import FeatureQuery, Found
+from featurestore.store import Store
+from tests.small_store import publish
+
+PLAIN = FeatureQuery("planted", sort="n_active", include_dead=True)
+LABELS = ("a river", "numbers: one, two", "line ends", "RIVERS and lakes", "100% of '%'")
+
+
+class Said:
+    """What was said, kept in memory."""
+
+    def __init__(self) -> None:
+        self.judged = {feature: list(Verdict)[feature % 4] for feature in range(0, 90, 3)}
+        self.said = [(feature, "label", LABELS[feature % 5]) for feature in range(0, 60, 2)]
+        self.said += [
+            (7, "note", "see\nthe river"),
+            (7, "tag", "riverside"),
+            (7, "note", "river 3"),
+        ]
+        self.explained = [
+            (feature, "explanation", f"tokens of kind {feature}") for feature in range(40)
+        ]
+        self.asked: list[tuple[str, ...]] = []
+
+    def verdicts(self, digest: str) -> dict[int, str]:
+        self.asked.append((digest,))
+        return {feature: str(verdict) for feature, verdict in self.judged.items()}
+
+    def texts(self, digest: str, place: str) -> list[tuple[int, str, str]]:
+        self.asked.append((digest, place))
+        return self.said if place == "annotations" else self.explained
+
+
+@pytest.fixture
+def said() -> Said:
+    return Said()
+
+
+@pytest.fixture
+def store(synthetic_store: Path, said: Said) -> Iterable[Store]:
+    remarks: Remarks = said
+    store = Store(synthetic_store, remarks)
+    yield store
+    store.close()
+
+
+def listed(store: Store, query: FeatureQuery) -> list[int]:
+    return [row.feature for row in store.features(query, limit=1000).rows]
+
+
+def top_texts(store: Store, features: Iterable[int]) -> dict[int, list[str]]:
+    """The texts of a feature's top contexts, best first."""
+    return {
+        feature: [
+            "".join(e.tokens)
+            for band in store.bands("planted", feature, "top")
+            for e in band.examples
+        ]
+        for feature in features
+    }
+
+
+# Contexts
+
+
+@pytest.mark.parametrize(
+    ("text", "is_regex", "pattern"),
+    [
+        ("THE OLD", False, "(?i)the old"),
+        ('"The old farmer"', False, "The old farmer"),
+        (" river.", False, r"(?i) river\."),
+        ("days\n", False, "(?i)days\n"),
+        ("before.\nThe", False, r"(?i)before\.\nthe"),
+        (r"The (old|grey) \w+ (painted|sold)", True, r"The (old|grey) \w+ (painted|sold)"),
+        (r"(?i)^the quiet", True, r"(?i)\Athe quiet"),
+        (
+            "crossed the river in spring, ninety days",
+            False,
+            "crossed the river in spring, ninety days",
+        ),
+        ("%", False, "%"),
+        ("_", False, "_"),
+        ("'; drop table contexts; --", False, "drop table"),
+        ("\0", False, "\0"),
+        ("x" * 1000, False, "x{1000}"),
+        ("the", False, "(?i)the"),
+    ],
+)
+def test_a_text_keeps_the_features_with_it_in_a_top_context(
+    store: Store, text: str, is_regex: bool, pattern: str
+) -> None:
+    everything = listed(store, PLAIN)
+    texts = top_texts(store, everything)
+    query = replace(PLAIN, text=text, is_regex=is_regex)
+    expected = [f for f in everything if any(re.search(pattern, t) for t in texts[f])]
+    page = store.features(query, limit=1000)
+    assert [row.feature for row in page.rows] == expected
+    assert page.n_kept == len(expected)
+    assert page.found.keys() == set(expected)
+    contexts = {c: "".join(store.context("planted", c).tokens) for c in _contexts(page.found)}
+    for feature, reasons in page.found.items():
+        matching = [t for t in texts[feature] if re.search(pattern, t)]
+        assert len(reasons) == min(2, len(matching))
+        for reason, matched in zip(reasons, matching, strict=False):
+            start, end = re.search(pattern, matched).span()
+            around = matched[:start][-40:], matched[start:end], matched[end:][:40]
+            assert (reason.before, reason.match, reason.after) == around
+            assert (reason.place, reason.value, contexts[reason.context]) == (
+                "context",
+                None,
+                matched,
+            )
+
+
+def _contexts(found: dict[int, tuple[Found, ...]]) -> set[int]:
+    return {reason.context for reasons in found.values() for reason in reasons}
+
+
+def test_only_top_contexts_are_searched(tmp_path: Path) -> None:
+    """Context 5 of the small store is a top one of feature 0, and context 3 too; 9 is not."""
+    examples = [
+        {"feature": 0, "sampler": sampler, "band": 0, "rank": 0, "context": context, "peak": 0}
+        | {"activation": 1.0, "scale": 1.0, "pos": [0], "q": [127]}
+        for sampler, context in (("top", 3), ("random", 5))
+    ]
+    publish(tmp_path, examples=examples)
+    store = Store(tmp_path)
+    assert listed(store, FeatureQuery("one", text="CATDOG")) == [0]
+    assert listed(store, FeatureQuery("one", text="\n\n")) == []
+    store.close()
+
+
+def test_half_a_surrogate_pair_is_found_nowhere(store: Store) -> None:
+    for within in ("contexts", "annotations", "explanations"):
+        page = store.features(replace(PLAIN, text="a\ud800", within=within))
+        assert (page.rows, page.n_kept) == ((), 0)
+    with pytest.raises(StoreError, match="half of a character is no text"):
+        store.features(replace(PLAIN, text="a\ud800", is_regex=True))
+
+
+# Annotations and explanations
+
+
+@pytest.mark.parametrize(
+    ("within", "text", "is_regex", "pattern"),
+    [
+        ("annotations", "river", False, "(?i)river"),
+        ("annotations", '"river"', False, "river"),
+        ("annotations", r"^river\b|\n", True, r"\Ariver\b|\n"),
+        ("annotations", "%", False, "%"),
+        ("annotations", "'%'", False, "'%'"),
+        ("annotations", "\0", False, "\0"),
+        ("explanations", "KIND 1", False, "kind 1"),
+        ("explanations", r"\b3\d?$", True, r"\b3\d?\Z"),
+    ],
+)
+def test_a_text_keeps_the_features_of_which_it_was_said(
+    store: Store, said: Said, within: str, text: str, is_regex: bool, pattern: str
+) -> None:
+    source = said.said if within == "annotations" else said.explained
+    matching = [(f, part, t) for f, part, t in source if re.search(pattern, t)]
+    expected = {feature for feature, *_ in matching}
+    page = store.features(replace(PLAIN, text=text, within=within, is_regex=is_regex), limit=1000)
+    assert [row.feature for row in page.rows] == [f for f in listed(store, PLAIN) if f in expected]
+    assert page.n_kept == len(expected)
+    for feature, reasons in page.found.items():
+        wanted = []
+        for _, part, t in [m for m in matching if m[0] == feature][:2]:
+            start, end = re.search(pattern, t).span()
+            wanted.append(Found(part, t[:start][-40:], t[start:end], t[end:][:40]))
+        assert list(reasons) == wanted
+    assert set(said.asked) == {("digest of planted", within)}
+
+
+@pytest.mark.parametrize("n", range(6))
+def test_any_of_the_chosen_verdicts(store: Store, said: Said, n: int) -> None:
+    everything = listed(store, PLAIN)
+    for chosen in itertools.combinations((*Verdict, NO_VERDICT), n):
+        query = replace(PLAIN, verdicts=frozenset(chosen))
+        expected = [f for f in everything if not chosen or said.judged.get(f, NO_VERDICT) in chosen]
+        assert listed(store, query) == expected
+        assert store.features(query, limit=0).n_kept == len(expected)
+        assert [mark.feature for mark in store.marks(query, range(30))] == sorted(
+            f for f in expected if f < 30
+        )
+        drawn = [store.feature_at(query, number) for number in range(3)]
+        assert drawn == (sorted(expected) * 3)[:3] if expected else [None] * 3
+
+
+def test_features_that_the_dictionary_has_not_are_passed_over(store: Store, said: Said) -> None:
+    said.judged = {1: Verdict.JUNK, 120: Verdict.JUNK, 10**12: Verdict.JUNK}
+    said.said = [(1, "label", "x"), (120, "label", "x"), (10**12, "label", "x")]
+    assert listed(store, replace(PLAIN, verdicts=frozenset({"junk"}))) == [1]
+    assert len(listed(store, replace(PLAIN, verdicts=frozenset({NO_VERDICT})))) == 119
+    assert listed(store, replace(PLAIN, text="x", within="annotations")) == [1]
+    said.said = said.judged = {}
+    assert listed(store, replace(PLAIN, text="x", within="annotations")) == []
+    assert listed(store, replace(PLAIN, verdicts=frozenset({"junk"}))) == []
+
+
+def test_all_filters_together(store: Store, said: Said) -> None:
+    query = replace(
+        PLAIN,
+        ranges=(("n_active", 100, None),),
+        token="river",
+        role="peaks on",
+        text="the",
+        verdicts=frozenset({"monosemantic", NO_VERDICT}),
+        sort="random",
+        seed=5,
+    )
+    texts = top_texts(store, range(120))
+    expected = {
+        f
+        for f in range(120)
+        if store.feature("planted", f).n_active >= 100
+        and " river" in dict(store.feature("planted", f).peak_tokens)
+        and any("the" in t.lower() for t in texts[f])
+        and said.judged.get(f, NO_VERDICT) in query.verdicts
+    }
+    page = store.features(query, limit=1000)
+    assert {row.feature for row in page.rows} == expected
+    assert len(expected) > 1
+    for reasons in page.found.values():
+        assert [reason.place for reason in reasons] == ["peaks on", "context", "context"]
+
+
+def test_tokens_are_reasons_with_their_numbers(store: Store) -> None:
+    for role in ("promotes", "suppresses", "peaks on"):
+        page = store.features(replace(PLAIN, token="river", role=role), limit=50)
+        assert page.rows
+        for row in page.rows:
+            feature = store.feature("planted", row.feature)
+            values = {
+                "promotes": {lens.token: lens.logit for lens in feature.promoted},
+                "suppresses": {lens.token: lens.logit for lens in feature.suppressed},
+                "peaks on": dict(feature.peak_tokens),
+            }[role]
+            (reason,) = page.found[row.feature]
+            assert reason == Found(role, "", " river", "", values[" river"])
+    assert store.features(PLAIN).found == {}
+
+
+def test_reasons_are_of_the_page_alone(store: Store) -> None:
+    query = replace(PLAIN, text="the", token="river", role="promotes")
+    first, second = (store.features(query, limit=5, offset=offset) for offset in (0, 5))
+    for page in (first, second):
+        assert page.found.keys() == {row.feature for row in page.rows}
+    assert first.n_kept == second.n_kept > 10
+    assert store.features(query, limit=0).found == {}
+
+
+# Questions that have no answer
+
+
+def test_without_remarks_only_the_file_can_be_searched(synthetic_store: Path) -> None:
+    store = Store(synthetic_store)
+    for changes, how in (
+        ({"verdicts": frozenset({"junk"})}, "by verdict"),
+        ({"text": "a", "within": "annotations"}, "by annotations"),
+        ({"text": "a", "within": "explanations"}, "by explanations"),
+    ):
+        with pytest.raises(StoreError, match=f"cannot be filtered {how}: .* without annotations"):
+            store.features(replace(PLAIN, **changes))
+    assert store.features(replace(PLAIN, text="the")).rows
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"verdicts": frozenset({"junk", "' or 1=1"})},
+            "No verdict '' or 1=1'. Known: monosemantic",
+        ),
+        ({"within": "features; drop table", "text": "a"}, "Known: contexts, annotations, explan"),
+        ({"text": "[a", "is_regex": True}, r"missing \]: \[a"),
+        ({"sort": "seed"}, "Columns: .*, random"),
+    ],
+)
+def test_what_there_is_not(store: Store, changes: dict, message: str) -> None:
+    for ask in (
+        store.features,
+        lambda query: store.place(query, 0),
+        lambda query: store.feature_at(query, 0),
+        lambda query: store.marks(query, [0]),
+    ):
+        with pytest.raises(StoreError, match=message):
+            ask(replace(PLAIN, **changes))
+
+
+# A queue: what is said of a feature takes it out of the list that one walks through
+
+
+def walk(store: Store, said: Said, query: FeatureQuery, skipped: set[int]) -> list[int]:
+    """Judge one feature after the other, and go on by Next from where it was."""
+    (first,) = store.features(query, limit=1).rows
+    visited, feature, n_kept = [], first.feature, store.features(query, limit=0).n_kept
+    while feature is not None and len(visited) < 200:
+        visited.append(feature)
+        if feature not in skipped:
+            said.judged[feature] = Verdict.UNSURE
+            n_kept -= 1
+        place = store.place(query, feature)
+        assert place.n_kept == n_kept
+        assert (place.place is None) == (feature not in skipped)
+        kept = [f for f in visited[:-1] if f in skipped]
+        assert place.previous == (kept[-1] if kept else None)
+        feature = place.next
+    return visited
+
+
+@pytest.mark.parametrize("skipped", [set(), {4, 9, 10, 11, 119}])
+@pytest.mark.parametrize("sort", ["random", "n_active", "max_activation", "decoder_norm"])
+def test_a_queue_is_visited_once_in_order(
+    store: Store, said: Said, sort: str, skipped: set[int]
+) -> None:
+    query = replace(PLAIN, sort=sort, verdicts=frozenset({NO_VERDICT}), seed=2)
+    queue = listed(store, query)
+    assert len(queue) == 90
+    assert walk(store, said, query, skipped) == queue
+    assert listed(store, query) == [f for f in queue if f in skipped]
+
+
+def test_a_label_that_no_longer_matches_keeps_its_neighbours(store: Store, said: Said) -> None:
+    query = replace(PLAIN, text="line", within="annotations", sort="feature", descending=False)
+    queue = listed(store, query)
+    assert queue == [2, 12, 22, 32, 42, 52]
+    said.said = [(f, part, text) for f, part, text in said.said if f != 12]
+    place = store.place(query, 12)
+    assert (place.place, place.n_kept, place.previous, place.next) == (None, 5, 2, 22)
+
+
+def test_what_the_file_leaves_out_has_the_whole_list_after_it(store: Store) -> None:
+    query = replace(
+        PLAIN, ranges=(("feature", 10, None),), verdicts=frozenset({NO_VERDICT}), sort="feature"
+    )
+    assert store.place(query, 5).next == 119
+    assert store.place(query, 5).place is None
+    found = store.place(replace(query, text="no such text"), 20)
+    assert (found.place, found.n_kept, found.previous, found.next) == (None, 0, None, None)
