@@ -85,7 +85,7 @@ class PassesConfig:
     """Examples sampled from each band."""
     n_random: int = 20
     """Examples sampled from all active tokens."""
-    n_zero: int = 10
+    n_zero: int = 20
     """Examples sampled from tokens where the feature is silent."""
     n_lens_tokens: int = 12
     """Tokens kept at either end of the logit lens."""
