@@ -22,6 +22,7 @@ COLUMN_WORDS = {
     "decoder_norm": "decoder norm",
     "logit_std": "logit std",
     "logit_kurtosis": "logit kurtosis",
+    "match": "match with the search",
     "random": "random order",
 }
 """What a column of the list is called on the screen."""

@@ -34,6 +34,8 @@ LAST = "last parameters of each page"
 PAGE = "page that is shown"
 WANTED = "a feature that was asked for by number"
 
+_SHARED = {"Annotations": ("Browse", "Annotations")}
+"""Pages that open on what another was left with, if that was later."""
 _OWN = {"Live": "dictionaries", "Search": "find"}
 """Pages whose parameters are not those of a list, by the one that is always there."""
 
@@ -159,15 +161,17 @@ def catalogue() -> Catalogue:
 def remember(page: str) -> None:
     """Reopen a page that is entered without parameters, by its name in the menu, as it was left.
 
-    One that was not open yet opens on the dictionary that was looked at last.
+    One that was not open yet opens on the dictionary that was looked at last; Annotations on the
+    list that Browse shows, if that was looked at later.
     """
     last = st.session_state.setdefault(LAST, {})
-    if not st.query_params and page in last:
-        st.query_params.from_dict(last[page])
-    elif not st.query_params and last:
+    if not st.query_params and last:
+        left = [params for name, params in last.items() if name in _SHARED.get(page, (page,))]
         before = list(last.values())[-1]
         named = before.get("dictionary") or before.get("dictionaries", "").partition(",")[0]
-        if named:
+        if left:
+            st.query_params.from_dict(left[-1])
+        elif named:
             st.query_params["dictionary"] = named
     st.session_state[PAGE] = page
     if not is_step_back():

@@ -81,13 +81,22 @@ def make_texts(tokenizer: PreTrainedTokenizerBase, n_tokens: int, n: int) -> lis
     found: list[str] = []
     for topic in topics.values():
         text = f"#{len(found)}# {topic}"
-        starts = [text[:end] for end in range(min(len(text), 16 * n_tokens) + 1)]
-        end = bisect.bisect_left(starts, n_tokens, key=lambda start: len(encode(tokenizer, start)))
-        if end < len(starts) and len(encode(tokenizer, starts[end])) == n_tokens:
-            found.append(starts[end])
+        start = _start_of(text[: 16 * n_tokens], tokenizer, n_tokens)
+        if start is not None:
+            found.append(start)
         if len(found) == n:
             return found
     raise SystemExit(f"Python's documentation has no {n} texts of {n_tokens} tokens.")
+
+
+def _start_of(text: str, tokenizer: PreTrainedTokenizerBase, n_tokens: int) -> str | None:
+    def n_until(end: int) -> int:
+        return len(encode(tokenizer, text[:end]))
+
+    if n_until(len(text)) < n_tokens:
+        return None
+    end = bisect.bisect_left(range(len(text) + 1), n_tokens, key=n_until)
+    return text[:end] if n_until(end) == n_tokens else None
 
 
 def measure(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 
@@ -27,6 +27,7 @@ KEYS = {
     "features": "feature",
     "bands": "feature, sampler, band",
     "examples": "feature, sampler, band, rank",
+    "top_contexts": "context, feature, rank",
     "promoted_tokens": "token_id, is_promoted, rank, feature",
 }
 """Every table but the manifest, with the columns that order its rows."""
@@ -37,8 +38,10 @@ QUERY_LIMIT_S = 5.0
 _WAKE_S = 0.1
 """How often the watch looks; so late may an interrupt come."""
 
-HARDENED = {
-    "enable_external_access": "false",
+ROWS_TOGETHER = 32_768
+"""Rows of a group, which one thread reads: all contexts of most files would be one of DuckDB's."""
+
+_LIMITS = {
     "python_enable_replacements": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -47,12 +50,18 @@ HARDENED = {
     "memory_limit": "1GB",
     "threads": "2",
     "max_temp_directory_size": "1GB",
-    "lock_configuration": "true",
 }
+_LOCK = "set enable_external_access = false; set lock_configuration = true"
 
 _UNANSWERABLE = (duckdb.DataError, duckdb.InvalidInputException, duckdb.OutOfMemoryException)
 """Errors of a question, not of the file that it is put to."""
 
+_ATTACHED_AS = {
+    "read": f"dictionary (row_group_size {ROWS_TOGETHER}, read_only)",
+    "write": f"dictionary (row_group_size {ROWS_TOGETHER})",
+    "gather": "gathered",
+}
+_USE = "use dictionary"
 _PATTERN = "select regexp_matches('', ?)"
 _CONTENT = {table: f"from {table}" for table in KEYS}
 _MANIFEST = "select * from manifest"
@@ -119,7 +128,8 @@ class DictionaryFile:
         self._path = path
         self.stamp = stamp(path)
         try:
-            self._connection = duckdb.connect(str(path), read_only=True, config=HARDENED)
+            self._connection = connected(path, _LIMITS, "read")
+            self._connection.execute(_LOCK)
         except duckdb.Error as error:
             raise self._damaged(error) from error
         try:
@@ -141,6 +151,7 @@ class DictionaryFile:
         limit_s = QUERY_LIMIT_S if limit_s is None else limit_s
         cursor = self._connection.cursor()
         try:
+            cursor.execute(_USE)
             with _WATCH.over(cursor, limit_s):
                 result = cursor.execute(statement, list(parameters))
                 names = [column[0] for column in result.description]
@@ -167,7 +178,8 @@ class DictionaryFile:
 
     def token_texts(self, token_ids: set[int]) -> dict[int, str]:
         """Token ids to texts."""
-        rows = self.rows(_TOKENS, sorted(token_ids))
+        # As text, which DuckDB takes sooner than a list of Python's integers.
+        rows = self.rows(_TOKENS, str(sorted(token_ids)))
         return {row["token_id"]: row["token"] for row in rows}
 
     def matching_tokens(self, text: str) -> dict[int, str]:
@@ -182,6 +194,7 @@ class DictionaryFile:
         """Number of rows of a table, and the digest of what is in it, in the order it stands in."""
         with self._connection.cursor() as cursor:
             try:
+                cursor.execute(_USE)
                 return table_digest(cursor.sql(_CONTENT[table]).to_arrow_reader(100_000))
             except (duckdb.Error, OSError) as error:
                 raise self._damaged(error) from error
@@ -216,6 +229,36 @@ class DictionaryFile:
             f"{self._path} cannot be read ({_first_line(error)}). Delete it and build the "
             "dictionary again, or restore it from a copy."
         )
+
+
+def connected(
+    path: Path, settings: dict[str, str], use: Literal["read", "write"]
+) -> duckdb.DuckDBPyConnection:
+    """A connection whose tables are those of a file; its cursors must say `use dictionary`.
+
+    The file is attached, since that alone takes a size of groups; readers name it too, because by
+    it DuckDB decides how many threads share a scan.
+    """
+    connection = duckdb.connect(config=settings | {"temp_directory": f"{path}.tmp"})
+    try:
+        attach(connection, path, use)
+        connection.execute(_USE)
+    except duckdb.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def attach(
+    connection: duckdb.DuckDBPyConnection, path: Path, use: Literal["read", "write", "gather"]
+) -> None:
+    """Open a file as the database of a name that its use decides; make it if there is none."""
+    connection.execute(f"attach '{_quoted(path)}' as {_ATTACHED_AS[use]}")
+
+
+def _quoted(path: Path) -> str:
+    """A path inside single quotes: ATTACH takes no bound parameter."""
+    return str(path).replace("'", "''")
 
 
 def check_feature(feature: int, info: DictionaryInfo) -> None:

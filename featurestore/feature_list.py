@@ -46,10 +46,9 @@ _ROLES = {
     for role, tokens in _TOKENS.items()
 }
 
-_IN_CONTEXTS = """feature in (
-        select feature from examples join contexts using (context)
-        where sampler = 'top' and regexp_matches(text, ?)
-    )"""
+_CONTEXTS = "select context from contexts where regexp_matches(text, ?)"
+_NO_CONTEXTS = "select context from contexts where false"
+_MATCHING = "feature in (select feature from matching)"
 _AMONG = "feature in (select unnest(?::integer[]))"
 _WITHOUT = "feature not in (select unnest(?::integer[]))"
 
@@ -65,29 +64,69 @@ _SHUFFLED = """(
     from features
 )"""
 
-COUNT = "select count(*) as n_kept from {source} where {where}"
-FEATURE_AT = "select feature from {source} where {where} order by feature limit 1 offset ?"
-MARKS = """
+_HOW_MUCH = {
+    "promotes": "select feature, max(logit) as match from promoted_tokens where is_promoted",
+    "suppresses": "select feature, max(-logit) as match from promoted_tokens where not is_promoted",
+    "peaks on": """
+        select feature, sum(n) as match from (
+            select feature, unnest(peak_tokens) as token_id, unnest(peak_counts) as n from features
+        ) where true""",
+}
+"""How well a token matches: its largest logit, or how many of the top contexts peak on it."""
+_BY_TOKEN = {
+    role: f"""(
+        select features.*, match from features left join ({how_much}
+            and token_id in (select unnest(?::integer[])) group by feature) using (feature)
+    )"""
+    for role, how_much in _HOW_MUCH.items()
+}
+_BY_TEXT = """(
+    select features.*, match from features
+    left join (select feature, count(*) as match from matching group by feature) using (feature)
+)"""
+_BY_NOTHING = "(select *, null::double as match from features)"
+
+TEXTS_AT_MOST = 2
+"""Texts that are told of a feature, as reasons to be in the list."""
+
+# Contexts are searched once for a statement: the page says of its features where it was found.
+_MATCHES = """
+    with matching as materialized (
+        select feature, rank, context from top_contexts where context in ({contexts})
+    )
+"""
+COUNT = _MATCHES + "select count(*) as n_kept from {source} where {where}"
+FEATURE_AT = (
+    _MATCHES + "select feature from {source} where {where} order by feature limit 1 offset ?"
+)
+MARKS = (
+    _MATCHES
+    + """
     select feature, density, max_activation from {source}
     where {where} and feature in (select unnest(?::integer[])) order by feature
 """
+)
 SUMMARY = """feature, n_active, n_nonfinite, density, max_activation, mean_activation, decoder_norm,
         promoted, peak_tokens, peak_counts, histogram, logit_kurtosis"""
-_KEPT = """
-    with kept as materialized (
-        select feature, {column} as value from {source} where {where}
-    ),
-"""
 # Ordered by narrow columns alone; the wide ones are read of the chosen rows only.
-PAGE = f"""{_KEPT}
-    chosen as (from kept order by {{order}} limit ? offset ?)
-    select {SUMMARY},
+PAGE = f"""{_MATCHES},
+    kept as materialized (
+        select feature, {{column}} as value from {{source}} where {{where}}
+    ),
+    chosen as materialized (from kept order by {{order}} limit ? offset ?),
+    found as (
+        select feature, arg_min(context, rank, {TEXTS_AT_MOST}) as contexts
+        from matching where feature in (select feature from chosen) group by feature
+    )
+    select {SUMMARY}, contexts,
         (select count(*) from kept) as n_kept
-    from chosen join features using (feature) order by {{order}}
+    from chosen join features using (feature) left join found using (feature) order by {{order}}
 """
 # A feature that is not here has the whole list after it; one may be here and not kept.
-PLACE = """
-    with steady as materialized (
+PLACE = (
+    f"{_MATCHES},"
+    + """
+    steady as materialized (
         select feature, {column} as value from {source} where {steady}
     ),
     kept as (from steady where {said}),
@@ -108,14 +147,17 @@ PLACE = """
         (select feature from before order by {backwards} limit 1) as previous,
         (select feature from after order by {order} limit 1) as next
 """
+)
 
 
 @dataclass(frozen=True)
 class ListSql:
     """The parts of a query that every statement over its list shares."""
 
+    contexts: str
+    """The contexts in which a text is found; none without one."""
     source: str
-    """The table of features, with a column of its own for a shuffle."""
+    """The table of features, with a column of its own for a shuffle or a match."""
     steady: str
     """What the file alone decides."""
     said: str
@@ -123,11 +165,12 @@ class ListSql:
     column: str
     descending: bool
     parameters: tuple
-    """In the order of source, steady, said."""
+    """In the order of contexts, source, steady, said."""
 
     def fill(self, statement: str) -> str:
         """Put the fixed parts in; values stay bound parameters."""
         return statement.format(
+            contexts=self.contexts,
             source=self.source,
             steady=self.steady,
             said=self.said,
@@ -155,26 +198,40 @@ def list_sql(
     """
     if query.sort not in SORTS:
         raise _unknown("sort by", query.sort, SORTS)
-    is_shuffled = query.sort == "random"
-    parameters: list[object] = [*_keys(query.seed)] if is_shuffled else []
-    parts = []
+    source, values = _source(query, token_ids, pattern is not None)
+    parameters: list[object] = [*([] if pattern is None else [pattern]), *values]
+    parts = [] if pattern is None else [_MATCHING]
     if not query.include_dead and Flag.DEAD not in query.flags:
         parts.append("n_active > 0")
     parts += [_FLAGS[flag] for flag in sorted(query.flags)]
-    for part, values in (*_ranges(query), *_searches(query, token_ids, pattern)):
+    for part, values in (*_ranges(query), *_searches(query, token_ids)):
         parts.append(part)
         parameters += values
     # As text, which DuckDB takes in half the time of a list of Python's integers.
     said = [(_AMONG, str(features)) for features in among]
     said += [(_WITHOUT, str(features)) for features in without]
     return ListSql(
-        source=_SHUFFLED if is_shuffled else "features",
+        contexts=_NO_CONTEXTS if pattern is None else _CONTEXTS,
+        source=source,
         steady=" and ".join(parts) or "true",
         said=" and ".join(part for part, _ in said) or "true",
         column=query.sort,
         descending=query.descending,
         parameters=(*parameters, *(features for _, features in said)),
     )
+
+
+def _source(
+    query: FeatureQuery, token_ids: Sequence[int], has_text: bool
+) -> tuple[str, list[object]]:
+    """The table of features with the column to sort by, and its parameters."""
+    if query.sort == "random":
+        return _SHUFFLED, [*_keys(query.seed)]
+    if query.sort != "match":
+        return "features", []
+    if query.token and query.role in _BY_TOKEN:
+        return _BY_TOKEN[query.role], [list(token_ids)]
+    return _BY_TEXT if has_text else _BY_NOTHING, []
 
 
 def _ranges(query: FeatureQuery) -> list[tuple[str, list[object]]]:
@@ -191,19 +248,14 @@ def _ranges(query: FeatureQuery) -> list[tuple[str, list[object]]]:
     return found
 
 
-def _searches(
-    query: FeatureQuery, token_ids: Sequence[int], pattern: str | None
-) -> list[tuple[str, list[object]]]:
+def _searches(query: FeatureQuery, token_ids: Sequence[int]) -> list[tuple[str, list[object]]]:
     """Conditions, each with its parameters."""
-    found = []
-    if query.token:
-        if query.role not in _ROLES:
-            known = ", ".join(_ROLES)
-            raise StoreError(f"No token search '{query.role}'. Known: {known}.")
-        found.append((_ROLES[query.role], [list(token_ids)]))
-    if pattern is not None:
-        found.append((_IN_CONTEXTS, [pattern]))
-    return found
+    if not query.token:
+        return []
+    if query.role not in _ROLES:
+        known = ", ".join(_ROLES)
+        raise StoreError(f"No token search '{query.role}'. Known: {known}.")
+    return [(_ROLES[query.role], [list(token_ids)])]
 
 
 def _keys(seed: int) -> tuple[int, int]:

@@ -2,19 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, Protocol, TypeVar, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from featurestore import feature_list
 from featurestore.annotations.records import NO_VERDICT, Verdict
 from featurestore.dictionary_file import DictionaryFile
 from featurestore.errors import StoreError
-from featurestore.feature_list import list_sql
+from featurestore.feature_list import TEXTS_AT_MOST, list_sql
 from featurestore.records import FeatureQuery, Found, TextPlace
 from featurestore.text_search import TextSearch
 
 _TOKENS_AT_MOST = 2
-_TEXTS_AT_MOST = 2
-"""Reasons to be in the list that are told of a feature."""
+"""Tokens that are told of a feature, as reasons to be in the list."""
 
 _LENS = """
     select feature, token_id, logit as value from promoted_tokens
@@ -22,18 +21,7 @@ _LENS = """
         and feature in (select unnest(?::integer[]))
     order by feature, rank
 """
-# Two statements, because DuckDB would search all contexts before it joins them to these.
-_TOP = """
-    select feature, context from examples
-    where sampler = 'top' and feature in (select unnest(?::integer[])) order by feature, band, rank
-"""
-_TEXTS = """
-    select context, text, regexp_matches(text, ?) as is_match from contexts
-    where context in (select unnest(?::integer[]))
-"""
-
-
-T = TypeVar("T")
+_TEXTS = "select context, text from contexts where context in (select unnest(?::integer[]))"
 
 
 class Remarks(Protocol):
@@ -90,14 +78,9 @@ class Listing:
 
     def found(self, page: list[dict[str, Any]]) -> dict[int, tuple[Found, ...]]:
         """Why the rows of a page are in the list: tokens, then texts."""
-        found = defaultdict(list)
-        features = [row["feature"] for row in page]
-        for most, reasons in (
-            (_TOKENS_AT_MOST, self._found_tokens(page, features)),
-            (_TEXTS_AT_MOST, self._found_texts(features)),
-        ):
-            for feature, these in _first_of_each(reasons, most).items():
-                found[feature] += these
+        found = _first_of_each(self._found_tokens(page), _TOKENS_AT_MOST)
+        for feature, reason in self._found_texts(page):
+            found[feature].append(reason)
         return {feature: tuple(reasons) for feature, reasons in found.items()}
 
     def _filter_by_verdict(self, among: list[list[int]], without: list[list[int]]) -> None:
@@ -135,9 +118,7 @@ class Listing:
     def _known(self, features: Iterable[int]) -> list[int]:
         return sorted(f for f in features if 0 <= f < self._file.info.n_features)
 
-    def _found_tokens(
-        self, page: list[dict[str, Any]], features: list[int]
-    ) -> Iterator[tuple[int, Found]]:
+    def _found_tokens(self, page: list[dict[str, Any]]) -> Iterator[tuple[int, Found]]:
         role = self._query.role
         if self.tokens and role == "peaks on":
             for row in page:
@@ -145,40 +126,39 @@ class Listing:
                     if text := self.tokens.get(token):
                         yield row["feature"], Found(role, "", text, "", count)
         elif self.tokens:
+            features = [row["feature"] for row in page]
             for row in self._file.rows(_LENS, role == "promotes", list(self.tokens), features):
                 text = self.tokens[row["token_id"]]
                 yield row["feature"], Found(role, "", text, "", row["value"])
 
-    def _found_texts(self, features: list[int]) -> Iterator[tuple[int, Found]]:
-        if not self._search or not features:
+    def _found_texts(self, page: list[dict[str, Any]]) -> Iterator[tuple[int, Found]]:
+        if not self._search or not page:
             return
         if self._query.within == "contexts":
-            sources = list(self._matching_contexts(self._search, features))
+            sources = self._matching_contexts(page)
         else:
-            said = ((f, part, text) for f in features for part, text in self._said[f])
-            sources = [(f, part, None, text) for f, part, text in said]
-        first = _first_of_each(((source[0], source) for source in sources), _TEXTS_AT_MOST)
-        chosen = [source for of_feature in first.values() for source in of_feature]
-        snippets = self._search.snippets([text for *_, text in chosen])
-        for (feature, place, context, _), snippet in zip(chosen, snippets, strict=True):
+            sources = [
+                (row["feature"], part, None, text)
+                for row in page
+                for part, text in self._said[row["feature"]][:TEXTS_AT_MOST]
+            ]
+        snippets = self._search.snippets([text for *_, text in sources])
+        for (feature, place, context, _), snippet in zip(sources, snippets, strict=True):
             yield feature, Found(place, *snippet, context=context)
 
-    def _matching_contexts(
-        self, search: TextSearch, features: list[int]
-    ) -> Iterator[tuple[int, str, int, str]]:
-        top = search.rows(_TOP, features)
-        contexts = sorted({row["context"] for row in top})
-        rows = search.rows(_TEXTS, search.pattern, contexts)
-        texts = {row["context"]: row["text"] for row in rows if row["is_match"]}
-        for row in top:
-            if row["context"] in texts:
-                yield row["feature"], "context", row["context"], texts[row["context"]]
+    def _matching_contexts(self, page: list[dict[str, Any]]) -> list[tuple[int, str, int, str]]:
+        found = [(row["feature"], context) for row in page for context in row["contexts"]]
+        rows = self._file.rows(_TEXTS, sorted({context for _, context in found}))
+        texts = {row["context"]: row["text"] for row in rows}
+        return [(feature, "context", context, texts[context]) for feature, context in found]
 
 
-def _first_of_each(pairs: Iterable[tuple[int, T]], most: int) -> dict[int, list[T]]:
-    """The first few things of every feature."""
+def _first_of_each(
+    reasons: Iterable[tuple[int, Found]], most: int
+) -> defaultdict[int, list[Found]]:
+    """The first few reasons of every feature."""
     first = defaultdict(list)
-    for feature, thing in pairs:
+    for feature, reason in reasons:
         if len(first[feature]) < most:
-            first[feature].append(thing)
+            first[feature].append(reason)
     return first

@@ -219,8 +219,9 @@ NUMERIC_COLUMNS = (
 )
 """Columns of `features` that a list can be sorted and filtered by."""
 
-SORTS = (*NUMERIC_COLUMNS, "random")
-"""Orders of a list; "random" is a shuffle that a query's seed decides."""
+SORTS = (*NUMERIC_COLUMNS, "match", "random")
+"""Orders of a list. By "match": the largest logit of the token, how many top contexts peak on it,
+or how many hold the text. "random" is a shuffle that a query's seed decides."""
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,12 @@ create table examples (
     q tinyint[]               -- their activations, quantised to 8 bits
 );
 
+create table top_contexts (  -- made from the examples of sampler 'top'
+    context integer,          -- key
+    feature integer,          -- key
+    rank smallint             -- key: place among the feature's top contexts, 0 first
+);
+
 create table promoted_tokens (
     token_id integer,         -- key
     is_promoted boolean,      -- key: raised or lowered

@@ -5,6 +5,7 @@ A file that cannot be read is reported as a problem and takes nothing else down.
 
 import itertools
 import threading
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,14 @@ from featurestore.rows import to_example, to_feature, to_stored, to_summary, tok
 
 _FEATURE = "select * from features where feature = ?"
 _BANDS = """
-    select band, low, high, n_band from bands where feature = ? and sampler = ? order by band
+    select sampler, band, low, high, n_band from bands
+    where feature = ? and sampler in (select unnest(?::varchar[])) order by band
 """
 _EXAMPLES = """
-    select e.band, e.context, e.peak, e.activation, e.scale, e.pos, e.q,
+    select e.sampler, e.band, e.context, e.peak, e.activation, e.scale, e.pos, e.q,
         c.document, c.start, c.tokens
     from examples e join contexts c using (context)
-    where e.feature = ? and e.sampler = ? order by e.band, e.rank
+    where e.feature = ? and e.sampler in (select unnest(?::varchar[])) order by e.band, e.rank
 """
 _SUMMARIES = f"""
     select {feature_list.SUMMARY} from features where feature in (select unnest(?::integer[]))
@@ -146,26 +148,29 @@ class Store:
         text = file.token_texts(token_ids([row], "promoted", "suppressed", "peak_tokens"))
         return to_feature(row, text)
 
-    def bands(self, dictionary_id: str, feature: int, sampler: Sampler) -> tuple[Band, ...]:
-        """The examples of a feature, band by band, the highest activations first.
+    def bands(self, dictionary_id: str, feature: int, *samplers: Sampler) -> tuple[Band, ...]:
+        """The examples of a feature, sampler by sampler, band by band, the highest first.
 
         Raises:
             UnknownFeature: the dictionary has no feature of this number.
         """
         file = self._served(dictionary_id)
         check_feature(feature, file.info)
-        examples = file.rows(_EXAMPLES, int(feature), sampler)
-        text = file.token_texts({token for row in examples for token in row["tokens"]})
+        examples = defaultdict(list)
+        for row in file.rows(_EXAMPLES, int(feature), list(samplers)):
+            examples[row["sampler"], row["band"]].append(row)
+        tokens = {token for rows in examples.values() for row in rows for token in row["tokens"]}
+        text = file.token_texts(tokens)
+        bands = file.rows(_BANDS, int(feature), list(samplers))
+        bands.sort(key=lambda band: samplers.index(band["sampler"]))
         return tuple(
             Band(
-                sampler,
-                band["band"],
-                band["low"],
-                band["high"],
-                band["n_band"],
-                tuple(to_example(row, text) for row in examples if row["band"] == band["band"]),
+                **band,
+                examples=tuple(
+                    to_example(row, text) for row in examples[band["sampler"], band["band"]]
+                ),
             )
-            for band in file.rows(_BANDS, int(feature), sampler)
+            for band in bands
         )
 
     def marks(self, query: FeatureQuery, features: Iterable[int]) -> tuple[FeatureMark, ...]:

@@ -111,10 +111,11 @@ class TextSearch:
             yield from (n // size for size in _SAMPLES if size < n)
 
     def _try(self, ask: Callable[[], object]) -> None:
-        for _ in range(2):  # the first time may have waited for others
-            started = time.monotonic()
+        for _ in range(2):  # the first time may have read from disk, or waited for other sessions
+            started = time.monotonic(), time.process_time()
             ask()
-            if time.monotonic() - started < _SLOW_S:
+            # Whichever is less: a busy machine is not the pattern's fault.
+            if min(time.monotonic() - started[0], time.process_time() - started[1]) < _SLOW_S:
                 return
         raise self._too_slow()
 

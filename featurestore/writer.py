@@ -1,8 +1,9 @@
 """Write one dictionary's file, and publish it whole or not at all.
 
-Rows are appended in key order to a file in the store's folder `work`; only `promoted_tokens`, which
-comes by feature and is kept by token, waits in a second file to be sorted. `publish` adds the
-manifest as the last row, forces the file to disk and renames it into
+Rows are appended in key order to a file in the store's folder `work`. Two tables are sorted at the
+end, because they come by feature and are kept by another key: `promoted_tokens` waits in a second
+file, and `top_contexts` is made from the examples. `publish` then adds the manifest as the last
+row, forces the file to disk and renames it into
 `store/dictionaries/<dictionary_id>/<run_id>.duckdb`. A crash at any moment leaves the store as it
 was: readers only ever see a name that stands for a complete file.
 """
@@ -17,19 +18,29 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
-from featurestore.dictionary_file import KEYS, SCHEMA_VERSION
+from featurestore.dictionary_file import KEYS, SCHEMA_VERSION, attach, connected
 from featurestore.digests import TableDigest
 from featurestore.errors import BuildFailed
 
 SCHEMA = (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
 
-SORTED_LAST = "promoted_tokens"
+GATHERED = "promoted_tokens"
+"""Comes by feature and is kept by token."""
+
+SORTED_LAST = {
+    GATHERED: f"from gathered.{GATHERED}",
+    "top_contexts": "select context, feature, rank from examples where sampler = 'top'",
+}
+"""Tables that are written when all rows have come, and what of."""
 
 INSERT = {table: f"insert into {table} from incoming" for table in [*KEYS, "manifest"]}
-INSERT[SORTED_LAST] = f"insert into gathered.{SORTED_LAST} from incoming"
-GATHER = f"create table gathered.{SORTED_LAST} as from {SORTED_LAST} limit 0"
-SORT = f"insert into {SORTED_LAST} from gathered.{SORTED_LAST} order by {KEYS[SORTED_LAST]}"
-SORTED = f"from {SORTED_LAST}"
+INSERT[GATHERED] = f"insert into gathered.{GATHERED} from incoming"
+GATHER = f"create table gathered.{GATHERED} as from {GATHERED} limit 0"
+SORT = {
+    table: f"insert into {table} {source} order by {KEYS[table]}"
+    for table, source in SORTED_LAST.items()
+}
+SORTED = {table: f"from {table}" for table in SORTED_LAST}
 EMPTY = {table: f"from {table} limit 0" for table in [*KEYS, "manifest"]}
 
 SETTINGS = {"memory_limit": "512MB"}
@@ -47,10 +58,10 @@ class StoreWriter:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._discard()
-            self._connection = duckdb.connect(str(self._complete), config=SETTINGS)
+            self._connection = connected(self._complete, SETTINGS, "write")
             self._connection.execute("set enable_progress_bar = false")  # it goes to stdout
             self._connection.execute(SCHEMA)
-            self._connection.execute(f"attach '{_quoted(self._gathered)}' as gathered")
+            attach(self._connection, self._gathered, "gather")
             self._connection.execute(GATHER)
             self._schemas = {
                 table: self._connection.sql(EMPTY[table]).to_arrow_table().schema for table in EMPTY
@@ -84,7 +95,7 @@ class StoreWriter:
             self._insert(table, rows)
         except (duckdb.Error, pa.ArrowException) as error:
             raise _failed(f"writing table '{table}'", self.path, error) from error
-        if table != SORTED_LAST:
+        if table not in SORTED_LAST:
             for batch in rows.to_batches():
                 self._digests[table].update(batch)
 
@@ -109,9 +120,10 @@ class StoreWriter:
         return self.path
 
     def _complete_file(self, manifest: dict[str, Any]) -> None:
-        self._connection.execute(SORT)
-        for batch in self._connection.sql(SORTED).to_arrow_reader(100_000):
-            self._digests[SORTED_LAST].update(batch)
+        for table in SORTED_LAST:
+            self._connection.execute(SORT[table])
+            for batch in self._connection.sql(SORTED[table]).to_arrow_reader(100_000):
+                self._digests[table].update(batch)
         tables = {
             table: {"rows": digest.n_rows, "digest": digest.hexdigest()}
             for table, digest in self._digests.items()
@@ -127,7 +139,7 @@ class StoreWriter:
 
     def _check_order(self, table: str, rows: pa.Table) -> None:
         """Raise ArrowInvalid where rows come too late; their order among them is the passes'."""
-        if table != SORTED_LAST and len(rows):
+        if table not in SORTED_LAST and len(rows):
             first, last = (rows[KEYS[table].partition(",")[0]][i].as_py() for i in (0, -1))
             if first < self._reached.get(table, first):
                 raise pa.ArrowInvalid(f"key {first} comes after {self._reached[table]}")
@@ -170,11 +182,6 @@ def force_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _quoted(path: Path) -> str:
-    """A path inside single quotes: ATTACH takes no bound parameter."""
-    return str(path).replace("'", "''")
 
 
 def _failed(action: str, path: Path, error: Exception) -> BuildFailed:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.builder import Builder, builder
 from tests.synthetic_store import write_store
 
 if TYPE_CHECKING:
@@ -36,6 +37,13 @@ def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.demo_store import build_demo
 
     return build_demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="session")
+def builds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
+    """Starts builds in processes of their own, from one that loads the libraries once."""
+    with builder(tmp_path_factory.mktemp("logs")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session", params=["gpt2", "gpt_neox", "llama"])

@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from featurestore.config import read_recipe
 from featurestore.plan import Job, Order, Plan
 from featurestore.publish import publish
 from featurestore.stop import Stop
-from tests.builder import Build, Builder, builder, wait_until
+from tests.builder import Build, Builder, wait_until
 from tests.tiny_model import save_dictionary, save_recipe
 from tests.tiny_plan import (
     block_files,
@@ -102,12 +101,6 @@ def test_every_sharding_gives_the_same_tables(template: Plan, tmp_path: Path) ->
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_of_many_blocks(tmp_path_factory.mktemp("many"), 5)
-
-
-@pytest.fixture(scope="module")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
-    with builder(tmp_path_factory.mktemp("logs")) as made:
-        yield made
 
 
 def order(folder: Path, store: Path) -> Order:

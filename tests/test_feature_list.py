@@ -111,6 +111,56 @@ def test_place_agrees_with_the_list(synthetic_store: Path) -> None:
     store.close()
 
 
+def match(store: Store, feature: Feature, query: FeatureQuery) -> float | None:
+    """How well a feature matches a search, in plain Python; None if it does not."""
+    token = query.token.strip().lower()
+    if query.token and query.role == "peaks on":
+        counts = [n for text, n in feature.peak_tokens if text.strip(" ").lower() == token]
+        return sum(counts) or None
+    if query.token:
+        lens = feature.promoted if query.role == "promotes" else feature.suppressed
+        logits = [abs(one.logit) for one in lens if one.token.strip(" ").lower() == token]
+        return max(logits, default=None)
+    bands = store.bands("planted", feature.feature, "top")
+    texts = ["".join(example.tokens) for band in bands for example in band.examples]
+    return sum(query.text in text.lower() for text in texts) or None
+
+
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize(
+    "search",
+    [
+        {"token": "river"},
+        {"token": "river", "role": "suppresses"},
+        {"token": "river", "role": "peaks on"},
+        {"text": "river in the"},
+        {"token": "the", "role": "peaks on", "text": "bank"},
+    ],
+)
+def test_the_best_match_comes_first(
+    synthetic_store: Path, search: dict[str, str], descending: bool
+) -> None:
+    store = Store(synthetic_store)
+    query = FeatureQuery("planted", sort="match", descending=descending, **search)
+    kept = [row.feature for row in store.features(query, limit=1000).rows]
+    found = {i: match(store, store.feature("planted", i), query) for i in kept}
+    assert len(set(found.values())) > 1
+    assert None not in found.values()
+    sign = -1 if descending else 1
+    assert kept == sorted(kept, key=lambda feature: (sign * found[feature], feature))
+    for before, feature, after in zip([None, *kept], kept, [*kept[1:], None], strict=False):
+        place = store.place(query, feature)
+        assert (place.previous, place.next) == (before, after)
+    store.close()
+
+
+def test_without_a_search_all_match_alike(synthetic_store: Path) -> None:
+    store = Store(synthetic_store)
+    query = FeatureQuery("planted", sort="match", include_dead=True)
+    assert [row.feature for row in store.features(query, limit=1000).rows] == list(range(120))
+    store.close()
+
+
 @pytest.mark.parametrize("descending", [True, False])
 @pytest.mark.parametrize("sort", ["max_activation", "decoder_norm", "feature"])
 def test_a_walk_by_next_and_previous_is_the_list(

@@ -126,7 +126,7 @@ def test_ranges_change_nothing(
     assert these == those
     assert np.allclose(logits, other_logits)
     tables = [info_of(store).tables for store in (plan.order.store, other.order.store)]
-    for name in ("bands", "examples", "contexts", "vocab"):
+    for name in ("bands", "examples", "top_contexts", "contexts", "vocab"):
         assert tables[0][name] == tables[1][name], name
 
 

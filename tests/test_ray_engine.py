@@ -132,10 +132,11 @@ def test_a_node_that_dies_changes_nothing(
         with _cluster():  # connected to the head: the death of its own node would end this process
             node = cluster.add_node(**NODE)
             build(Order(read_recipe(run / "recipe.toml"), tmp_path / "store"), engine=engine)
-        assert tables(tmp_path / "store") == tables(run / "store")
-        assert len(done) == len(set(done)) > 150
-        _errors_are_told(tmp_path / "other", sweep_on_ray)
-        _a_signal_is_obeyed(run, tmp_path / "stopped", sweep_on_ray)
+            assert tables(tmp_path / "store") == tables(run / "store")
+            assert len(done) == len(set(done)) > 150
+            # Over the same connection, to workers that have loaded their libraries.
+            _errors_are_told(tmp_path / "other", sweep_on_ray)
+            _a_signal_is_obeyed(run, tmp_path / "stopped", sweep_on_ray)
     finally:
         started.look()
         cluster.shutdown()

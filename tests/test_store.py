@@ -329,7 +329,6 @@ def test_an_older_run_is_served_in_place_of_a_damaged_one(own: Store) -> None:
         "import database '{folder}/out'",
         "attach '{folder}/out.duckdb'",
         "attach '{folder}/out.duckdb' (read_only)",
-        "attach ':memory:' as out",
         "set memory_limit = '9GB'",
         "set enable_external_access = true",
         "set lock_configuration = false",

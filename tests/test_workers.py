@@ -14,7 +14,7 @@ from featurestore.errors import BuildFailed, Stopped
 from featurestore.plan import Order, Plan, make_plan
 from featurestore.stop import Stop
 from featurestore.workers import run_ids_of, sweep_block, sweep_in_processes
-from tests.builder import Builder, builder, is_alive, wait_until
+from tests.builder import Builder, is_alive, wait_until
 from tests.tiny_model import save_dictionary, save_recipe
 from tests.tiny_plan import build_of_many_blocks, check_blocks, plan_of, sweep_blocks, tables
 
@@ -22,12 +22,6 @@ from tests.tiny_plan import build_of_many_blocks, check_blocks, plan_of, sweep_b
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_of_many_blocks(tmp_path_factory.mktemp("workers"), 7)
-
-
-@pytest.fixture(scope="module")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
-    with builder(tmp_path_factory.mktemp("logs")) as made:
-        yield made
 
 
 def names(store: Path) -> set[str]:

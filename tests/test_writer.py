@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from featurestore import writer as writer_module
-from featurestore.dictionary_file import HARDENED, KEYS
+from featurestore.dictionary_file import KEYS
 from featurestore.errors import BuildFailed
 from featurestore.store import Store
 from featurestore.verify import verify
@@ -24,7 +24,7 @@ LATER = "2026-01-02T00:00:00+00:00"
 
 
 def rows_of(path: Path, table: str) -> list[tuple]:
-    with duckdb.connect(str(path), read_only=True, config=HARDENED) as connection:
+    with duckdb.connect(str(path), read_only=True) as connection:
         return connection.table(table).fetchall()
 
 
@@ -46,7 +46,7 @@ def test_rows_stand_in_key_order_however_they_are_cut(tmp_path: Path) -> None:
         cut = writer.publish(manifest("one", "run1", LATER))
     for table, key in KEYS.items():
         assert rows_of(cut, table) == rows_of(whole, table)
-        with duckdb.connect(str(cut), read_only=True, config=HARDENED) as connection:
+        with duckdb.connect(str(cut), read_only=True) as connection:
             assert (
                 connection.table(table).fetchall() == connection.table(table).order(key).fetchall()
             )
@@ -71,9 +71,26 @@ def test_the_manifest_counts_and_digests_every_table(tmp_path: Path) -> None:
     one, other = Store(tmp_path).catalogue().dictionaries
     assert {t: found["rows"] for t, found in one.tables.items()} == {
         table: len(rows) for table, rows in ROWS.items()
-    }
+    } | {"top_contexts": 2}
     differing = {table for table in KEYS if one.tables[table] != other.tables[table]}
     assert differing == {"features"}
+
+
+def test_top_contexts_are_those_of_the_examples_by_context(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    examples = [
+        {"feature": feature, "sampler": sampler, "band": 0, "rank": rank, "context": context}
+        for feature in range(40)
+        for sampler in ("quantile", "random", "top", "zero")
+        for rank, context in enumerate(rng.sample(range(30), rng.randrange(9)))
+    ]
+    path = publish(tmp_path, examples=examples)
+    expected = sorted(
+        (row["context"], row["feature"], row["rank"]) for row in examples if row["sampler"] == "top"
+    )
+    assert len(expected) > 100
+    assert rows_of(path, "top_contexts") == expected
+    assert is_whole(tmp_path)
 
 
 def test_nothing_is_left_in_work(tmp_path: Path) -> None:
@@ -229,7 +246,7 @@ def test_kill_at_any_moment_leaves_a_whole_store(tmp_path: Path) -> None:
 
 def test_the_manifest_is_the_last_row_and_holds_what_it_was_given(tmp_path: Path) -> None:
     path = publish(tmp_path)
-    with duckdb.connect(str(path), read_only=True, config=HARDENED) as connection:
+    with duckdb.connect(str(path), read_only=True) as connection:
         row = connection.table("manifest").to_arrow_table().to_pylist()[0]
     given = manifest("one", "run1", "2026-01-01T00:00:00+00:00")
     as_json = {key: json.dumps(v) if isinstance(v, dict) else v for key, v in given.items()}

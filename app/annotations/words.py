@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from app.markup import line
-from app.numerals import percent, short
+from app.numerals import NONE, percent, short
 from app.token_text import visible
 from featurestore.annotations.exchange import content_cells
 from featurestore.annotations.importing import ImportPlan, ImportRow
@@ -80,7 +80,7 @@ def ago(at: str, now: datetime | None = None) -> str:
 def in_force(head: Event) -> str:
     """An annotation that cannot be changed here."""
     said = head.content
-    parts = [verdict(said.verdict)]
+    parts = [verdict(said.verdict)] if said.verdict else []
     parts += [f"<bdi>{escape(text)}</bdi>" for text in (said.label, said.note)]
     parts += [f'<span class="fb-tag">{escape(tag)}</span>' for tag in said.tags]
     return f'<div class="fb-said">{" ".join(parts)} <small>{escape(saved(head))}</small></div>'
@@ -121,24 +121,29 @@ def explanations(known: Iterable[tuple[Explanation, LabelScore]]) -> str:
 
 
 def progress(rows: Iterable[Progress]) -> str:
-    """A bar for each dictionary: its features by verdict, as a share of those alive."""
-    lines = []
-    for row in rows:
-        judged = {one: row.counts.get(one, 0) for one in Verdict}
-        share = sum(judged.values()) / row.n_alive if row.n_alive else 0.0
-        bar = "".join(
-            f'<span class="fb-{one}" style="width:{100 * count / row.n_alive:.3f}%"></span>'
-            for one, count in judged.items()
-            if count
-        )
-        counts = " ".join(f"<td>{verdict(one, count)}</td>" for one, count in judged.items())
-        lines.append(
-            f"<tr><td>{escape(row.dictionary_id)}</td>{counts}"
-            f'<td class="fb-n">{sum(judged.values()):,} of {row.n_alive:,}</td>'
-            f'<td class="fb-n">{percent(share)}</td>'
-            f'<td class="fb-progress"><div aria-hidden="true">{bar}</div></td></tr>'
-        )
-    return f'<div class="fb-wide-table"><table class="fb-table">{"".join(lines)}</table></div>'
+    """Each dictionary's features by verdict, and a bar: its share of those that are alive."""
+    names = "".join(f"<th>{verdict(one)}</th>" for one in Verdict)
+    head = f"<tr><th></th>{names}<th>with a verdict</th><th></th><th></th></tr>"
+    lines = "".join(_progress_line(row) for row in rows)
+    return f'<div class="fb-wide-table"><table class="fb-table">{head}{lines}</table></div>'
+
+
+def _progress_line(row: Progress) -> str:
+    judged = {one: row.counts.get(one, 0) for one in Verdict}
+    total = sum(judged.values())
+    bar = "".join(
+        f'<span class="fb-{one}" style="width:{100 * count / max(row.n_alive, 1):.3f}%"></span>'
+        for one, count in judged.items()
+    )
+    counts = "".join(
+        f'<td class="fb-n{"" if count else " fb-zero"}">{count:,}</td>' for count in judged.values()
+    )
+    share = percent(total / row.n_alive) if row.n_alive else NONE
+    return (
+        f"<tr><td>{escape(row.dictionary_id)}</td>{counts}"
+        f'<td class="fb-n">{total:,} of {row.n_alive:,}</td><td class="fb-n">{share}</td>'
+        f'<td class="fb-progress"><div aria-hidden="true">{bar}</div></td></tr>'
+    )
 
 
 def agreement(rows: Iterable[Agreement]) -> str:
@@ -152,7 +157,7 @@ def agreement(rows: Iterable[Agreement]) -> str:
     )
     head = "<tr><th>author</th><th>and</th><th title=\"Cohen's kappa: 1 if they always agree, 0 if"
     head += ' no more than by chance">kappa</th><th>n</th><th>same verdict</th></tr>'
-    return f'<table class="fb-table">{head}{lines}</table>'
+    return f'<table class="fb-table fb-agreement">{head}{lines}</table>'
 
 
 def plan(found: ImportPlan) -> str:
@@ -194,12 +199,9 @@ def _cut(text: str) -> str:
     return visible(text) if text else ""
 
 
-def verdict(value: Verdict | None, count: int | None = None) -> str:
-    """A verdict with its sign, and a count beside it."""
-    name = value.value if value else "none"
-    mark = MARKS[value] if value else "·"
-    number = "" if count is None else f" {count:,}"
-    return f'<span class="fb-verdict fb-{name}"><i>{mark}</i> {name}{number}</span>'
+def verdict(value: Verdict) -> str:
+    """A verdict with its sign."""
+    return f'<span class="fb-verdict fb-{value}"><i>{MARKS[value]}</i> {value}</span>'
 
 
 def _deed(event: Event) -> str:

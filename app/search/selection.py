@@ -19,8 +19,7 @@ TOKEN_PLACES = ("promotes", "peaks on", "suppresses")
 """Places that hold single tokens of the vocabulary."""
 
 _FILTERS = (*RANGES, "flags", "verdict", "dead")
-_FIRST = {"sort": "logit_kurtosis", "descending": True}
-"""Features whose logits stand out come first: their tokens say most of them."""
+_FIRST = {"sort": "match", "descending": True}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from app.selection import Selection
 from app.token_text import meant
 from featurestore.records import Catalogue, DictionaryInfo, FeaturePage, FeatureSummary, Found
 
-ROWS = 8
+ROWS = 5
 """Hits of each place that are shown of a dictionary; Browse has the others."""
 
 

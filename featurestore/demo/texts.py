@@ -10,6 +10,7 @@ import ast
 import hashlib
 import inspect
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 from pydoc_data.topics import topics
 
@@ -25,23 +26,26 @@ SKIPPED_FOLDERS = frozenset(
 
 def training_documents() -> list[Document]:
     """The documents that the demo's model and dictionaries are trained on."""
-    return [document for document in _all_documents() if not _is_held_out(document.name)]
+    return _documents(lambda module: not _is_held_out(module))
 
 
 def held_out_documents() -> list[Document]:
     """The documents that the demo's dashboards are computed on."""
-    return [document for document in _all_documents() if _is_held_out(document.name)]
+    return _documents(_is_held_out)
 
 
-def _all_documents() -> list[Document]:
-    documents = [Document(f"topic/{name}", text) for name, text in topics.items()]
+def _documents(is_wanted: Callable[[str], bool]) -> list[Document]:
+    """Those of the modules and topics that are wanted."""
+    documents = [Document(f"topic/{name}", topics[name]) for name in filter(is_wanted, topics)]
     root = Path(sysconfig.get_path("stdlib"))
     for path in root.rglob("*.py"):
         relative = path.relative_to(root)
         if SKIPPED_FOLDERS & set(relative.parts) or relative.parts[0] == "pydoc_data":
             continue
-        source = path.read_text(encoding="utf-8", errors="replace")
         name = relative.with_suffix("").as_posix()
+        if not is_wanted(name):
+            continue
+        source = path.read_text(encoding="utf-8", errors="replace")
         documents.append(Document(f"source/{name}", source))
         documents.append(Document(f"docstrings/{name}", _docstrings(source)))
     return sorted((d for d in documents if d.text.strip()), key=lambda d: _order(d.name))
@@ -59,6 +63,5 @@ def _order(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()
 
 
-def _is_held_out(name: str) -> bool:
-    module = name.partition("/")[2]
+def _is_held_out(module: str) -> bool:
     return int.from_bytes(_order(module)[:8]) < HELD_OUT_SHARE * 2**64

@@ -94,14 +94,13 @@ def split(feature: int, bands: Iterable[Band], seed: int = 0, test_share: float 
     return Split(feature, seed, test_share, train, test)
 
 
-def feature_bands(store: "Store", dictionary_id: str, feature: int) -> Iterator[Band]:
+def feature_bands(store: "Store", dictionary_id: str, feature: int) -> tuple[Band, ...]:
     """The bands of every sampler.
 
     Raises:
         UnknownDictionary, UnknownFeature: there is none.
     """
-    for sampler in SAMPLERS:
-        yield from store.bands(dictionary_id, feature, sampler)
+    return store.bands(dictionary_id, feature, *SAMPLERS)
 
 
 def living_features(

@@ -219,7 +219,12 @@ def test_continuations_are_those_of_whole_forwards(
     assert len(others) > 1
 
 
-def test_samples_follow_the_probabilities(runner: Runner, tokens: Tokens) -> None:
+@pytest.mark.parametrize("architecture", ["gpt2"], indirect=True, scope="session")
+def test_samples_follow_the_probabilities(
+    runner: Runner, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one model: what is drawn depends on its logits alone."""
+    monkeypatch.setattr(interventions, "N_DRAWS", 1)  # for the control, which is not looked at
     edit = (Edit("sae", 0, "scale", 1.0),)
     drawn = [
         runner.intervene(edit, tokens, len(tokens.ids) - 1, 1, seed).continuations[1].before[0]

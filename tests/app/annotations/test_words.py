@@ -76,7 +76,7 @@ def test_progress_counts_verdicts_alone() -> None:
     page = words.progress([Progress("one", 10, {Verdict.JUNK: 2, None: 5})])
     assert "2 of 10" in page
     assert "20.0%" in page
-    assert words.progress([Progress("empty", 0, {})]).count("0 of 0") == 1
+    assert "0 of 0" in words.progress([Progress("empty", 0, {})])
 
 
 def test_a_long_plan_is_cut_and_says_so() -> None:
