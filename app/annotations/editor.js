@@ -1,7 +1,7 @@
 // What a person says of a feature: verdict, label, note, tags.
 //
 // data: { feature, key, seen, content: {verdict, label, note, tags}, verdicts: [[value, mark]], saved,
-// conflicts: [{revision, said, current, other}], undo, problem, done: [[uid, revision]], limits }
+// conflicts: [{revision, said, current, other}], undo, problem, done: [[uid, revision]] }
 //
 // Whatever is typed is kept in this browser until the app says that it is saved: a crash of the app,
 // a full disk or a reload loses nothing. Texts of others reach the page through textContent alone.
@@ -128,9 +128,6 @@ function isChanged(editor) {
 function paint(editor) {
   const { data } = editor;
   editor.root.dataset.feature = data.feature;
-  editor.label.maxLength = data.limits.label;
-  editor.note.maxLength = data.limits.note;
-  editor.author.maxLength = data.limits.author;
   editor.verdicts.replaceChildren();
   data.verdicts.forEach(([value, mark], i) => {
     const made = button(editor.verdicts, value, "", `Key ${i + 1}; again to take it back`, () => judge(editor, value));
@@ -292,21 +289,21 @@ function uid() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// A browser may forbid this; then a draft lives as long as the page.
+// A browser may forbid this, or have no room left; then a draft lives as long as the page.
 const kept = new Map();
 function names() {
-  try {
-    return Object.keys(localStorage).filter((key) => key.startsWith(DRAFT));
-  } catch {
-    return [...kept.keys()].filter((key) => key.startsWith(DRAFT));
-  }
+  let stored = [];
+  try { stored = Object.keys(localStorage); } catch { /* forbidden */ }
+  return [...new Set([...stored, ...kept.keys()])].filter((key) => key.startsWith(DRAFT));
 }
 function recall(key) {
-  try { return localStorage.getItem(key); } catch { return kept.get(key) ?? null; }
+  try { return localStorage.getItem(key) ?? kept.get(key) ?? null; } catch { return kept.get(key) ?? null; }
 }
 function store(key, value) {
+  drop(key); // or an older text would hide one that has no room
   try { localStorage.setItem(key, value); } catch { kept.set(key, value); }
 }
 function drop(key) {
-  try { localStorage.removeItem(key); } catch { kept.delete(key); }
+  kept.delete(key);
+  try { localStorage.removeItem(key); } catch { /* forbidden */ }
 }

@@ -14,12 +14,7 @@ import streamlit as st
 
 from app.annotations.words import MARKS
 from featurestore.annotations.exchange import tags_text
-from featurestore.annotations.records import (
-    LONGEST_AUTHOR,
-    LONGEST_LABEL,
-    LONGEST_NOTE,
-    Content,
-)
+from featurestore.annotations.records import Content
 
 HERE = Path(__file__).parent
 _component = st.components.v2.component(
@@ -85,5 +80,4 @@ def payload(shown: Editing) -> dict[str, Any]:
         "conflicts": [vars(clash) for clash in shown.clashes],
         "problem": shown.problem,
         "done": [list(one) for one in shown.done],
-        "limits": {"label": LONGEST_LABEL, "note": LONGEST_NOTE, "author": LONGEST_AUTHOR},
     }

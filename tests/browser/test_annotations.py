@@ -161,6 +161,21 @@ def test_what_cannot_be_saved_stays_in_the_box(page: Page, store: Path) -> None:
     ]
 
 
+def test_what_is_too_long_is_told_and_not_cut(page: Page, store: Path) -> None:
+    open_feature(page, 15)
+    text = "long " * 200_000
+    page.locator(".editor [name=note]").fill(text)
+    write(page, "1", "x", "Ann")
+    page.keyboard.press("Enter")
+    problem = page.locator(".editor .problem")
+    expect(problem).to_contain_text("The note has 1,000,000 characters, 990,000 too many")
+    assert page.locator(".editor [name=note]").input_value() == text
+    page.locator(".editor [name=note]").fill("short")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".editor[data-feature='15']")).to_have_count(0)
+    assert [label for feature, _, label, _ in events(store) if feature == 15][-1] == "x"
+
+
 def people(browser: Browser, server: str) -> Iterator[tuple[str, BrowserContext, Page]]:
     for name in ("Ann", "Bob"):
         context = browser.new_context(base_url=server, viewport={"width": 1440, "height": 900})
