@@ -20,10 +20,10 @@ import streamlit as st
 from app import numerals
 from app import selection as selections
 from app.selection import Selection
-from featurestore.annotations.command import URL_VARIABLE
 from featurestore.annotations.database import Database, default_url
 from featurestore.annotations.explanations import ExplanationTable
 from featurestore.annotations.log import AnnotationLog
+from featurestore.annotations.records import URL_VARIABLE
 from featurestore.annotations.remarks import Remarks
 from featurestore.errors import AnnotationsError, UnknownFeature
 from featurestore.live.records import MAX_BYTES, MAX_TOKENS

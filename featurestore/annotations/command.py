@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from featurestore.annotations.records import URL_VARIABLE
 from featurestore.errors import TableError
 
 if TYPE_CHECKING:
     from featurestore.annotations.importing import ImportPlan, ImportRow
     from featurestore.annotations.log import AnnotationLog
 
-URL_VARIABLE = "FEATURESTORE_ANNOTATIONS_URL"
 _MOST_LISTED = 200
 """Rows of a plan that are printed."""
 _LONGEST_SHOWN = 60

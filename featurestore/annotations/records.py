@@ -19,6 +19,9 @@ class Verdict(StrEnum):
     JUNK = "junk"
 
 
+URL_VARIABLE = "FEATURESTORE_ANNOTATIONS_URL"
+"""In the environment: the URL of the database, if it is not the SQLite file in the store."""
+
 NO_VERDICT = "none"
 """Stands in filters for features without a verdict."""
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featurestore.annotations.command import URL_VARIABLE
+from featurestore.annotations.records import URL_VARIABLE
 from featurestore.errors import TableError
 
 if TYPE_CHECKING:
