@@ -25,7 +25,7 @@ from featurestore.annotations.explanations import ExplanationTable
 from featurestore.annotations.log import AnnotationLog
 from featurestore.annotations.records import URL_VARIABLE
 from featurestore.annotations.remarks import Remarks
-from featurestore.errors import AnnotationsError, UnknownFeature
+from featurestore.errors import AnnotationsError, FeatureStoreError, UnknownFeature
 from featurestore.live.records import MAX_BYTES, MAX_TOKENS
 from featurestore.records import Catalogue, FeatureQuery, Flag
 from featurestore.store import Store
@@ -280,10 +280,13 @@ def on_shown() -> None:
 def on_random(selection: Selection) -> None:
     """Callback: an active feature of the list, each with the same chance, and another than now."""
     query = alive(selection.query)
-    for _ in range(8):
-        found = store().feature_at(query, random.randrange(2**31))
-        if found != selection.feature:
-            break
+    try:
+        for _ in range(8):
+            found = store().feature_at(query, random.randrange(2**31))
+            if found != selection.feature:
+                break
+    except FeatureStoreError:
+        return  # the page, which is drawn next, meets the same error and tells it
     if found is not None:
         go(replace(selection, feature=found))
 

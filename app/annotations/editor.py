@@ -44,15 +44,15 @@ class Editing:
     key: str
     """Of the feature among all that this browser may hold drafts of."""
     feature: int
-    seen: int
-    content: Content
-    saved: str
+    seen: int = 0
+    content: Content = Content()
+    saved: str = ""
     """Who saved it and when, in words."""
-    can_undo: bool
-    clashes: tuple[Clash, ...]
-    problem: str
+    can_undo: bool = False
+    clashes: tuple[Clash, ...] = ()
+    problem: str = ""
     """Why the last save failed."""
-    done: tuple[tuple[str, int], ...]
+    done: tuple[tuple[str, int], ...] = ()
     """What this session has saved lately: uid, and the revision it became."""
 
 

@@ -48,20 +48,20 @@ def annotation(info: DictionaryInfo, selection: Selection) -> None:
     """The editor of a feature, and what else was said of it."""
     try:
         shown, history = annotations.editing(info, selection.feature)
+        if session.is_read_only() or not info.content:
+            _in_force(history)
+        else:
+            editor(
+                shown,
+                save=partial(annotations.on_save, info, selection),
+                next=partial(annotations.on_next, selection),
+                undo=partial(annotations.on_undo, info),
+                settle=partial(annotations.on_settle, info),
+            )
+        _labels(info, selection, shown.content.label)
     except AnnotationsError as error:
         panels.note(str(error), "error")
         return
-    if session.is_read_only() or not info.content:
-        _in_force(history)
-    else:
-        editor(
-            shown,
-            save=partial(annotations.on_save, info, selection),
-            next=partial(annotations.on_next, selection),
-            undo=partial(annotations.on_undo, info),
-            settle=partial(annotations.on_settle, info),
-        )
-    _labels(info, selection, shown.content.label)
     if history:
         with st.expander(f"History ({len(history):,})"):
             st.html(words.history(history))

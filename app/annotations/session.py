@@ -18,7 +18,12 @@ from app.selection import Selection
 from featurestore.annotations.exchange import tags_of, tags_text
 from featurestore.annotations.log import AnnotationLog
 from featurestore.annotations.records import Content, Draft, Event, Verdict
-from featurestore.errors import AnnotationError, FeatureStoreError, UnknownFeature
+from featurestore.errors import (
+    AnnotationError,
+    AnnotationsError,
+    FeatureStoreError,
+    UnknownFeature,
+)
 from featurestore.records import DictionaryInfo, FeaturePage
 
 DONE = "annotations that this session saved"
@@ -45,23 +50,34 @@ def listed(info: DictionaryInfo, kept: FeaturePage) -> Listed:
 
 
 def editing(info: DictionaryInfo, feature: int) -> tuple[Editing, tuple[Event, ...]]:
-    """What the editor shows of a feature, and the feature's history."""
-    history = log().history(info.content, feature)
+    """What the editor shows of a feature, and the feature's history.
+
+    Where a save has just failed, the editor stays even if nothing can be read.
+
+    Raises:
+        AnnotationsError: annotations cannot be read now.
+    """
+    key = f"{info.content} {feature}"
+    failed_key, problem = st.session_state.pop(PROBLEM, ("", ""))
+    done = tuple(st.session_state.get(DONE, ()))
+    shown = Editing(key, feature, problem=problem if failed_key == key else "", done=done)
+    try:
+        history = log().history(info.content, feature)
+        open_ones = log().conflicts(info.content, feature)
+        undone = log().undone(info.content, feature)
+    except AnnotationsError:
+        if not shown.problem:
+            raise
+        return shown, ()
     accepted = [event for event in history if not event.is_conflict]
     head = accepted[-1] if accepted else None
-    open_ones = log().conflicts(info.content, feature)
-    key = f"{info.content} {feature}"
-    problem = st.session_state.pop(PROBLEM, None)
-    shown = Editing(
-        key=key,
-        feature=feature,
+    shown = replace(
+        shown,
         seen=head.revision if head else 0,
         content=head.content if head else Content(),
         saved=words.saved(head),
-        can_undo=log().undone(info.content, feature) is not None,
+        can_undo=undone is not None,
         clashes=tuple(clash(event, head) for event in open_ones),
-        problem=problem[1] if problem and problem[0] == key else "",
-        done=tuple(st.session_state.get(DONE, ())),
     )
     return shown, history
 
@@ -126,7 +142,10 @@ def on_seed() -> None:
 
 
 def _go_on(selection: Selection) -> None:
-    following = session.store().place(selection.query, selection.feature).next
+    try:
+        following = session.store().place(selection.query, selection.feature).next
+    except FeatureStoreError:
+        return  # the page, which is drawn next, meets the same error and tells it
     if following is None:
         st.toast("That was the last one of the list.")
     else:

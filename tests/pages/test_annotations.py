@@ -7,10 +7,12 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app import links
+from app.annotations.session import PROBLEM
 from featurestore.annotations.database import Database, default_url
 from featurestore.annotations.explanations import ExplanationTable
 from featurestore.annotations.log import AnnotationLog
 from featurestore.annotations.records import Content, Draft, Explanation, Verdict
+from featurestore.errors import AnnotationsError
 from tests.pages.conftest import MAIN, Open, texts
 
 DIGEST = "digest of planted"
@@ -104,3 +106,21 @@ def test_a_database_that_cannot_be_read_takes_only_annotations_down(
     assert "Peaks on" in texts(test)
     test = open_page(links.ANNOTATIONS, store, dictionary="planted")
     assert "annotations.sqlite" in texts(test)
+
+
+def test_the_editor_stays_where_a_save_has_failed(
+    annotated: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = open_page(links.FEATURE, annotated, dictionary="planted", feature="0")
+
+    def fails(*_: object) -> None:
+        raise AnnotationsError("The server is gone.")
+
+    monkeypatch.setattr(AnnotationLog, "history", fails)
+    test.session_state[PROBLEM] = (f"{DIGEST} 0", "Not saved: the server is gone.")
+    test.run()
+    (editor,) = [c for c in test.get("bidi_component") if "verdicts" in c.proto.json]
+    assert "Not saved: the server is gone." in editor.proto.json
+    test.run()  # and without one the reason stands in its place
+    assert not [c for c in test.get("bidi_component") if "verdicts" in c.proto.json]
+    assert "The server is gone." in texts(test)
