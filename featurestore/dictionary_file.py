@@ -127,6 +127,7 @@ class DictionaryFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.stamp = stamp(path)
+        self._texts: dict[int, str] = {}
         try:
             self._connection = connected(path, _LIMITS, "read")
             self._connection.execute(_LOCK)
@@ -177,10 +178,13 @@ class DictionaryFile:
         return ""
 
     def token_texts(self, token_ids: set[int]) -> dict[int, str]:
-        """Token ids to texts."""
-        # As text, which DuckDB takes sooner than a list of Python's integers.
-        rows = self.rows(_TOKENS, str(sorted(token_ids)))
-        return {row["token_id"]: row["token"] for row in rows}
+        """Token ids to texts; those asked for once are remembered."""
+        missing = token_ids - self._texts.keys()
+        if missing:
+            # As text, which DuckDB takes sooner than a list of Python's integers.
+            rows = self.rows(_TOKENS, str(sorted(missing)))
+            self._texts.update((row["token_id"], row["token"]) for row in rows)
+        return {token: self._texts[token] for token in token_ids & self._texts.keys()}
 
     def matching_tokens(self, text: str) -> dict[int, str]:
         """Tokens equal to a text but for case and outer spaces; exactly equal to a quoted one."""
