@@ -47,7 +47,7 @@ def test_from_list_to_feature_and_back(page: Page) -> None:
 
     page.locator(ROWS).nth(1).click()
     heading(page, listed[1])
-    page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name="Next ›").click()
     heading(page, listed[2])
     page.keyboard.press("ArrowRight")
     heading(page, listed[3])
