@@ -6,7 +6,6 @@ import streamlit as st
 
 from app import filters, links, markup, panels, session
 from app.feature_table import feature_table
-from app.numerals import natural
 from app.search import session as search
 from app.search.selection import PLACES, SearchSelection
 from app.search.session import Hits
@@ -68,8 +67,7 @@ def open_search() -> tuple[SearchSelection, tuple[DictionaryInfo, ...]]:
     )
     for problem in (*problems, *(problem.reason for problem in known.problems)):
         panels.note(problem, "error")
-    chosen = (info for info in infos if selection.of in ("", info.dictionary_id))
-    return selection, tuple(sorted(chosen, key=lambda info: natural(info.dictionary_id)))
+    return selection, tuple(one for one in infos if selection.of in ("", one.dictionary_id))
 
 
 def _box() -> None:
