@@ -4,6 +4,7 @@ VENV ?= .venv
 STORE ?= store
 PORT ?= 8501
 ARGS ?=
+PROCESSES ?= 2
 
 PYTHON := $(VENV)/bin/python
 RUNTIME := $(VENV)/runtime.stamp
@@ -29,8 +30,8 @@ demo: $(RUNTIME)  ## set up, build the demo into STORE if absent, open the app o
 train-demo: $(RUNTIME)  ## train the demo's models and dictionaries anew (long; the results are tracked)
 	@$(PYTHON) -m featurestore.demo train
 
-test: lint browser  ## set up, lint, run every test (ARGS="-k store" goes to pytest)
-	@$(PYTHON) -m pytest $(ARGS)
+test: lint browser  ## set up, lint, run every test in PROCESSES (ARGS="-k store" goes to pytest)
+	@$(PYTHON) -m pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
 
 lint: $(TESTING)  ## check style and format
 	@$(PYTHON) -m ruff check --quiet .

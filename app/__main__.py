@@ -13,6 +13,7 @@ from pathlib import Path
 from streamlit.web import cli
 
 from app import session
+from featurestore.annotations.records import URL_VARIABLE
 from featurestore.errors import FeatureStoreError
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +29,8 @@ def main(given: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     own = _for_the_script(options)
+    if options.annotations:  # by the environment, since it may hold a password
+        os.environ[URL_VARIABLE] = _from_anywhere(options.annotations)
     if options.open:
         threading.Thread(target=_open_browser, args=(options.port,), daemon=True).start()
     # Nothing that a user pastes is logged, and addresses hold it.
@@ -45,6 +48,12 @@ def _for_the_script(options: argparse.Namespace) -> list[str]:
         value = getattr(options, name)
         given += [f"--{name.replace('_', '-')}", str(value)] if value is not None else []
     return given
+
+
+def _from_anywhere(url: str) -> str:
+    """An address that holds in every folder: that of a SQLite file may be relative."""
+    path = url.removeprefix("sqlite:///")
+    return url if path == url else f"sqlite:///{Path(path).resolve()}"
 
 
 def _open_browser(port: int) -> None:

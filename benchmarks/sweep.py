@@ -153,7 +153,7 @@ def _sweep(plan: Plan) -> None:
 
 def _passes(plan: Plan) -> None:
     activations = _activations(plan)
-    passes = make_passes(plan.jobs[0], plan, plan.model)
+    passes = make_passes(plan.jobs[0], plan, plan.model, Stop())
     with one_thread():
         for first, last in activations.ranges():
             found = activations.read(first, last)

@@ -22,6 +22,9 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 """What a dictionary's id may be: it becomes a folder's name and a part of URLs."""
 
 
+MAY_BE_NONE = ("n_ablated_top", "n_ablated_bands", "n_dependences")
+"""Settings of passes that may be 0."""
+
 DTYPE_NAMES = ("float32", "bfloat16")
 
 
@@ -91,6 +94,20 @@ class PassesConfig:
     """Tokens kept at either end of the logit lens."""
     n_bins: int = 50
     """Bins of a histogram."""
+    n_ablated_top: int = 4
+    """Of the top contexts, those on which the feature is switched off; 0 for none."""
+    n_ablated_bands: int = 4
+    """Interval bands, spread from the highest down, from which one more context each is taken."""
+    n_control_draws: int = 2
+    """Random directions that are taken off, for each of these contexts, as a control."""
+    n_dependences: int = 2
+    """Of the top contexts, those whose earlier tokens are deleted one by one; 0 for none."""
+    n_deleted: int = 16
+    """Tokens before the peak that are deleted, at most."""
+    n_neighbours: int = 10
+    """Nearest directions kept of each feature, and as many that are active with it."""
+    map: bool = True
+    """Whether features are laid out on a map, and random directions beside them."""
 
 
 @dataclass(frozen=True)
@@ -209,8 +226,9 @@ def _check(recipe: Recipe, path: Path) -> None:
         "corpus.max_tokens": (recipe.corpus.max_tokens, 1, 2**40),
         "contexts_per_block": (recipe.contexts_per_block, 1, 2**15),
         **{
-            f"passes.{f.name}": (getattr(recipe.passes, f.name), 1, 1000)
+            f"passes.{f.name}": (getattr(recipe.passes, f.name), f.name not in MAY_BE_NONE, 1000)
             for f in fields(PassesConfig)
+            if f.type is int
         },
     }
     for key, (value, least, most) in limits.items():

@@ -20,7 +20,7 @@ from featurestore.digests import table_digest
 from featurestore.errors import DamagedStore, StoreError, TooSlow, UnknownFeature
 from featurestore.records import DictionaryInfo
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 KEYS = {
     "vocab": "token_id",
     "contexts": "context",
@@ -29,6 +29,12 @@ KEYS = {
     "examples": "feature, sampler, band, rank",
     "top_contexts": "context, feature, rank",
     "promoted_tokens": "token_id, is_promoted, rank, feature",
+    "ablated_contexts": "feature, rank",
+    "dependences": "feature, rank",
+    "neighbours": "feature, measure, rank",
+    "clusters": "cluster",
+    "control_map": "number",
+    "measures": "name",
 }
 """Every table but the manifest, with the columns that order its rows."""
 

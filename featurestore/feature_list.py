@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from featurestore.errors import StoreError
-from featurestore.records import DENSE_ABOVE, NUMERIC_COLUMNS, SORTS, FeatureQuery, Flag
+from featurestore.literals import required_literal
+from featurestore.records import (
+    DENSE_ABOVE,
+    NUMERIC_COLUMNS,
+    ONE_DIMENSION_ABOVE,
+    ONE_TOKEN_ABOVE,
+    SORTS,
+    FeatureQuery,
+    Flag,
+)
 
 _ORDERS = {
     True: {
@@ -32,6 +41,8 @@ _FLAGS = {
     Flag.DEAD: "n_active = 0",
     Flag.DENSE: f"density > {DENSE_ABOVE}",
     Flag.NONFINITE: "n_nonfinite > 0",
+    Flag.ONE_DIMENSION: f"dim_share > {ONE_DIMENSION_ABOVE}",
+    Flag.ONE_TOKEN: f"token_share > {ONE_TOKEN_ABOVE}",
 }
 
 _TOKENS = {
@@ -46,7 +57,8 @@ _ROLES = {
     for role, tokens in _TOKENS.items()
 }
 
-_CONTEXTS = "select context from contexts where regexp_matches(text, ?)"
+# DuckDB looks for the literal first: RE2, which is slower, sees only the texts that have it.
+_CONTEXTS = "select context from contexts where contains(text, ?) and regexp_matches(text, ?)"
 _NO_CONTEXTS = "select context from contexts where false"
 _MATCHING = "feature in (select feature from matching)"
 _AMONG = "feature in (select unnest(?::integer[]))"
@@ -107,7 +119,8 @@ MARKS = (
 """
 )
 SUMMARY = """feature, n_active, n_nonfinite, density, max_activation, mean_activation, decoder_norm,
-        promoted, peak_tokens, peak_counts, histogram, logit_kurtosis"""
+        promoted, peak_tokens, peak_counts, histogram, logit_kurtosis, ablation_kl, control_kl,
+        kl_percentile, nearest_cos, cluster, token_share, dim_share"""
 # Ordered by narrow columns alone; the wide ones are read of the chosen rows only.
 PAGE = f"""{_MATCHES},
     kept as materialized (
@@ -199,7 +212,8 @@ def list_sql(
     if query.sort not in SORTS:
         raise _unknown("sort by", query.sort, SORTS)
     source, values = _source(query, token_ids, pattern is not None)
-    parameters: list[object] = [*([] if pattern is None else [pattern]), *values]
+    wanted = [] if pattern is None else [required_literal(pattern), pattern]
+    parameters: list[object] = [*wanted, *values]
     parts = [] if pattern is None else [_MATCHING]
     if not query.include_dead and Flag.DEAD not in query.flags:
         parts.append("n_active > 0")

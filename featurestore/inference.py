@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from transformer_lens.model_bridge import TransformerBridge
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from featurestore.errors import ModelError
@@ -97,11 +97,15 @@ class LanguageModel:
 
     @torch.inference_mode()
     def hidden(
-        self, tokens: Int[np.ndarray, "batch pos"], hook_names: set[str]
+        self,
+        tokens: Int[np.ndarray, "batch pos"],
+        hook_names: set[str],
+        memory: Memory | None = None,
     ) -> dict[str, Float[torch.Tensor, "batch pos d_in"]]:
         """Hidden vectors at the hook points, from one forward that ends where the last is reached.
 
-        A hook point with a head dimension is flattened into one vector a position.
+        A hook point with a head dimension is flattened into one vector a position. With a memory
+        the tokens go on from those that filled it, up to the same hook points.
 
         Raises:
             ModelError: a hook point gives something else, or is switched off.
@@ -114,8 +118,11 @@ class LanguageModel:
                 raise _AllFound
 
         hooks = [(name, functools.partial(keep, name)) for name in hook_names]
+        if memory is not None and memory.cache is None:  # one made inside would be lost
+            memory.cache = DynamicCache()
+        going_on = {} if memory is None else {"past_key_values": memory.cache, "use_cache": True}
         with contextlib.suppress(_AllFound), self._hooked(hooks):
-            self._bridge(self._input(tokens), return_type=None)
+            self._bridge(self._input(tokens), return_type=None, **going_on)
         for name in hook_names:
             vectors = found.get(name, torch.empty(0))
             if vectors.ndim < 3 or vectors.shape[:2] != tokens.shape:
@@ -161,6 +168,24 @@ class LanguageModel:
                 handles.callback(handle.remove)
             yield
 
+    @contextlib.contextmanager
+    def starting_at(
+        self, layer: int, residual: Float[torch.Tensor, "batch pos d_model"]
+    ) -> Iterator[None]:
+        """Skip the blocks below a layer, 0 to n_layers: what they would give is given.
+
+        TransformerLens's own `start_at_layer` runs them all and puts its vectors in afterwards.
+        """
+        blocks = self._bridge.blocks  # the very list that the Hugging Face model goes through
+        skipped = list(blocks[:layer])
+        for i, block in enumerate(skipped):
+            blocks[i] = _Skipped(block, residual if i == layer - 1 else None)
+        try:
+            yield
+        finally:
+            for i, block in enumerate(skipped):
+                blocks[i] = block
+
     def _input(self, tokens: Int[np.ndarray, "batch pos"]) -> Int[torch.Tensor, "batch pos"]:
         return torch.from_numpy(tokens).long().to(self._device)
 
@@ -179,6 +204,10 @@ class LanguageModel:
             gain = gain + 1
         weight = self._bridge.W_U.detach().float().cpu()
         return Unembedding(weight, gain, is_centred=not cfg.uses_rms_norm)
+
+    def embedding(self) -> Float[torch.Tensor, "d_vocab d_model"]:
+        """The vector that the model holds for each token, before any scale; in float32."""
+        return self._bridge.W_E.detach().float().cpu()
 
     def to_residual(self, hook_name: str) -> Float[torch.Tensor, "d_out d_model"] | None:
         """Linear map from a hook point's space to the residual stream; None if there is none.
@@ -225,6 +254,27 @@ def _flattened(name: str, hook: Hook) -> Callable[[torch.Tensor], torch.Tensor |
         return value.copy_(changed) if name.endswith("hook_resid_mid") else changed
 
     return call
+
+
+class _Skipped(torch.nn.Module):
+    """Stands in a block's place, so that those above keep their numbers."""
+
+    def __init__(self, block: torch.nn.Module, residual: torch.Tensor | None) -> None:
+        super().__init__()
+        self._block = (block,)  # hidden from torch: it is no part of this one
+        self._residual = residual
+
+    def __getattr__(self, name: str) -> object:
+        """What a model reads off its blocks, such as their kind of attention."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.__dict__["_block"][0], name)
+
+    def forward(
+        self, hidden: torch.Tensor, *_: object, **__: object
+    ) -> Float[torch.Tensor, "batch pos d_model"]:
+        return hidden if self._residual is None else self._residual
 
 
 class _AllFound(Exception):

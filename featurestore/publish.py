@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from featurestore.activations import ActivationFiles
+from featurestore.activations import ActivationFiles, Activations
 from featurestore.config import Recipe
 from featurestore.inference import LanguageModel
-from featurestore.passes.base import Pass, Run
+from featurestore.passes.base import Pass, Run, Tables
 from featurestore.passes.examples import Examples
 from featurestore.passes.logit_lens import LogitLens
 from featurestore.passes.statistics import Statistics
@@ -45,16 +45,20 @@ def publish(job: Job, plan: Plan, model: LanguageModel, stop: Stop) -> Path:
     """
     blocks = [job.workspace.block(number) for number in plan.blocks]
     activations = ActivationFiles(blocks, job.dictionary.n_features)
-    passes = make_passes(job, plan, model)
+    passes = make_passes(job, plan, model, stop)
     is_shown = np.zeros(len(plan.corpus.tokens), dtype=bool)
     with one_thread(), StoreWriter(plan.order.store, job.config.id, job.run_id) as writer:
+        for each in passes:
+            stop.check()
+            each.prepare(activations)
         for first, last in tqdm(activations.ranges(), job.config.id, unit="range", leave=False):
-            found = activations.read(first, last)
-            for table, rows in _merged([each.rows(found) for each in passes]).items():
-                stop.check()
+            for table, rows in _all_rows(passes, activations.read(first, last), stop).items():
                 writer.append(table, rows)
                 if table == "examples":
                     is_shown[rows["context"].to_numpy()] = True
+        for each in passes:
+            for table, rows in each.conclude().items():
+                writer.append(table, rows)
         for rows in _context_rows(plan, np.flatnonzero(is_shown)):
             writer.append("contexts", rows)
         texts = token_texts(plan.model.tokenizer, plan.model.d_vocab)
@@ -68,22 +72,37 @@ def publish(job: Job, plan: Plan, model: LanguageModel, stop: Stop) -> Path:
     return path
 
 
-def make_passes(job: Job, plan: Plan, model: LanguageModel) -> list[Pass]:
+def make_passes(job: Job, plan: Plan, model: LanguageModel, stop: Stop) -> list[Pass]:
     """Every pass, told of the run."""
     run = Run(
         dictionary=job.dictionary,
         corpus=plan.corpus,
+        model=model,
         unembedding=model.unembedding(),
         to_residual=model.to_residual(job.dictionary.origin.hook_name_out),
         settings=plan.order.recipe.passes,
         seed=plan.order.recipe.seed,
+        stop=stop,
     )
     return [make_pass(run) for make_pass in PASSES]
 
 
-def _merged(results: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:
+def _all_rows(passes: list[Pass], activations: Activations, stop: Stop) -> Tables:
+    """What every pass makes of a range of features."""
+    results = []
+    for each in passes:
+        stop.check()
+        results.append(each.rows(activations))
+    found = _merged(results)
+    for each in passes:
+        stop.check()
+        found = _merged([found, each.follow_up(activations, found)])
+    return found
+
+
+def _merged(results: list[Tables]) -> Tables:
     """Rows of all passes: their columns of `features` side by side, all else as it is."""
-    merged: dict[str, pa.Table] = {}
+    merged: Tables = {}
     for tables in results:
         for table, rows in tables.items():
             if table not in merged:

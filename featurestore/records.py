@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from featurestore.detail_records import Ablation, DecoderWeights, Place, TokenMeasures
+
 Sampler = Literal["top", "interval", "quantile", "random", "zero"]
 """How examples were drawn: highest; by equal-width interval; by equal-count rank; among all active
 tokens; among all inactive tokens."""
@@ -111,6 +113,13 @@ class FeatureSummary:
     """Tokens at the peaks of the top contexts, with how many of these peak on each."""
     histogram: tuple[int, ...]
     logit_kurtosis: float | None
+    ablation_kl: float | None
+    control_kl: float | None
+    kl_percentile: float | None
+    nearest_cos: float | None
+    cluster: int | None
+    token_share: float | None
+    dim_share: float | None
 
     @property
     def is_dead(self) -> bool:
@@ -141,6 +150,13 @@ class Feature:
     logit_std: float | None
     logit_kurtosis: float | None
     logit_histogram: Histogram | None
+    nearest_cos: float | None
+    """Largest cosine with another direction."""
+    ablation: Ablation
+    token_measures: TokenMeasures
+    decoder_weights: DecoderWeights
+    place: Place | None
+    """None for a feature that is dead or without length, or a dictionary without a map."""
 
     @property
     def is_dead(self) -> bool:
@@ -189,10 +205,18 @@ class Flag(StrEnum):
     DEAD = "dead"
     DENSE = "dense"
     NONFINITE = "nonfinite"
+    ONE_DIMENSION = "one dimension"
+    ONE_TOKEN = "one token"
 
 
 DENSE_ABOVE = 0.1
 """A feature active on more than this share of tokens is called dense."""
+
+ONE_DIMENSION_ABOVE = 0.5
+"""A direction with more than this share of its squared length on one dimension of the model."""
+
+ONE_TOKEN_ABOVE = 0.5
+"""A feature with more than this share of its activation on one token of the vocabulary."""
 
 TokenRole = Literal["promotes", "suppresses", "peaks on"]
 
@@ -216,6 +240,18 @@ NUMERIC_COLUMNS = (
     "decoder_norm",
     "logit_std",
     "logit_kurtosis",
+    "ablation_kl",
+    "kl_percentile",
+    "loss_effect",
+    "nearest_cos",
+    "cluster",
+    "token_share",
+    "token_entropy",
+    "n_unigrams",
+    "unigram_cos",
+    "dim_share",
+    "reader_bias",
+    "reader_cos",
 )
 """Columns of `features` that a list can be sorted and filtered by."""
 

@@ -4,6 +4,14 @@ from collections import Counter
 from dataclasses import fields
 from typing import Any
 
+from featurestore.detail_records import (
+    Ablation,
+    DecoderWeights,
+    NearToken,
+    Place,
+    TokenEffect,
+    TokenMeasures,
+)
 from featurestore.records import (
     Example,
     Feature,
@@ -48,7 +56,77 @@ def to_feature(row: dict[str, Any], text: dict[int, str]) -> Feature:
     values["logit_histogram"] = bins("logit_histogram", "logit_low", "logit_high")
     values["promoted"], values["suppressed"] = tokens("promoted"), tokens("suppressed")
     values["peak_tokens"] = _peaks(row, text)
+    values["ablation"] = _ablation(row, text)
+    values["token_measures"] = _token_measures(row, text)
+    weights = zip(row["top_dims"] or [], row["top_dim_weights"] or [], strict=True)
+    values["decoder_weights"] = DecoderWeights(
+        tuple(weights), row["dim_share"], row["reader_bias"], row["reader_cos"]
+    )
+    is_placed = row["x"] is not None
+    values["place"] = Place(row["x"], row["y"], row["cluster"]) if is_placed else None
     return Feature(**values)
+
+
+def _ablation(row: dict[str, Any], text: dict[int, str]) -> Ablation:
+    def effects(tokens: str, kind: str) -> tuple[TokenEffect, ...]:
+        columns = (row[f"{kind}_{each}"] or [] for each in ("effects", "se", "probabilities"))
+        return tuple(
+            TokenEffect(text[token], *numbers)
+            for token, *numbers in zip(row[tokens] or [], *columns, strict=True)
+        )
+
+    return Ablation(
+        n_ablated=row["n_ablated"] or 0,
+        n_effects=row["n_effects"] or 0,
+        n_controls=row["n_controls"] or 0,
+        kl=row["ablation_kl"],
+        kl_se=row["ablation_kl_se"],
+        control_kl=row["control_kl"],
+        kl_percentile=row["kl_percentile"],
+        loss_effect=row["loss_effect"],
+        loss_effect_se=row["loss_effect_se"],
+        falls=effects("falls", "fall"),
+        rises=effects("rises", "rise"),
+    )
+
+
+def _token_measures(row: dict[str, Any], text: dict[int, str]) -> TokenMeasures:
+    def near(token: str, value: str) -> NearToken | None:
+        return None if row[token] is None else NearToken(text[row[token]], row[value])
+
+    def list_of(tokens: str, values: str) -> tuple[NearToken, ...]:
+        pairs = zip(row[tokens] or [], row[values] or [], strict=True)
+        return tuple(NearToken(text[token], value) for token, value in pairs)
+
+    return TokenMeasures(
+        share=near("share_token", "token_share"),
+        entropy=row["token_entropy"],
+        n_unigrams=row["n_unigrams"],
+        unigrams=list_of("unigrams", "unigram_activations"),
+        unigram_cos=near("unigram_cos_token", "unigram_cos"),
+        unigram_cos_raw=row["unigram_cos_raw"],
+        lookup_cos=near("lookup_cos_token", "lookup_cos"),
+        embeddings=list_of("embedding_tokens", "embedding_cos"),
+    )
+
+
+LISTED_TOKENS = (
+    "promoted",
+    "suppressed",
+    "peak_tokens",
+    "falls",
+    "rises",
+    "unigrams",
+    "embedding_tokens",
+)
+"""Columns of `features` that hold lists of tokens."""
+SINGLE_TOKENS = ("share_token", "unigram_cos_token", "lookup_cos_token")
+
+
+def tokens_of(row: dict[str, Any]) -> set[int]:
+    """Every token that a row of `features` names."""
+    singles = {row[name] for name in SINGLE_TOKENS} - {None}
+    return token_ids([row], *LISTED_TOKENS) | singles
 
 
 def token_ids(rows: list[dict[str, Any]], *columns: str) -> set[int]:

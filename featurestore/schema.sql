@@ -69,7 +69,47 @@ create table features (
     logit_kurtosis double,    -- over the vocabulary: high when few tokens stand out
     logit_low float,          -- left edge of the logit histogram
     logit_high float,         -- right edge
-    logit_histogram bigint[]  -- counts over the vocabulary in equal bins
+    logit_histogram bigint[], -- counts over the vocabulary in equal bins
+    token_share double,       -- largest share of the summed |activation| on one token of the vocabulary
+    share_token integer,      -- that token
+    token_entropy double,     -- of these shares over all tokens, in nats: 0 if all is on one
+    n_unigrams bigint,        -- tokens on which alone, after BOS, the feature is active
+    unigrams integer[],       -- the strongest of these tokens
+    unigram_activations float[], -- the feature's activations there, falling
+    unigram_cos double,       -- largest cosine of the direction with a token's hidden vector after
+                              -- BOS, these less their mean; null where the model has no BOS
+    unigram_cos_token integer,-- that token
+    unigram_cos_raw double,   -- the same token's, without taking the mean off
+    lookup_cos double,        -- largest cosine with a row of a tokenized SAE's lookup table
+    lookup_cos_token integer, -- that token
+    embedding_tokens integer[], -- tokens whose embeddings, less their mean, are nearest
+    embedding_cos float[],    -- cosines of these with the direction, falling
+    top_dims integer[],       -- dimensions of the model on which the direction is longest
+    top_dim_weights float[],  -- its components there, the largest |weight| first
+    dim_share double,         -- share of its squared length on the first of these
+    reader_bias float,        -- bias of the encoder
+    reader_cos double,        -- cosine of reader and direction; null where their spaces differ
+    n_ablated integer,        -- contexts on which the feature was switched off
+    n_effects bigint,         -- active tokens there that have a next token: n of the means below
+    ablation_kl double,       -- mean KL(clean || ablated) of the next token, in nats, over these
+    ablation_kl_se double,    -- its standard error; null for n_effects below 2
+    n_controls integer,       -- ablations by random directions: contexts times draws
+    control_kl double,        -- the same mean with random directions of the same norms there
+    kl_percentile double,     -- percentage of controls with less KL on the same context, ties half
+    loss_effect double,       -- mean loss ablated less clean: above 0 the feature helps, in nats
+    loss_effect_se double,    -- its standard error; null for n_effects below 2
+    falls integer[],          -- tokens whose log-probability falls most when it is switched off
+    fall_effects float[],     -- mean log p clean less ablated, falling: the feature promotes them
+    fall_se float[],          -- standard errors of these; null for n_effects below 2
+    fall_probabilities float[], -- mean probabilities of these tokens, clean
+    rises integer[],          -- tokens whose log-probability rises most
+    rise_effects float[],     -- mean log p clean less ablated, rising
+    rise_se float[],          -- standard errors of these
+    rise_probabilities float[], -- mean probabilities of these tokens, clean
+    nearest_cos double,       -- largest cosine with another direction
+    x float,                  -- place on the map; null for a dead feature or one without length
+    y float,
+    cluster integer           -- null if it is on the map but in no cluster, or not on it
 );
 
 create table bands (
@@ -107,4 +147,65 @@ create table promoted_tokens (
     rank smallint,            -- key: place in the feature's list, 0 first
     feature integer,          -- key
     logit float               -- centred logit-lens value
+);
+
+create table ablated_contexts (
+    feature integer,          -- key
+    rank smallint,            -- key: top contexts first, then bands
+    sampler varchar,          -- which example it is: top or interval
+    band smallint,            -- of that sampler
+    context integer,
+    n_effects integer,        -- active tokens that have a next token
+    kl double,                -- mean KL(clean || ablated) over these, in nats
+    control_kl double,        -- mean over random directions of the same norms
+    start smallint,           -- position of the first effect below
+    scale float,              -- largest |effect|: effect = q / 127 * scale
+    q tinyint[]               -- log p clean less ablated of the next token, from `start` on
+);
+
+create table dependences (
+    feature integer,          -- key
+    rank smallint,            -- key: of its top contexts
+    context integer,
+    peak smallint,            -- position whose activation is looked at
+    activation float,         -- there, recomputed on its own
+    start smallint,           -- position of the first token that was deleted
+    changes float[]           -- activation without the token less with it, from `start` to peak - 1
+);
+
+create table neighbours (
+    feature integer,          -- key
+    measure varchar,          -- key: what they are ranked by, cosine or coactivation (Jaccard)
+    rank smallint,            -- key: 0 first
+    neighbour integer,
+    cosine double,            -- of the directions; null if one has no length
+    n_both bigint,            -- valid tokens on which both are active
+    jaccard double,           -- n_both / tokens on which either is; null if neither ever is
+    pmi double,               -- log(n_tokens n_both / (n_active n_active)), in nats; null for n_both 0
+    conditional double,       -- n_both / n_active of the feature; null if it never is
+    correlation double        -- Pearson's over all valid tokens; null if one does not vary
+);
+
+create table clusters (
+    cluster integer,          -- key
+    n_features integer,
+    x float,                  -- median place of its features
+    y float,
+    tokens integer[],         -- promoted tokens that tell it from the others
+    shares double[]           -- of its features, those that promote each
+);
+
+create table control_map (   -- the same map of as many random directions
+    number integer,           -- key
+    x float,
+    y float,
+    cluster integer
+);
+
+create table measures (      -- of the whole dictionary
+    name varchar,             -- key
+    value double,             -- null where n is too small for it
+    n bigint,                 -- what it was taken over
+    control double,           -- the same for random directions; null if there is none
+    n_control bigint
 );

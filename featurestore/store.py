@@ -10,7 +10,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from featurestore import feature_list
+from featurestore import details, feature_list
+from featurestore.detail_records import (
+    AblatedContext,
+    Cluster,
+    Dependence,
+    FeatureMap,
+    Measure,
+    Neighbours,
+)
 from featurestore.dictionary_file import DictionaryFile, check_feature, stamp
 from featurestore.errors import DamagedStore, StoreError, StoreNotFound, UnknownDictionary
 from featurestore.listing import Listing, Remarks
@@ -29,7 +37,7 @@ from featurestore.records import (
     StoredActivations,
     StoredContext,
 )
-from featurestore.rows import to_example, to_feature, to_stored, to_summary, token_ids
+from featurestore.rows import to_example, to_feature, to_stored, to_summary, token_ids, tokens_of
 
 _FEATURE = "select * from features where feature = ?"
 _BANDS = """
@@ -142,11 +150,9 @@ class Store:
         Raises:
             UnknownFeature: the dictionary has no feature of this number.
         """
-        file = self._served(dictionary_id)
-        check_feature(feature, file.info)
-        row = file.rows(_FEATURE, int(feature))[0]
-        text = file.token_texts(token_ids([row], "promoted", "suppressed", "peak_tokens"))
-        return to_feature(row, text)
+        file, feature = self._checked(dictionary_id, feature)
+        row = file.rows(_FEATURE, feature)[0]
+        return to_feature(row, file.token_texts(tokens_of(row)))
 
     def bands(self, dictionary_id: str, feature: int, *samplers: Sampler) -> tuple[Band, ...]:
         """The examples of a feature, sampler by sampler, band by band, the highest first.
@@ -154,14 +160,13 @@ class Store:
         Raises:
             UnknownFeature: the dictionary has no feature of this number.
         """
-        file = self._served(dictionary_id)
-        check_feature(feature, file.info)
+        file, feature = self._checked(dictionary_id, feature)
         examples = defaultdict(list)
-        for row in file.rows(_EXAMPLES, int(feature), list(samplers)):
+        for row in file.rows(_EXAMPLES, feature, list(samplers)):
             examples[row["sampler"], row["band"]].append(row)
         tokens = {token for rows in examples.values() for row in rows for token in row["tokens"]}
         text = file.token_texts(tokens)
-        bands = file.rows(_BANDS, int(feature), list(samplers))
+        bands = file.rows(_BANDS, feature, list(samplers))
         bands.sort(key=lambda band: samplers.index(band["sampler"]))
         return tuple(
             Band(
@@ -212,6 +217,30 @@ class Store:
         by_feature = itertools.groupby(rows, lambda row: row["feature"])
         return tuple(to_stored(feature, list(examples)) for feature, examples in by_feature)
 
+    def ablated_contexts(self, dictionary_id: str, feature: int) -> tuple[AblatedContext, ...]:
+        """The contexts on which a feature was switched off; top contexts first, then bands."""
+        return details.ablated_contexts(*self._checked(dictionary_id, feature))
+
+    def dependences(self, dictionary_id: str, feature: int) -> tuple[Dependence, ...]:
+        """Which earlier tokens the peaks of a feature's first top contexts depend on."""
+        return details.dependences(*self._checked(dictionary_id, feature))
+
+    def neighbours(self, dictionary_id: str, feature: int) -> Neighbours:
+        """The features nearest to a feature."""
+        return details.neighbours(*self._checked(dictionary_id, feature))
+
+    def map(self, dictionary_id: str) -> FeatureMap:
+        """Where all features of a dictionary stand."""
+        return details.feature_map(self._served(dictionary_id))
+
+    def cluster(self, dictionary_id: str, cluster: int) -> Cluster | None:
+        """A cluster of the map; None if there is none of this number."""
+        return details.cluster(self._served(dictionary_id), cluster)
+
+    def measures(self, dictionary_id: str) -> dict[str, Measure]:
+        """Numbers about the whole dictionary, by name."""
+        return details.measures(self._served(dictionary_id))
+
     def close(self) -> None:
         """Close every file. The store can be used again; it reopens what it needs."""
         with self._lock:
@@ -225,6 +254,12 @@ class Store:
 
     def _served(self, dictionary_id: str) -> DictionaryFile:
         return self._file(Path(self.dictionary(dictionary_id).path))
+
+    def _checked(self, dictionary_id: str, feature: int) -> tuple[DictionaryFile, int]:
+        """The file, and a feature that it has."""
+        file = self._served(dictionary_id)
+        check_feature(feature, file.info)
+        return file, int(feature)
 
     def _file(self, path: Path) -> DictionaryFile:
         """An open file; opened anew if another now stands in its place."""

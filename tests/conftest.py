@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 from tests.builder import Builder, builder
 from tests.synthetic_store import write_store
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from featurestore.inference import LanguageModel
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Files of tests run side by side, and threads of tiny products would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -32,11 +35,14 @@ def synthetic_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped demo on a part of its text, built once."""
+def demo_store(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The shipped demo on a part of its text, built once: what is there is not built again."""
     from tests.demo_store import build_demo
 
-    return build_demo(tmp_path_factory.mktemp("demo"))
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "demo"  # of all test processes
+    with FileLock(f"{folder}.lock"):
+        return build_demo(folder)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ N_TOKENS = 30_000
 
 def build_demo(folder: Path) -> Path:
     """Build all dictionaries from the first tokens; the store."""
+    folder.mkdir(exist_ok=True)
     for i, document in enumerate(held_out_documents()):
         (folder / f"{i}.txt").write_text(document.text, encoding="utf-8")
     for path in RECIPES:

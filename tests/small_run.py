@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from featurestore.blocks import Block, BlockName, write_block
 from featurestore.config import PassesConfig
 from featurestore.corpus import Corpus
 from featurestore.dictionaries.base import Dictionary, Nonlinearity, Origin
-from featurestore.inference import Unembedding
+from featurestore.inference import LanguageModel, Unembedding
 from featurestore.passes.base import Run
 
 SPARSE, DEAD, CONSTANT, SIGNED, NONFINITE, STEPS, DENSE, OFFSET, ONCE, NEGATIVE = range(10)
@@ -116,6 +117,7 @@ def make_run(corpus: Corpus, seed: int = 0, **settings: int) -> Run:
     return Run(
         dictionary=Dictionary(origin, *weights, Nonlinearity("relu")),
         corpus=corpus,
+        model=Mock(spec=LanguageModel),
         unembedding=unembedding,
         to_residual=torch.eye(4),
         settings=PassesConfig(**settings),

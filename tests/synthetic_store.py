@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from featurestore.writer import StoreWriter
 from tests.small_store import in_key_order
+from tests.synthetic_details import details
 
 LENGTH = 48
 RIVER, NUMBERS, NEWLINES, DENSE, SIGNED, DEAD, NONFINITE = range(7)
@@ -159,7 +160,11 @@ def _tables(planted: Planted) -> dict[str, list[dict[str, Any]]]:
             | {"n_nonfinite": int(values.size - np.isfinite(values).sum())}
         )
         tables["promoted_tokens"] += _promoted(feature, logits)
-    return tables
+    finite = np.where(np.isfinite(planted.activations), planted.activations, 0)
+    columns, more = details(planted.vocab, planted.tokens, finite, tables)
+    for row, added in zip(tables["features"], columns, strict=True):
+        row |= added
+    return tables | more
 
 
 def _statistics(values: np.ndarray) -> dict[str, Any]:

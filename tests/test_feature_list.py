@@ -8,7 +8,15 @@ import pytest
 
 from featurestore.errors import StoreError
 from featurestore.feature_list import COUNT, FEATURE_AT, PAGE, PLACE, _keys, list_sql
-from featurestore.records import DENSE_ABOVE, NUMERIC_COLUMNS, Feature, FeatureQuery, Flag
+from featurestore.records import (
+    DENSE_ABOVE,
+    NUMERIC_COLUMNS,
+    ONE_DIMENSION_ABOVE,
+    ONE_TOKEN_ABOVE,
+    Feature,
+    FeatureQuery,
+    Flag,
+)
 from featurestore.store import Store
 
 RANGES = (
@@ -17,9 +25,38 @@ RANGES = (
     (("max_activation", None, 6.0), ("feature", 10, 100)),
     (("skewness", 0.0, math.inf), ("n_active", 20, 20_000)),
     (("feature", 90, 10),),
+    (("kl_percentile", 50, None), ("cluster", 1, 1)),
 )
-FLAGS = ((), (Flag.DENSE,), (Flag.NONFINITE,), (Flag.DEAD,), (Flag.DENSE, Flag.NONFINITE))
+FLAGS = (
+    (),
+    (Flag.ONE_DIMENSION,),
+    (Flag.ONE_TOKEN,),
+    (Flag.DENSE,),
+    (Flag.NONFINITE,),
+    (Flag.DEAD,),
+    (Flag.DENSE, Flag.NONFINITE),
+)
 TOKENS = (("", "promotes"), (" River ", "promotes"), ("one", "suppresses"), ("river", "peaks on"))
+
+
+def value_of(feature: Feature, column: str) -> float | None:
+    """A column of the table, wherever the record keeps it."""
+    ablation, measures, weights = feature.ablation, feature.token_measures, feature.decoder_weights
+    elsewhere = {
+        "ablation_kl": ablation.kl,
+        "kl_percentile": ablation.kl_percentile,
+        "loss_effect": ablation.loss_effect,
+        "nearest_cos": feature.nearest_cos,
+        "cluster": feature.place and feature.place.cluster,
+        "token_share": measures.share and measures.share.value,
+        "token_entropy": measures.entropy,
+        "n_unigrams": measures.n_unigrams,
+        "unigram_cos": measures.unigram_cos and measures.unigram_cos.value,
+        "dim_share": weights.dim_share,
+        "reader_bias": weights.reader_bias,
+        "reader_cos": weights.reader_cos,
+    }
+    return elsewhere[column] if column in elsewhere else getattr(feature, column)
 
 
 def flags_of(feature: Feature) -> set[Flag]:
@@ -29,6 +66,8 @@ def flags_of(feature: Feature) -> set[Flag]:
             Flag.DEAD: feature.n_active == 0,
             Flag.DENSE: feature.density > DENSE_ABOVE,
             Flag.NONFINITE: feature.n_nonfinite > 0,
+            Flag.ONE_DIMENSION: (value_of(feature, "dim_share") or 0) > ONE_DIMENSION_ABOVE,
+            Flag.ONE_TOKEN: (value_of(feature, "token_share") or 0) > ONE_TOKEN_ABOVE,
         }.items()
         if is_so
     }
@@ -41,7 +80,7 @@ def is_kept(feature: Feature, query: FeatureQuery) -> bool:
     if not query.flags <= flags_of(feature):
         return False
     for column, low, high in query.ranges:
-        value = getattr(feature, column)
+        value = value_of(feature, column)
         if value is None or not (low or -math.inf) <= value <= (math.inf if high is None else high):
             return False
     if not query.token:
@@ -56,7 +95,7 @@ def is_kept(feature: Feature, query: FeatureQuery) -> bool:
 
 def plain_list(features: list[Feature], query: FeatureQuery) -> list[int]:
     def key(feature: Feature) -> tuple:
-        value = getattr(feature, query.sort)
+        value = value_of(feature, query.sort)
         if value is None:
             return (1, 0, feature.feature)
         return (0, -value if query.descending else value, feature.feature)

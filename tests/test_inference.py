@@ -1,6 +1,6 @@
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from featurestore.errors import ModelError
 from featurestore.inference import LanguageModel, Memory, load_model
+from tests.plain_model import plain_logits
 from tests.tiny_model import D_MODEL, N_LAYERS, module_of, save_model
 
 TOKENS = np.random.default_rng(0).integers(0, 300, (3, 11))
@@ -26,8 +27,6 @@ RESIDUAL_HOOKS = (
     "blocks.0.hook_attn_out",
     f"blocks.{LAST}.hook_attn_out",
 )
-
-Change = Callable[[torch.Tensor], torch.Tensor]
 
 
 @pytest.fixture(scope="module")
@@ -64,30 +63,6 @@ def test_hidden_vectors_are_those_of_a_plain_hook(
     assert torch.allclose(found, wanted, atol=1e-5)
 
 
-@torch.no_grad()
-def plain_logits(hf_model: PreTrainedModel, changes: Mapping[str, Change]) -> torch.Tensor:
-    """The model's own logits, with the vectors at some hook points changed by plain hooks."""
-    handles = []
-    for name, change in changes.items():
-        module, is_input = module_of(hf_model, name)
-
-        def first(values: object, change: Change = change) -> object:
-            """The first of several is the vectors."""
-            if isinstance(values, tuple):
-                return (change(values[0]), *values[1:])
-            return change(values)
-
-        if is_input:
-            hook = module.register_forward_pre_hook(lambda _, args, first=first: first(args))
-        else:
-            hook = module.register_forward_hook(lambda _, args, out, first=first: first(out))
-        handles.append(hook)
-    found = hf_model(torch.from_numpy(TOKENS)).logits
-    for handle in handles:
-        handle.remove()
-    return found
-
-
 def assert_no_hook_is_left(model: LanguageModel) -> None:
     assert not any(point._forward_hooks for point in model._bridge.hook_dict.values())
 
@@ -96,7 +71,7 @@ def test_logits_are_those_of_the_model(model: LanguageModel, hf_model: PreTraine
     found = model.logits(TOKENS)
     assert found.shape == (*TOKENS.shape, model.d_vocab)
     assert found.dtype == torch.float32
-    assert torch.allclose(found, plain_logits(hf_model, {}), atol=1e-4)
+    assert torch.allclose(found, plain_logits(hf_model, TOKENS, {}), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +90,7 @@ def test_what_a_hook_returns_takes_the_vectors_place(
 
     found = model.logits(TOKENS, [(hook_name, change)])
     assert shapes == [(*TOKENS.shape, len(noise))]  # heads are flattened
-    wanted = plain_logits(hf_model, {hook_name: change})
+    wanted = plain_logits(hf_model, TOKENS, {hook_name: change})
     assert torch.allclose(found, wanted, atol=1e-4)
     assert not torch.allclose(found, model.logits(TOKENS), atol=1e-2)
     assert_no_hook_is_left(model)
@@ -160,7 +135,7 @@ def test_tokens_read_in_steps_give_the_logits_of_the_whole(
         parts.append(model.logits(TOKENS[:, start : start + n_tokens], hooks, memory))
         start += n_tokens
     found = torch.cat(parts, dim=1)
-    wanted = plain_logits(hf_model, dict(hooks))
+    wanted = plain_logits(hf_model, TOKENS, dict(hooks))
     assert torch.allclose(found, wanted, atol=1e-4)
     assert torch.allclose(found, model.logits(TOKENS, hooks), atol=1e-4)
 

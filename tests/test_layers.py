@@ -19,10 +19,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("pages", "app", "featurestore")
 
-RECORDS = ("featurestore.records", "featurestore.errors")
+RECORDS = ("featurestore.records", "featurestore.detail_records", "featurestore.errors")
 TORCH = (
     "featurestore.dictionaries",
     "featurestore.inference",
+    "featurestore.remainder",
     "featurestore.corpus",
     "featurestore.vocabulary",
 )
@@ -30,6 +31,7 @@ DUCKDB = (
     "featurestore.store",
     "featurestore.writer",
     "featurestore.dictionary_file",
+    "featurestore.details",
     "featurestore.listing",
     "featurestore.text_search",
     "featurestore.annotations",
@@ -74,6 +76,8 @@ LAYERS = {
         "featurestore.passes",
         "featurestore.activations",
         "featurestore.config",
+        "featurestore.encoder",
+        "featurestore.stop",
         "featurestore.threads",
         *TORCH,
         *RECORDS,
@@ -81,6 +85,7 @@ LAYERS = {
     "featurestore.activations": ("featurestore.blocks", *RECORDS),
     "featurestore.blocks": RECORDS,
     "featurestore.encoder": ("featurestore.dictionaries", "featurestore.inference", *RECORDS),
+    "featurestore.literals": (),
     "featurestore.live.records": RECORDS,
     "featurestore.places": ("featurestore.config", *RECORDS),
     "featurestore.workspace": ("featurestore.blocks", *RECORDS),
@@ -98,7 +103,7 @@ LAYERS = {
             *RECORDS,
         ),
     ),
-    "featurestore.feature_list": RECORDS,
+    "featurestore.feature_list": ("featurestore.literals", *RECORDS),
     "featurestore.rows": RECORDS,
     "featurestore.digests": RECORDS,
     "featurestore.annotations.records": (),
@@ -112,6 +117,7 @@ LAYERS = {
     "featurestore.spreadsheet": RECORDS,
     "featurestore.config": RECORDS,
     "featurestore.records": RECORDS,
+    "featurestore.detail_records": (),
     "featurestore.errors": (),
     "featurestore": (),
 }
@@ -143,7 +149,7 @@ HOMES = {
 }
 """A heavy library, and the modules or packages that alone may import it."""
 
-PLAIN = ("featurestore.records", "featurestore.errors", "featurestore.config")
+PLAIN = (*RECORDS, "featurestore.config")
 """Modules that import nothing but the standard library and each other."""
 
 READ_SIDE = (

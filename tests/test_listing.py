@@ -86,6 +86,9 @@ def top_texts(store: Store, features: Iterable[int]) -> dict[int, list[str]]:
         ("before.\nThe", False, r"(?i)before\.\nthe"),
         (r"The (old|grey) \w+ (painted|sold)", True, r"The (old|grey) \w+ (painted|sold)"),
         (r"(?i)^the quiet", True, r"(?i)\Athe quiet"),
+        (r"\bold (farmer|sailor)s?\b", True, r"\bold (farmer|sailor)s?\b"),
+        (r"(old )?farm(er)+.sold|sailor", True, r"(old )?farm(er)+.sold|sailor"),
+        (r"\bOLD farmer\b", True, "OLD farmer"),
         (
             "crossed the river in spring, ninety days",
             False,

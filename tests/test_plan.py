@@ -121,7 +121,7 @@ def test_the_code_that_decides_numbers_is_all_there() -> None:
     package = Path(module.__file__).parent
     harmless = set(
         "__init__ __main__ build config dictionary_file digests errors feature_list listing "
-        "notebook places plan precision ray_engine records rows spreadsheet stop store "
+        "literals notebook places plan precision ray_engine records rows spreadsheet stop store "
         "text_search verify workers workspace writer".split()
     )
     deciding = set(

@@ -9,6 +9,7 @@ import pytest
 from featurestore import text_search
 from featurestore.dictionary_file import DictionaryFile
 from featurestore.errors import DamagedStore, StoreError
+from featurestore.literals import required_literal
 from featurestore.records import LONGEST_MATCH
 from featurestore.text_search import TextSearch
 from tests.small_store import publish
@@ -87,6 +88,18 @@ def test_a_regular_expression_finds_what_python_finds(file: DictionaryFile, patt
         assert before == TEXTS[i][:start][-40:]
         assert match == TEXTS[i][start:end][:LONGEST_MATCH]
         assert after == (TEXTS[i][end:][:40] if end - start <= LONGEST_MATCH else "")
+
+
+def test_what_a_pattern_requires_is_in_every_text_that_matches(file: DictionaryFile) -> None:
+    n_required = 0
+    searches = [TextSearch(file, pattern, is_regex=True) for pattern in PATTERNS]
+    searches += [TextSearch(file, text, is_regex=False) for text in substrings(400)]
+    for search in searches:
+        literal = required_literal(search.pattern)
+        found = search.matching(TEXTS)
+        assert all(literal in TEXTS[i] for i in found), search.pattern
+        n_required += bool(literal and found)
+    assert n_required > 15
 
 
 def test_case_counts_in_a_regular_expression_and_in_quotes(file: DictionaryFile) -> None:

@@ -5,20 +5,20 @@ To add an artifact: a file here with one class, a line in `publish.PASSES`, a ta
 `schema.sql`, and a test against plain numpy.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import torch
 from jaxtyping import Bool, Float, Int64
 
-from featurestore.activations import Activations
+from featurestore.activations import ActivationFiles, Activations
 from featurestore.config import PassesConfig
 from featurestore.corpus import Corpus
 from featurestore.dictionaries.base import Dictionary
-from featurestore.inference import Unembedding
+from featurestore.inference import LanguageModel, Unembedding
+from featurestore.stop import Stop
 from featurestore.threads import in_threads
 
 
@@ -28,31 +28,50 @@ class Run:
 
     dictionary: Dictionary
     corpus: Corpus
+    model: LanguageModel
+    """In float32, whatever the sweep's precision."""
     unembedding: Unembedding
     to_residual: Float[torch.Tensor, "d_out d_model"] | None
     """Map from the dictionary's output space to the residual stream; None if there is none."""
     settings: PassesConfig
     seed: int
+    stop: Stop = field(default_factory=Stop)
+    """Asked now and then by a pass that takes long."""
 
 
-class Pass(ABC):
-    """One artifact."""
+Tables = dict[str, pa.Table]
+"""Rows by the name of their table."""
+
+
+class Pass:
+    """One artifact. A build asks all passes these four questions, in this order."""
 
     name: str
 
-    @abstractmethod
-    def rows(self, activations: Activations) -> dict[str, pa.Table]:
+    def prepare(self, files: ActivationFiles) -> None:
+        """Compute what takes all features at once; `rows` then gives it range by range."""
+
+    def rows(self, activations: Activations) -> Tables:
         """Rows for each of the pass's tables; for `features`, one row a feature, in order."""
+        return {}
+
+    def follow_up(self, activations: Activations, found: Tables) -> Tables:
+        """The same of what is made from the rows that all passes gave for the range."""
+        return {}
+
+    def conclude(self) -> Tables:
+        """Rows of tables that have none for each feature, once all ranges have gone by."""
+        return {}
 
 
 def in_tiles(
-    activations: Activations, rows: Callable[[Activations], dict[str, pa.Table]]
-) -> dict[str, pa.Table]:
+    activations: Activations, rows: Callable[[Activations], Tables]
+) -> Tables:
     """What `rows` makes of a few features at a time, put together."""
     return joined(in_threads(rows, activations.tiles()))
 
 
-def joined(parts: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:
+def joined(parts: list[Tables]) -> Tables:
     """Rows of consecutive features, one under the other."""
     return {table: pa.concat_tables([part[table] for part in parts]) for table in parts[0]}
 

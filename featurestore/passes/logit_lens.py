@@ -64,7 +64,7 @@ class LogitLens(Pass):
 
     def _tile(self, logits: Float32[np.ndarray, "n_rows d_vocab"]) -> dict[str, np.ndarray]:
         """What is kept of each row."""
-        promoted, suppressed = _largest(logits, self._n_tokens), _largest(-logits, self._n_tokens)
+        promoted, suppressed = largest(logits, self._n_tokens), largest(-logits, self._n_tokens)
         squares = np.square(logits, dtype=np.float64)
         variance = squares.mean(axis=1)
         fourth = np.square(squares, out=squares).mean(axis=1)
@@ -96,7 +96,7 @@ def _histogram(
     return counts.reshape(len(logits), n_bins)
 
 
-def _largest(values: Float32[np.ndarray, "n_rows width"], n: int) -> Int64[np.ndarray, "n_rows n"]:
+def largest(values: Float32[np.ndarray, "n_rows width"], n: int) -> Int64[np.ndarray, "n_rows n"]:
     """Indices of each row's `n` largest values, falling, equal ones by index.
 
     Of the largest values of some groups of columns, the `n`-th is a bound that `n` values reach;

@@ -53,14 +53,16 @@ def test_what_was_saved_survives_kill_9(url: str) -> None:
             for one in (ann, bob):
                 assert one.stdout.read(6) == b"ready\n"
             for one in (ann, bob):
+                one.stdout.readline()  # however busy the machine is, something is saved
+            for one in (ann, bob):
                 time.sleep(rng.random() * 0.12)
                 one.send_signal(signal.SIGKILL)
             # Whole lines only: what was cut short was not said.
-            said = [one.stdout.read().count(b"\n") for one in (ann, bob)]
+            said = [1 + one.stdout.read().count(b"\n") for one in (ann, bob)]
         n_all += sum(said)
         for author, feature, n_said in zip(("Ann", "Bob"), features, said, strict=True):
             check_survivor(url, author, feature, n_said)
-    assert n_all > KILLS  # they were killed in the midst of saving
+    assert n_all > KILLS // 2 * 2  # they were killed in the midst of saving
 
 
 def check_survivor(url: str, author: str, feature: int, n_said: int) -> None:

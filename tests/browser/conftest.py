@@ -45,7 +45,7 @@ def serve(store: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "app", str(store), "--port", str(port)]
-    log = store / "server.log"
+    log = store / f"server-{port}.log"
     with (
         log.open("w") as output,
         subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as process,

@@ -11,12 +11,17 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from sqlalchemy import select
 
+from featurestore.annotations.database import EVENTS, Database, default_url
+from featurestore.annotations.records import URL_VARIABLE
 from tests.browser.conftest import serve, server_process
+from tests.postgres_server import new_database, postgres_server
 
 pytestmark = pytest.mark.browser
 HOSTILE = '<img src=x onerror=alert(1)> **b** =HYPERLINK("x") \u202egnp'
-KILLS = int(os.environ.get("FEATURE_BROWSER_KILLS", "2"))
+KILLS = int(os.environ.get("FEATURE_BROWSER_KILLS", "1"))
+"""On a database of each kind."""
 EDITS = int(os.environ.get("FEATURE_BROWSER_EDITS", "4"))
 """Of each of two people; both are few here and many where there is time."""
 
@@ -215,9 +220,33 @@ def test_two_people_at_once(browser: Browser, server: str, store: Path) -> None:
         context.close()
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database that nothing was saved in, once of each kind."""
+    if request.param == "sqlite":
+        yield default_url(tmp_path)
+        return
+    with postgres_server() as server, new_database(server) as address:
+        yield address
+
+
+def labels(url: str) -> list[str]:
+    """What a program that starts now finds, in the order that it was saved in."""
+    database = Database(url)
+    with database.reading() as connection:
+        found = connection.scalars(select(EVENTS.c.label).order_by(EVENTS.c.number)).all()
+    database.close()
+    return list(found)
+
+
 def test_nothing_acknowledged_is_lost_when_the_app_is_killed(
-    browser: Browser, synthetic_store: Path, tmp_path: Path
+    browser: Browser,
+    synthetic_store: Path,
+    tmp_path: Path,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv(URL_VARIABLE, url)
     store = shutil.copytree(synthetic_store, tmp_path / "store")
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
@@ -233,14 +262,14 @@ def test_nothing_acknowledged_is_lost_when_the_app_is_killed(
             write(page, "1", label, "Ann")
             page.keyboard.press("Enter")
             if j == 2 + i % 4:
-                page.wait_for_timeout((37 * i) % 400)  # somewhere inside the last save
+                page.wait_for_timeout(37 * (i + 1) % 400)  # somewhere inside the last save
                 server_process(address).kill()
                 break
             expect(page.locator(f".editor[data-feature='{feature}']")).to_have_count(0)
             acknowledged.add(label)
         with pytest.raises(StopIteration):
             next(serving)
-    kept = [label for _, _, label, _ in events(store)]
+    kept = labels(url)
     assert acknowledged <= set(kept)
     assert len(kept) <= len(acknowledged) + KILLS
     context.close()

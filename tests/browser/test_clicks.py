@@ -139,6 +139,7 @@ def test_negative_activations_have_another_hue(page: Page) -> None:
 def test_keys(page: Page) -> None:
     page.goto("/feature?dictionary=planted&feature=3&sort=feature&order=asc")
     heading(page, 3)
+    expect(page.locator(".token.peak").first).to_be_visible()  # drawn after what listens to keys
     page.keyboard.press("?")
     expect(page.get_by_text("random active feature of the list")).to_be_visible()
     page.keyboard.press("Escape")

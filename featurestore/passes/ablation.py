@@ -1,0 +1,145 @@
+"""What removing a feature does to the next token, beside what a random direction does.
+
+Error-preserving: x' = x - f d wherever in a context the feature is active, at all these positions
+at once, x being the model's own vector at the hook point that the dictionary writes to. Its other
+features and its error stay as they are, and a topk dictionary does not choose anew.
+
+The effect on a token v is log p_clean(v) - log p_ablated(v): above 0 the feature promotes v. The
+loss effect is that on the token which really comes next, and KL is of the clean distribution from
+the ablated one, all in nats. Means are over the active positions that have a next token. Positions
+of one context are not independent, so standard errors, which take them to be, are lower bounds.
+
+The control takes off a random direction u of the same length at the same positions: f |d| u, one u
+for a context and draw.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from tqdm import tqdm
+
+from featurestore.activations import Activations
+from featurestore.passes.base import Pass, Run, Tables, is_new, joined, ragged
+from featurestore.passes.effects import Batch, Effects
+from featurestore.passes.sites import Sites, choose_sites
+from featurestore.remainder import Remainder
+
+NUMBERS_SUMMED = 2**25
+"""Float64 numbers in the sums of features that are worked on together: 256 MB."""
+
+_SALT = 0xAB1A7E
+"""Keeps controls apart from random directions that a dictionary drew with the same seed."""
+
+
+class Ablation(Pass):
+    """Columns of `features` on ablation, and the table `ablated_contexts`."""
+
+    name = "ablation"
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._remainder = Remainder(run.model, run.dictionary.origin.hook_name_out)
+
+    def follow_up(self, activations: Activations, found: Tables) -> Tables:
+        """Switch every feature of the range off on some of its examples."""
+        run, last = self._run, activations.first + activations.n_features
+        length = run.corpus.tokens.shape[1]
+        sites = choose_sites(found["examples"], activations, run.settings, length)
+        at_once = max(1, NUMBERS_SUMMED // (3 * run.model.d_vocab))
+        parts = []
+        with tqdm(total=len(sites), desc="ablation", unit="context", leave=False) as bar:
+            for first in range(activations.first, last, at_once):
+                features = range(first, min(first + at_once, last))
+                a, b = np.searchsorted(sites.feature, (features.start, features.stop))
+                few = sites.select(slice(a, b))
+                effects = Effects(few, features, run.settings.n_control_draws, run.model.d_vocab)
+                for batch in self._batches(few, activations):
+                    run.stop.check()
+                    self._measure(few, batch, effects)
+                    bar.update(len(batch.sites))
+                parts.append(effects.rows(run.settings.n_lens_tokens))
+        return joined(parts)
+
+    def _batches(self, sites: Sites, activations: Activations) -> Iterator[Batch]:
+        """All sites, by context, so that each context runs clean once."""
+        corpus = self._run.corpus
+        length = corpus.tokens.shape[1]
+        at_once = self._run.model.contexts_at_once(length)
+        order = np.argsort(sites.context, kind="stable")
+        number = np.cumsum(is_new(sites.context[order])) - 1
+        for group in range(0, len(np.unique(number)), at_once):
+            a, b = np.searchsorted(number, (group, group + at_once))
+            contexts = np.unique(sites.context[order[a:b]])
+            clean = self._remainder.clean(corpus.tokens[contexts])
+            for start in range(a, b, at_once):
+                part = order[start : min(start + at_once, b)]
+                n_active = sites.last[part] - sites.first[part]
+                entries, _ = ragged(sites.first[part], n_active)
+                site_of = np.repeat(np.arange(len(part)), n_active)
+                pos = activations.tokens[entries] % length
+                yield Batch(
+                    clean=clean,
+                    rows=np.searchsorted(contexts, sites.context[part]),
+                    sites=part,
+                    site_of=site_of,
+                    pos=pos,
+                    values=activations.values[entries],
+                    is_counted=pos + 1 < corpus.n_valid[sites.context[part[site_of]]],
+                )
+
+    def _measure(self, sites: Sites, batch: Batch, effects: Effects) -> None:
+        """Run a batch ablated and with its controls, and add what they do."""
+        directions = self._run.dictionary.directions[sites.feature[batch.sites]]
+        ablated = self._without(batch, directions)
+        self._add_along(sites, batch, ablated, effects)
+        lengths = directions.norm(dim=1, keepdim=True)
+        controls = [
+            batch.counted(self._without(batch, lengths * self._random(sites, batch, draw)))
+            for draw in range(self._run.settings.n_control_draws)
+        ]
+        effects.add(batch, batch.counted(ablated), controls)
+
+    def _without(
+        self, batch: Batch, directions: Float[torch.Tensor, "batch d_out"]
+    ) -> Float[torch.Tensor, "batch pos d_vocab"]:
+        """Logits once each site's activations, times its direction, are taken off."""
+        change = torch.zeros(len(batch.sites), batch.clean.tokens.shape[1], directions.shape[1])
+        written = torch.from_numpy(batch.values)[:, None] * directions[batch.site_of]
+        change[batch.site_of, batch.pos] = -written
+        return self._remainder.logits(batch.clean, batch.rows, change)
+
+    def _random(self, sites: Sites, batch: Batch, draw: int) -> Float[torch.Tensor, "batch d_out"]:
+        """A direction of length 1 for each site, whatever else is in the batch."""
+        rows = [
+            np.random.default_rng(
+                [_SALT, self._run.seed, sites.feature[site], sites.context[site], draw]
+            ).standard_normal(self._run.dictionary.d_out)
+            for site in batch.sites
+        ]
+        drawn = torch.from_numpy(np.stack(rows))
+        return (drawn / drawn.norm(dim=1, keepdim=True)).float()
+
+    def _add_along(
+        self,
+        sites: Sites,
+        batch: Batch,
+        ablated: Float[torch.Tensor, "batch pos d_vocab"],
+        effects: Effects,
+    ) -> None:
+        """Loss effects from each site's first active position to the end of its context."""
+        tokens = batch.clean.tokens
+        clean = _log_p_of_next(batch.clean.logits, tokens)[batch.rows]
+        effect = clean - _log_p_of_next(ablated, tokens[batch.rows])
+        last = self._run.corpus.n_valid[sites.context[batch.sites]] - 1
+        effects.add_along(batch, effect, last)
+
+
+def _log_p_of_next(
+    logits: Float[torch.Tensor, "batch pos d_vocab"], tokens: Int[np.ndarray, "batch pos"]
+) -> np.ndarray:
+    """Log-probability of the token that comes next, at all positions but the last."""
+    following = torch.from_numpy(tokens[:, 1:]).long().to(logits.device)
+    chosen = logits[:, :-1].gather(2, following[..., None])[..., 0]
+    return (chosen - logits[:, :-1].logsumexp(dim=2)).float().cpu().numpy()

@@ -1,0 +1,212 @@
+"""Sums over what ablations do to the next token, and the rows that they become."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import torch
+from jaxtyping import Bool, Float, Float32, Int, Int64
+
+from featurestore.passes.base import Tables, list_column
+from featurestore.passes.examples import LEVELS
+from featurestore.passes.logit_lens import largest
+from featurestore.passes.sites import Sites
+from featurestore.remainder import Clean
+
+NUMBERS_AT_ONCE = 2**22
+"""Probabilities that are compared at a time, in float64."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some sites on clean contexts."""
+
+    clean: Clean
+    rows: Int64[np.ndarray, " batch"]
+    """Which of the clean contexts each is."""
+    sites: Int64[np.ndarray, " batch"]
+    site_of: Int64[np.ndarray, " n_active"]
+    """For each active position, its site, from 0 in the batch."""
+    pos: Int64[np.ndarray, " n_active"]
+    values: Float32[np.ndarray, " n_active"]
+    is_counted: Bool[np.ndarray, " n_active"]
+    """Whether a next token follows the position."""
+
+    def counted(
+        self, logits: Float[torch.Tensor, "batch pos d_vocab"]
+    ) -> Float[torch.Tensor, "n_counted d_vocab"]:
+        """Logits at the positions that count."""
+        return logits[self.site_of[self.is_counted], self.pos[self.is_counted]]
+
+
+class Effects:
+    """What is known of the ablations of a few features, as sums in float64."""
+
+    def __init__(self, sites: Sites, features: range, n_draws: int, d_vocab: int) -> None:
+        self._sites, self._features = sites, features
+        self._by_token = torch.zeros(3, len(features), d_vocab, dtype=torch.float64)
+        """Of effects, their squares and clean probabilities."""
+        self._n = np.zeros(len(sites), dtype=np.int64)
+        self._sums = np.zeros((4, len(sites)))
+        """Of KL, its squares, loss effects and their squares."""
+        self._control = np.zeros((len(sites), n_draws))
+        self._start = np.zeros(len(sites), dtype=np.int64)
+        self._along = [np.zeros(0, dtype=np.float32)] * len(sites)
+
+    def add(
+        self,
+        batch: Batch,
+        ablated: Float[torch.Tensor, "n_counted d_vocab"],
+        controls: list[Float[torch.Tensor, "n_counted d_vocab"]],
+    ) -> None:
+        """Take in the logits of a batch at the positions that count."""
+        site = batch.sites[batch.site_of[batch.is_counted]]
+        row = batch.rows[batch.site_of[batch.is_counted]]
+        pos = batch.pos[batch.is_counted]
+        self._n += np.bincount(site, minlength=len(self._n))
+        clean = batch.clean.logits[row, pos]
+        following = torch.from_numpy(batch.clean.tokens[row, pos + 1]).long().to(clean.device)
+        at_once = max(1, NUMBERS_AT_ONCE // clean.shape[1])
+        for start in range(0, len(site), at_once):
+            part = slice(start, start + at_once)
+            log_p = clean[part].double().log_softmax(dim=1)
+            effect = log_p - ablated[part].double().log_softmax(dim=1)
+            self._add_by_token(site[part], log_p.exp(), effect)
+            loss = effect.gather(1, following[part, None])[:, 0].cpu().numpy()
+            kl = _divergence(log_p, effect)
+            for total, values in zip(self._sums, (kl, kl**2, loss, loss**2), strict=True):
+                total += np.bincount(site[part], values, len(total))
+            for draw, logits in enumerate(controls):
+                control = log_p - logits[part].double().log_softmax(dim=1)
+                self._control[:, draw] += np.bincount(
+                    site[part], _divergence(log_p, control), len(self._n)
+                )
+
+    def add_along(
+        self,
+        batch: Batch,
+        effect: Float32[np.ndarray, "batch pos_but_last"],
+        last: Int[np.ndarray, " batch"],
+    ) -> None:
+        """Take in loss effects along contexts: from a site's first active position up to `last`."""
+        first = batch.pos[np.searchsorted(batch.site_of, np.arange(len(batch.sites)))]
+        self._start[batch.sites] = first
+        for i, site in enumerate(batch.sites.tolist()):
+            self._along[site] = effect[i, first[i] : last[i]]
+
+    def _add_by_token(
+        self,
+        site: Int64[np.ndarray, " n"],
+        p: Float[torch.Tensor, "n d_vocab"],
+        effect: Float[torch.Tensor, "n d_vocab"],
+    ) -> None:
+        feature = torch.from_numpy(self._sites.feature[site] - self._features.start)
+        for total, values in zip(self._by_token, (effect, effect.square(), p), strict=True):
+            total.index_add_(0, feature, values.cpu())
+
+    def rows(self, n_tokens: int) -> Tables:
+        """Columns of `features`, and the rows of `ablated_contexts`."""
+        return {
+            "features": pa.table(self._scalars() | self._tokens(n_tokens)),
+            "ablated_contexts": self._contexts(),
+        }
+
+    def _of_feature(self, values: np.ndarray) -> np.ndarray:
+        """Sums over the sites of each feature."""
+        owner = self._sites.feature - self._features.start
+        return np.bincount(owner, values, len(self._features))
+
+    def _scalars(self) -> dict[str, pa.Array]:
+        n = self._of_feature(self._n)
+        kl, kl2, loss, loss2 = (self._of_feature(each) for each in self._sums)
+        n_draws = self._control.shape[1]
+        has_effect = (self._n > 0)[:, None]
+        mine = self._sums[0][:, None]
+        below = (self._control < mine) + 0.5 * (self._control == mine)
+        n_controls = self._of_feature(has_effect.sum(axis=1) * n_draws)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = {
+                "ablation_kl": kl / n,
+                "ablation_kl_se": _standard_error(kl, kl2, n),
+                "control_kl": self._of_feature(self._control.sum(axis=1)) / (n * n_draws),
+                "kl_percentile": 100
+                * self._of_feature((below * has_effect).sum(axis=1))
+                / n_controls,
+                "loss_effect": loss / n,
+                "loss_effect_se": _standard_error(loss, loss2, n),
+            }
+        counts = {
+            "n_ablated": np.bincount(
+                self._sites.feature - self._features.start, minlength=len(self._features)
+            ),
+            "n_effects": n.astype(np.int64),
+            "n_controls": n_controls.astype(np.int64),
+        }
+        return {name: pa.array(values) for name, values in counts.items()} | {
+            name: pa.array(values, mask=np.isnan(values)) for name, values in found.items()
+        }
+
+    def _tokens(self, n_tokens: int) -> dict[str, pa.Array]:
+        """The tokens that fall and rise most, for features with any effect."""
+        n = self._of_feature(self._n)
+        chosen = np.flatnonzero(n)
+        effect, squares, p = (each[chosen].numpy() for each in self._by_token)
+        mean = effect / n[chosen, None]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            error = _standard_error(effect, squares, n[chosen, None])
+        p /= n[chosen, None]
+        bounds = np.concatenate([[0], np.cumsum(n > 0)]) * min(n_tokens, mean.shape[1])
+        columns = {}
+        for name, sign in (("fall", 1), ("rise", -1)):
+            tokens = largest((sign * mean).astype(np.float32), min(n_tokens, mean.shape[1]))
+            columns[f"{name}s"] = list_column(tokens.reshape(-1), bounds, pa.int32())
+            for kind, values in (("effects", mean), ("se", error), ("probabilities", p)):
+                kept = np.take_along_axis(values, tokens, axis=1).reshape(-1)
+                columns[f"{name}_{kind}"] = _lists_with_nulls(kept, bounds)
+        return columns
+
+    def _contexts(self) -> pa.Table:
+        sites = self._sites
+        with np.errstate(invalid="ignore", divide="ignore"):
+            kl = self._sums[0] / self._n
+            control = self._control.mean(axis=1) / self._n
+        scale = np.array([np.abs(each).max(initial=0) for each in self._along], dtype=np.float32)
+        q = [
+            np.rint(each / (largest_one or 1) * LEVELS).astype(np.int8)
+            for each, largest_one in zip(self._along, scale, strict=True)
+        ]
+        lengths = np.array([len(each) for each in q], dtype=np.int64)
+        bounds = np.concatenate([[0], np.cumsum(lengths)])
+        return pa.table(
+            {
+                "feature": pa.array(sites.feature),
+                "rank": pa.array(sites.rank),
+                "sampler": pa.array(np.where(sites.is_top, "top", "interval")),
+                "band": pa.array(sites.band),
+                "context": pa.array(sites.context),
+                "n_effects": pa.array(self._n),
+                "kl": pa.array(kl, mask=np.isnan(kl)),
+                "control_kl": pa.array(control, mask=np.isnan(control)),
+                "start": pa.array(self._start),
+                "scale": pa.array(scale),
+                "q": list_column(np.concatenate([np.zeros(0, np.int8), *q]), bounds, pa.int8()),
+            }
+        )
+
+
+def _divergence(
+    log_p: Float[torch.Tensor, "n d_vocab"], effect: Float[torch.Tensor, "n d_vocab"]
+) -> np.ndarray:
+    """KL of p from the distribution whose log is `log_p - effect`, in nats."""
+    return (log_p.exp() * effect).sum(dim=1).clamp(min=0).cpu().numpy()
+
+
+def _standard_error(total: np.ndarray, squares: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Of a mean, from sums; NaN for fewer than 2."""
+    variance = np.maximum(squares - total**2 / n, 0) / (n - 1)
+    return np.where(n > 1, np.sqrt(variance / n), np.nan)
+
+
+def _lists_with_nulls(values: np.ndarray, bounds: np.ndarray) -> pa.ListArray:
+    found = pa.array(values.astype(np.float32), mask=np.isnan(values))
+    return pa.ListArray.from_arrays(pa.array(bounds.astype(np.int32)), found)
