@@ -138,13 +138,17 @@ class LanguageModel:
         tokens: Int[np.ndarray, "batch pos"],
         hooks: Iterable[tuple[str, Hook]] = (),
         memory: Memory | None = None,
-    ) -> Float[torch.Tensor, "batch pos d_vocab"]:
-        """Logits of the next token after each one.
+        at: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> Float[torch.Tensor, "batch pos d_vocab"] | Float[torch.Tensor, "n_at d_vocab"]:
+        """Logits of the next token after each one, or after those in rows and positions `at`.
 
         `hooks` are called in the order given at one hook point; a head dimension is flattened for
         them. With a memory the tokens go on from those that filled it.
         """
         with self._hooked([(name, _flattened(name, hook)) for name, hook in hooks]):
+            if at is not None:
+                with self._unembedding_at(*at):
+                    return self._bridge(self._input(tokens), return_type="logits")[0]
             if memory is None:
                 return self._bridge(self._input(tokens), return_type="logits")
             found, memory.cache = self._bridge(
@@ -167,6 +171,17 @@ class LanguageModel:
                 )
                 handles.callback(handle.remove)
             yield
+
+    @contextlib.contextmanager
+    def _unembedding_at(self, rows: np.ndarray, positions: np.ndarray) -> Iterator[None]:
+        """Take some vectors alone to the vocabulary, as one row: that may cost most of a run."""
+        handle = self._bridge.unembed.register_forward_pre_hook(
+            lambda _module, args: (args[0][rows, positions][None], *args[1:])
+        )
+        try:
+            yield
+        finally:
+            handle.remove()
 
     @contextlib.contextmanager
     def starting_at(

@@ -192,6 +192,8 @@ def _code_digest() -> str:
     """Digest of the code that decides numbers: another version of it is another run."""
     folder = Path(__file__).parent
     parts = [folder_digest(folder / name, "*.py") for name in ("dictionaries", "passes")]
-    modules = "activations blocks corpus encoder inference publish sweep threads vocabulary"
+    modules = (
+        "activations blocks corpus encoder inference publish remainder sweep threads vocabulary"
+    )
     parts += [(folder / f"{name}.py").read_text(encoding="utf-8") for name in modules.split()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

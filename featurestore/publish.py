@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,11 +16,19 @@ from tqdm import tqdm
 
 from featurestore.activations import ActivationFiles, Activations
 from featurestore.config import Recipe
+from featurestore.dictionary_file import KEYS
 from featurestore.inference import LanguageModel
+from featurestore.passes.ablation import Ablation
 from featurestore.passes.base import Pass, Run, Tables
+from featurestore.passes.decoder import Decoder
+from featurestore.passes.dependence import Dependence
 from featurestore.passes.examples import Examples
+from featurestore.passes.layout import Layout
 from featurestore.passes.logit_lens import LogitLens
+from featurestore.passes.neighbours import Neighbours
 from featurestore.passes.statistics import Statistics
+from featurestore.passes.tokens import Tokens
+from featurestore.passes.unigrams import Unigrams
 from featurestore.plan import Job, Plan, title
 from featurestore.precision import dtype_change
 from featurestore.stop import Stop
@@ -27,9 +36,23 @@ from featurestore.threads import one_thread
 from featurestore.vocabulary import context_texts, token_texts
 from featurestore.writer import StoreWriter
 
-PASSES = (Statistics, Examples, LogitLens)
+PASSES = (
+    Statistics,
+    Examples,
+    LogitLens,
+    Tokens,
+    Unigrams,
+    Decoder,
+    Neighbours,
+    Layout,
+    Ablation,
+    Dependence,
+)
 
-LIBRARIES = ("torch", "transformers", "transformer-lens", "numpy", "duckdb", "pyarrow")
+LIBRARIES = (
+    *("torch", "transformers", "transformer-lens", "numpy", "scipy", "scikit-learn"),
+    *("umap-learn", "duckdb", "pyarrow"),
+)
 
 CONTEXTS_AT_ONCE = 20_000
 
@@ -56,9 +79,8 @@ def publish(job: Job, plan: Plan, model: LanguageModel, stop: Stop) -> Path:
                 writer.append(table, rows)
                 if table == "examples":
                     is_shown[rows["context"].to_numpy()] = True
-        for each in passes:
-            for table, rows in each.conclude().items():
-                writer.append(table, rows)
+        for table, rows in _concluded(passes).items():
+            writer.append(table, rows)
         for rows in _context_rows(plan, np.flatnonzero(is_shown)):
             writer.append("contexts", rows)
         texts = token_texts(plan.model.tokenizer, plan.model.d_vocab)
@@ -98,6 +120,20 @@ def _all_rows(passes: list[Pass], activations: Activations, stop: Stop) -> Table
         stop.check()
         found = _merged([found, each.follow_up(activations, found)])
     return found
+
+
+def _concluded(passes: list[Pass]) -> Tables:
+    """Rows that are not by feature, of all passes together, in the order of their key."""
+    parts: dict[str, list[pa.Table]] = defaultdict(list)
+    for each in passes:
+        for table, rows in each.conclude().items():
+            parts[table].append(rows)
+    return {
+        table: pa.concat_tables(rows).sort_by(
+            [(key, "ascending") for key in KEYS[table].split(", ")]
+        )
+        for table, rows in parts.items()
+    }
 
 
 def _merged(results: list[Tables]) -> Tables:

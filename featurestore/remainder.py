@@ -52,22 +52,23 @@ class Remainder:
         clean: Clean,
         rows: Int[np.ndarray, " n_rows"],
         change: Float[torch.Tensor, "n_rows pos d_out"],
-    ) -> Float[torch.Tensor, "n_rows pos d_vocab"]:
+        at: tuple[Int[np.ndarray, " n_at"], Int[np.ndarray, " n_at"]],
+    ) -> Float[torch.Tensor, "n_at d_vocab"]:
         """Logits once `change` is added to the vectors at the hook point, for some clean contexts.
 
-        A row may stand there several times, with other changes.
+        A context may stand in several rows, with other changes. `at` names rows, from 0 in these,
+        and positions.
         """
         tokens = clean.tokens[rows]
+        hooks: list[tuple[str, Hook]] = [(self._hook_name, _adding(change))]
         if clean.residual is None:
-            return self._model.logits(tokens, [(self._hook_name, self._adding(change))])
+            return self._model.logits(tokens, hooks, at=at)
         residual = clean.residual[torch.from_numpy(rows).to(clean.residual.device)]
-        change = change.to(residual.device, residual.dtype)
         if self._is_residual:
-            with self._model.starting_at(self.first_layer, residual + change):
-                return self._model.logits(tokens)
+            residual, hooks = hooks[0][1](residual), []
         with self._model.starting_at(self.first_layer, residual):
-            return self._model.logits(tokens, [(self._hook_name, self._adding(change))])
+            return self._model.logits(tokens, hooks, at=at)
 
-    @staticmethod
-    def _adding(change: torch.Tensor) -> Hook:
-        return lambda vectors: vectors + change.to(vectors.device, vectors.dtype)
+
+def _adding(change: Float[torch.Tensor, "n_rows pos d_out"]) -> Hook:
+    return lambda vectors: vectors + change.to(vectors.device, vectors.dtype)

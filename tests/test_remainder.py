@@ -31,6 +31,11 @@ def hf_model(model_folder: Path) -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(model_folder)
 
 
+def everywhere(n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    rows, positions = np.indices((n_rows, TOKENS.shape[1]))
+    return rows.ravel(), positions.ravel()
+
+
 def calls(model: LanguageModel) -> list[int]:
     """Which blocks run from now on."""
     found: list[int] = []
@@ -51,7 +56,7 @@ def test_changes_do_what_they_do_to_the_whole_model(
     generator = torch.Generator().manual_seed(0)
     change = torch.randn(4, TOKENS.shape[1], model.width(hook_name), generator=generator)
     change[:, :2] = 0
-    found = remainder.logits(clean, rows, change)
+    found = remainder.logits(clean, rows, change, everywhere(4)).view(4, *TOKENS.shape[1:], -1)
     wanted = plain_logits(
         hf_model, TOKENS[rows], {hook_name: lambda vectors: vectors + change.view_as(vectors)}
     )
@@ -67,7 +72,7 @@ def test_blocks_below_do_not_run(model: LanguageModel, hook_name: str) -> None:
     change = torch.zeros(1, TOKENS.shape[1], model.width(hook_name))
     ran = calls(model)
     try:
-        remainder.logits(clean, np.array([1]), change)
+        remainder.logits(clean, np.array([1]), change, everywhere(1))
     finally:
         for block in model._bridge.blocks:
             block._forward_hooks.popitem()
@@ -78,7 +83,7 @@ def test_an_error_on_the_way_leaves_the_model_whole(model: LanguageModel) -> Non
     remainder = Remainder(model, f"blocks.{LAST}.hook_resid_pre")
     clean = remainder.clean(TOKENS)
     with pytest.raises(RuntimeError, match="size"):
-        remainder.logits(clean, np.array([1]), torch.zeros(1, 6, 3))
+        remainder.logits(clean, np.array([1]), torch.zeros(1, 6, 3), everywhere(1))
     assert torch.equal(model.logits(TOKENS), clean.logits)
 
 
@@ -87,4 +92,17 @@ def test_what_is_not_changed_stays_to_the_bit(model: LanguageModel) -> None:
         remainder = Remainder(model, hook_name)
         clean = remainder.clean(TOKENS)
         change = torch.zeros(3, 6, model.width(hook_name))
-        assert torch.equal(remainder.logits(clean, np.arange(3), change), clean.logits)
+        found = remainder.logits(clean, np.arange(3), change, everywhere(3))
+        assert torch.equal(found.view_as(clean.logits), clean.logits)
+
+
+def test_logits_are_given_where_they_are_asked_for(model: LanguageModel) -> None:
+    remainder = Remainder(model, f"blocks.{LAST}.hook_resid_pre")
+    clean = remainder.clean(TOKENS)
+    at = np.array([1, 0, 1]), np.array([5, 0, 2])
+    found = remainder.logits(clean, np.array([2, 1]), torch.zeros(2, 6, model.d_model), at)
+    assert torch.allclose(found, clean.logits[[1, 2, 1], [5, 0, 2]], atol=1e-6)
+    nowhere = np.zeros(0, dtype=np.int64)
+    change = torch.zeros(1, 6, model.d_model)
+    found = remainder.logits(clean, np.array([0]), change, (nowhere, nowhere))
+    assert found.shape == (0, model.d_vocab)

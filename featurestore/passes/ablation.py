@@ -17,14 +17,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int64
 from tqdm import tqdm
 
 from featurestore.activations import Activations
 from featurestore.passes.base import Pass, Run, Tables, is_new, joined, ragged
-from featurestore.passes.effects import Batch, Effects
+from featurestore.passes.effects import Batch, Effects, Places
 from featurestore.passes.sites import Sites, choose_sites
-from featurestore.remainder import Remainder
+from featurestore.remainder import Clean, Remainder
 
 NUMBERS_SUMMED = 2**25
 """Float64 numbers in the sums of features that are worked on together: 256 MB."""
@@ -75,40 +75,55 @@ class Ablation(Pass):
             clean = self._remainder.clean(corpus.tokens[contexts])
             for start in range(a, b, at_once):
                 part = order[start : min(start + at_once, b)]
-                n_active = sites.last[part] - sites.first[part]
-                entries, _ = ragged(sites.first[part], n_active)
-                site_of = np.repeat(np.arange(len(part)), n_active)
-                pos = activations.tokens[entries] % length
-                yield Batch(
-                    clean=clean,
-                    rows=np.searchsorted(contexts, sites.context[part]),
-                    sites=part,
-                    site_of=site_of,
-                    pos=pos,
-                    values=activations.values[entries],
-                    is_counted=pos + 1 < corpus.n_valid[sites.context[part[site_of]]],
-                )
+                rows = np.searchsorted(contexts, sites.context[part])
+                yield self._batch(clean, rows, part, sites, activations)
+
+    def _batch(
+        self,
+        clean: Clean,
+        rows: Int64[np.ndarray, " batch"],
+        chosen: Int64[np.ndarray, " batch"],
+        sites: Sites,
+        activations: Activations,
+    ) -> Batch:
+        n_active = sites.last[chosen] - sites.first[chosen]
+        entries, bounds = ragged(sites.first[chosen], n_active)
+        pos = activations.tokens[entries] % clean.tokens.shape[1]
+        site = np.repeat(np.arange(len(chosen)), n_active)
+        last = self._run.corpus.n_valid[sites.context[chosen]].astype(np.int64) - 1
+        first = pos[bounds[:-1]]
+        along_pos, ends = ragged(first, np.maximum(last - first, 0))
+        along = np.repeat(np.arange(len(chosen)), np.diff(ends)), along_pos
+        is_active = np.zeros((len(chosen), clean.tokens.shape[1]), dtype=bool)
+        is_active[site, pos] = True
+        return Batch(
+            clean=clean,
+            rows=rows,
+            sites=chosen,
+            active=(site, pos),
+            values=activations.values[entries],
+            along=along,
+            is_counted=is_active[along],
+        )
 
     def _measure(self, sites: Sites, batch: Batch, effects: Effects) -> None:
         """Run a batch ablated and with its controls, and add what they do."""
         directions = self._run.dictionary.directions[sites.feature[batch.sites]]
-        ablated = self._without(batch, directions)
-        self._add_along(sites, batch, ablated, effects)
         lengths = directions.norm(dim=1, keepdim=True)
         controls = [
-            batch.counted(self._without(batch, lengths * self._random(sites, batch, draw)))
+            self._without(batch, lengths * self._random(sites, batch, draw), batch.counted)
             for draw in range(self._run.settings.n_control_draws)
         ]
-        effects.add(batch, batch.counted(ablated), controls)
+        effects.add(batch, self._without(batch, directions, batch.along), controls)
 
     def _without(
-        self, batch: Batch, directions: Float[torch.Tensor, "batch d_out"]
-    ) -> Float[torch.Tensor, "batch pos d_vocab"]:
+        self, batch: Batch, directions: Float[torch.Tensor, "batch d_out"], at: Places
+    ) -> Float[torch.Tensor, "n_at d_vocab"]:
         """Logits once each site's activations, times its direction, are taken off."""
+        site, pos = batch.active
         change = torch.zeros(len(batch.sites), batch.clean.tokens.shape[1], directions.shape[1])
-        written = torch.from_numpy(batch.values)[:, None] * directions[batch.site_of]
-        change[batch.site_of, batch.pos] = -written
-        return self._remainder.logits(batch.clean, batch.rows, change)
+        change[site, pos] = -torch.from_numpy(batch.values)[:, None] * directions[site]
+        return self._remainder.logits(batch.clean, batch.rows, change, at)
 
     def _random(self, sites: Sites, batch: Batch, draw: int) -> Float[torch.Tensor, "batch d_out"]:
         """A direction of length 1 for each site, whatever else is in the batch."""
@@ -120,26 +135,3 @@ class Ablation(Pass):
         ]
         drawn = torch.from_numpy(np.stack(rows))
         return (drawn / drawn.norm(dim=1, keepdim=True)).float()
-
-    def _add_along(
-        self,
-        sites: Sites,
-        batch: Batch,
-        ablated: Float[torch.Tensor, "batch pos d_vocab"],
-        effects: Effects,
-    ) -> None:
-        """Loss effects from each site's first active position to the end of its context."""
-        tokens = batch.clean.tokens
-        clean = _log_p_of_next(batch.clean.logits, tokens)[batch.rows]
-        effect = clean - _log_p_of_next(ablated, tokens[batch.rows])
-        last = self._run.corpus.n_valid[sites.context[batch.sites]] - 1
-        effects.add_along(batch, effect, last)
-
-
-def _log_p_of_next(
-    logits: Float[torch.Tensor, "batch pos d_vocab"], tokens: Int[np.ndarray, "batch pos"]
-) -> np.ndarray:
-    """Log-probability of the token that comes next, at all positions but the last."""
-    following = torch.from_numpy(tokens[:, 1:]).long().to(logits.device)
-    chosen = logits[:, :-1].gather(2, following[..., None])[..., 0]
-    return (chosen - logits[:, :-1].logsumexp(dim=2)).float().cpu().numpy()

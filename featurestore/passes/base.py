@@ -64,9 +64,7 @@ class Pass:
         return {}
 
 
-def in_tiles(
-    activations: Activations, rows: Callable[[Activations], Tables]
-) -> Tables:
+def in_tiles(activations: Activations, rows: Callable[[Activations], Tables]) -> Tables:
     """What `rows` makes of a few features at a time, put together."""
     return joined(in_threads(rows, activations.tiles()))
 

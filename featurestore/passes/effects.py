@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Bool, Float, Float32, Int, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 
 from featurestore.passes.base import Tables, list_column
 from featurestore.passes.examples import LEVELS
@@ -17,6 +17,10 @@ NUMBERS_AT_ONCE = 2**22
 """Probabilities that are compared at a time, in float64."""
 
 
+Places = tuple[Int64[np.ndarray, " _"], Int64[np.ndarray, " _"]]
+"""Sites, from 0 in their batch, and positions."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Some sites on clean contexts."""
@@ -25,18 +29,19 @@ class Batch:
     rows: Int64[np.ndarray, " batch"]
     """Which of the clean contexts each is."""
     sites: Int64[np.ndarray, " batch"]
-    site_of: Int64[np.ndarray, " n_active"]
-    """For each active position, its site, from 0 in the batch."""
-    pos: Int64[np.ndarray, " n_active"]
+    active: Places
+    """Where the features are active."""
     values: Float32[np.ndarray, " n_active"]
-    is_counted: Bool[np.ndarray, " n_active"]
-    """Whether a next token follows the position."""
+    along: Places
+    """From each site's first active position on, all that have a next token."""
+    is_counted: Bool[np.ndarray, " n_along"]
+    """Whether the feature is active there: what all means are over."""
 
-    def counted(
-        self, logits: Float[torch.Tensor, "batch pos d_vocab"]
-    ) -> Float[torch.Tensor, "n_counted d_vocab"]:
-        """Logits at the positions that count."""
-        return logits[self.site_of[self.is_counted], self.pos[self.is_counted]]
+    @property
+    def counted(self) -> Places:
+        """Active positions that have a next token."""
+        site, pos = self.along
+        return site[self.is_counted], pos[self.is_counted]
 
 
 class Effects:
@@ -56,23 +61,24 @@ class Effects:
     def add(
         self,
         batch: Batch,
-        ablated: Float[torch.Tensor, "n_counted d_vocab"],
+        ablated: Float[torch.Tensor, "n_along d_vocab"],
         controls: list[Float[torch.Tensor, "n_counted d_vocab"]],
     ) -> None:
-        """Take in the logits of a batch at the positions that count."""
-        site = batch.sites[batch.site_of[batch.is_counted]]
-        row = batch.rows[batch.site_of[batch.is_counted]]
-        pos = batch.pos[batch.is_counted]
+        """Take in the logits of a batch: along contexts, and of controls where it counts."""
+        self._add_along(batch, ablated)
+        ablated = ablated[torch.from_numpy(batch.is_counted)]
+        in_batch, pos = batch.counted
+        site, row = batch.sites[in_batch], batch.rows[in_batch]
         self._n += np.bincount(site, minlength=len(self._n))
         clean = batch.clean.logits[row, pos]
-        following = torch.from_numpy(batch.clean.tokens[row, pos + 1]).long().to(clean.device)
+        following = _following(batch.clean, row, pos)
         at_once = max(1, NUMBERS_AT_ONCE // clean.shape[1])
         for start in range(0, len(site), at_once):
             part = slice(start, start + at_once)
             log_p = clean[part].double().log_softmax(dim=1)
             effect = log_p - ablated[part].double().log_softmax(dim=1)
             self._add_by_token(site[part], log_p.exp(), effect)
-            loss = effect.gather(1, following[part, None])[:, 0].cpu().numpy()
+            loss = effect.gather(1, following[part])[:, 0].cpu().numpy()
             kl = _divergence(log_p, effect)
             for total, values in zip(self._sums, (kl, kl**2, loss, loss**2), strict=True):
                 total += np.bincount(site[part], values, len(total))
@@ -82,17 +88,18 @@ class Effects:
                     site[part], _divergence(log_p, control), len(self._n)
                 )
 
-    def add_along(
-        self,
-        batch: Batch,
-        effect: Float32[np.ndarray, "batch pos_but_last"],
-        last: Int[np.ndarray, " batch"],
-    ) -> None:
-        """Take in loss effects along contexts: from a site's first active position up to `last`."""
-        first = batch.pos[np.searchsorted(batch.site_of, np.arange(len(batch.sites)))]
-        self._start[batch.sites] = first
-        for i, site in enumerate(batch.sites.tolist()):
-            self._along[site] = effect[i, first[i] : last[i]]
+    def _add_along(self, batch: Batch, ablated: Float[torch.Tensor, "n_along d_vocab"]) -> None:
+        """Effects on the tokens that come next, from each site's first active position on."""
+        in_batch, pos = batch.along
+        row = batch.rows[in_batch]
+        following = _following(batch.clean, row, pos)
+        clean = _log_p(batch.clean.logits[row, pos], following)
+        effect = (clean - _log_p(ablated, following)).cpu().numpy()
+        first = np.searchsorted(batch.active[0], np.arange(len(batch.sites)))
+        self._start[batch.sites] = batch.active[1][first]
+        parts = np.split(effect, np.searchsorted(in_batch, np.arange(1, len(batch.sites))))
+        for site, part in zip(batch.sites.tolist(), parts, strict=True):
+            self._along[site] = part
 
     def _add_by_token(
         self,
@@ -192,6 +199,21 @@ class Effects:
                 "q": list_column(np.concatenate([np.zeros(0, np.int8), *q]), bounds, pa.int8()),
             }
         )
+
+
+def _following(
+    clean: Clean, row: Int64[np.ndarray, " n"], pos: Int64[np.ndarray, " n"]
+) -> Int64[torch.Tensor, "n 1"]:
+    """The tokens that come next."""
+    tokens = torch.from_numpy(clean.tokens[row, pos + 1]).long()
+    return tokens[:, None].to(clean.logits.device)
+
+
+def _log_p(
+    logits: Float[torch.Tensor, "n d_vocab"], tokens: Int64[torch.Tensor, "n 1"]
+) -> Float[torch.Tensor, " n"]:
+    """Log-probabilities of one token each."""
+    return (logits.gather(1, tokens) - logits.logsumexp(dim=1, keepdim=True))[:, 0]
 
 
 def _divergence(

@@ -200,7 +200,8 @@ def test_all_features_at_once_take_the_whole_reconstruction_off(
     clean = Ablation(run)._remainder.clean(tokens)
     change = sum(-found[:, [i]] * dictionary.directions[[i]] for i in range(N_FEATURES))
     decoded = dictionary.decode(found, torch.from_numpy(tokens[0])) - dictionary.direction_bias
-    mine = Ablation(run)._remainder.logits(clean, np.array([0]), change[None])
+    everywhere = np.zeros(tokens.shape[1], dtype=np.int64), np.arange(tokens.shape[1])
+    mine = Ablation(run)._remainder.logits(clean, np.array([0]), change[None], everywhere)[None]
     plain = plain_logits(hf_model, tokens, {hook_name: lambda vectors: vectors - decoded})
     assert torch.allclose(mine, plain, atol=1e-4)
 
@@ -210,15 +211,15 @@ def test_controls_take_off_as_much_elsewhere(model: LanguageModel, tmp_path: Pat
     ablation, changes = Ablation(run), []
     run_on = ablation._remainder.logits
 
-    def logits(clean: object, rows: np.ndarray, change: torch.Tensor) -> torch.Tensor:
+    def logits(clean: object, rows: np.ndarray, change: torch.Tensor, at: tuple) -> torch.Tensor:
         changes.append(change)
-        return run_on(clean, rows, change)
+        return run_on(clean, rows, change, at)
 
     ablation._remainder.logits = logits
     activations = swept(run, tmp_path).read(0, N_FEATURES)
     ablation.follow_up(activations, Examples(run).rows(activations))
     assert len(changes) % 3 == 0
-    for mine, *controls in zip(changes[::3], changes[1::3], changes[2::3], strict=True):
+    for *controls, mine in zip(changes[::3], changes[1::3], changes[2::3], strict=True):
         for control in controls:
             assert torch.allclose(control.norm(dim=2), mine.norm(dim=2), rtol=1e-4, atol=1e-6)
         away = mine.flatten(1).norm(dim=1) > 0
