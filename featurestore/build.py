@@ -12,15 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from featurestore.errors import BuildFailed
-from featurestore.plan import Order, Plan, make_plan
+from featurestore.plan import Job, Order, Plan, exact_model, make_plan
 from featurestore.publish import publish
 from featurestore.stop import Stop
 from featurestore.sweep import OnBlock, sweep
-from featurestore.workers import sweep_in_processes, useful_workers
+from featurestore.workers import publish_in_processes, sweep_in_processes, useful_workers
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ def build_plan(
     stop = stop or Stop()
     with _open(plan, discard):
         _sweep(plan, list(plan.blocks), stop, engine)
-        return _publish_all(plan, stop)
+        return _publish_all(plan, stop, may_split=engine is not sweep)
 
 
 def sweep_shard(
@@ -163,16 +162,27 @@ def _check_space(plan: Plan, written: int, n_left: int) -> None:
         )
 
 
-def _publish_all(plan: Plan, stop: Stop) -> list[Path]:
-    if not plan.jobs:
-        return []
-    is_exact = plan.order.dtype == torch.float32
-    model = plan.model if is_exact else plan.order.load_model(torch.float32)
-    paths = []
-    for job in plan.jobs:
+def _publish_all(plan: Plan, stop: Stop, may_split: bool = True) -> list[Path]:
+    """Run the passes of every dictionary: of one here, to see what the others will take."""
+    paths: list[Path] = []
+
+    def published(job: Job, path: Path) -> None:
+        paths.append(path)
+        logger.info("%s: published %s", job.config.id, path)
+
+    model = exact_model(plan.order, plan.model) if plan.jobs else plan.model
+    start = time.perf_counter()
+    for i, job in enumerate(plan.jobs):
         stop.check()
-        paths.append(publish(job, plan, model, stop))
-        logger.info("%s: published %s", job.config.id, paths[-1])
+        seconds = (time.perf_counter() - start) / max(1, i) * (len(plan.jobs) - i)
+        n_workers = useful_workers(seconds) if may_split and i else 1
+        if n_workers > 1 and i + 1 < len(plan.jobs):
+            rest = plan.jobs[i:]
+            ends = publish_in_processes(plan, rest, stop, n_workers)
+            for done, path in tqdm(ends, "passes", len(rest), unit="dictionary", leave=False):
+                published(done, path)
+            break
+        published(job, publish(job, plan, model, stop))
     return paths
 
 

@@ -116,6 +116,11 @@ def make_plan(order: Order) -> Plan:
     return Plan(order, model, corpus, tuple(job for job in jobs if not _is_published(job)))
 
 
+def exact_model(order: Order, model: LanguageModel) -> LanguageModel:
+    """The recipe's model in float32, which passes use whatever the sweep's precision."""
+    return model if order.dtype == torch.float32 else order.load_model(torch.float32)
+
+
 def title(recipe: Recipe) -> str:
     """What to call the model."""
     name = recipe.model.name

@@ -1,7 +1,8 @@
-"""Sweep in several processes of this machine.
+"""Sweep, and publish, in several processes of this machine.
 
-Each process loads the model once and is then sent block numbers; what it finds goes to the run's
-folder, nothing comes back. A process that dies costs the blocks in work: all are started anew.
+Each process loads the model once and is then sent block numbers, or runs to publish; what it finds
+goes to the run's folder, nothing comes back. A process that dies costs the blocks in work: all are
+started anew.
 """
 
 import functools
@@ -9,15 +10,20 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context, parent_process
+from pathlib import Path
+from typing import Any
 
 import psutil
+from tqdm import tqdm
 
 from featurestore.errors import BuildFailed, Stopped
-from featurestore.plan import Order, Plan, make_plan
+from featurestore.inference import LanguageModel
+from featurestore.plan import Job, Order, Plan, exact_model, make_plan
+from featurestore.publish import publish
 from featurestore.stop import PATIENCE_S, Stop
 from featurestore.sweep import OnBlock, sweep
 from featurestore.threads import n_processors
@@ -69,31 +75,59 @@ def sweep_in_processes(
                 left.remove(number)
 
 
+def publish_in_processes(
+    plan: Plan, jobs: Sequence[Job], stop: Stop, n_workers: int
+) -> Iterator[tuple[Job, Path]]:
+    """Run the passes of several dictionaries side by side; each job with its file, as they end.
+
+    Raises:
+        BuildFailed: a dictionary could not be published, or a worker died.
+        Stopped: a signal came; what is not published is not in the store.
+    """
+    calls = [(publish_job, plan.order, job.run_id) for job in jobs]
+    try:
+        for number, path in _in_processes(calls, stop, n_workers):
+            yield jobs[number], path
+    except BrokenProcessPool as error:
+        stop.check()
+        raise BuildFailed(
+            f"A worker died while {n_workers} dictionaries were published side by side; perhaps "
+            "memory is short. The same build with --workers 1 goes on, one after the other."
+        ) from error
+
+
 def _sweep_once(plan: Plan, numbers: list[int], stop: Stop, n_workers: int) -> Iterator[int]:
     """Numbers of blocks as they are done, until a worker dies."""
+    calls = [(sweep_block, plan.order, run_ids_of(plan), number) for number in numbers]
+    for i, _ in _in_processes(calls, stop, n_workers):
+        yield calls[i][-1]
+
+
+def _in_processes(calls: list[tuple], stop: Stop, n_workers: int) -> Iterator[tuple[int, Any]]:
+    """Functions with arguments, called in other processes: their places and answers, as they come.
+
+    Raises:
+        BrokenProcessPool: a worker died.
+    """
     pool = ProcessPoolExecutor(
-        max_workers=min(n_workers, len(numbers)),
+        max_workers=min(n_workers, len(calls)),
         mp_context=get_context("spawn"),  # torch's threads do not survive a fork
         initializer=_start,
     )
-    run_ids = run_ids_of(plan)
     with pool:
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # which workers inherit
-        futures: dict[Future, int] = {
-            pool.submit(sweep_block, plan.order, run_ids, number): number for number in numbers
-        }
+        futures: dict[Future, int] = {pool.submit(*call): i for i, call in enumerate(calls)}
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         try:
             while futures:
                 done, _ = wait(futures, timeout=0.2, return_when=FIRST_COMPLETED)
                 for future in done:
-                    future.result()
-                    yield futures.pop(future)
+                    yield futures.pop(future), future.result()
                 stop.check()
         except (Stopped, KeyboardInterrupt):
             wait([future for future in futures if not future.cancel()], PATIENCE_S)
             for worker in active_children():
-                worker.kill()  # a block that is not finished leaves nothing
+                worker.kill()  # what is not finished leaves nothing
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -104,6 +138,8 @@ def _start() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Bars of several processes would write over each other.
+    tqdm.__init__ = functools.partialmethod(tqdm.__init__, disable=True)
 
 
 def _end_with_parent() -> None:
@@ -125,12 +161,34 @@ def sweep_block(order: Order, run_ids: tuple[str, ...], number: int) -> None:
     """
     plan = _plan(order)
     if run_ids_of(plan) != run_ids:
-        raise BuildFailed(
-            f"A worker would compute runs {', '.join(run_ids_of(plan)) or 'none'}, the build is "
-            f"{', '.join(run_ids)}: model, dictionaries, texts or code differ there. Make them the "
-            "same everywhere and run the same build again."
-        )
+        raise _other_files(run_ids_of(plan), run_ids)
     sweep(plan, [number], Stop(), lambda _: None)
+
+
+def publish_job(order: Order, run_id: str) -> Path:
+    """Run the passes of one dictionary, in a process that keeps all for the next; its file.
+
+    Raises:
+        BuildFailed: it cannot be published, or files here are not those of the build.
+    """
+    plan = _plan(order)
+    for job in plan.jobs:
+        if job.run_id == run_id:
+            return publish(job, plan, _exact_model(order), Stop())
+    raise _other_files(run_ids_of(plan), (run_id,))
+
+
+def _other_files(found: tuple[str, ...], wanted: tuple[str, ...]) -> BuildFailed:
+    return BuildFailed(
+        f"A worker would compute runs {', '.join(found) or 'none'}, the build is "
+        f"{', '.join(wanted)}: model, dictionaries, texts or code differ there. Make them the "
+        "same everywhere and run the same build again."
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _exact_model(order: Order) -> LanguageModel:
+    return exact_model(order, _plan(order).model)
 
 
 @functools.lru_cache(maxsize=1)

@@ -13,7 +13,12 @@ from featurestore.config import read_recipe
 from featurestore.errors import BuildFailed, Stopped
 from featurestore.plan import Order, Plan, make_plan
 from featurestore.stop import Stop
-from featurestore.workers import run_ids_of, sweep_block, sweep_in_processes
+from featurestore.workers import (
+    publish_in_processes,
+    run_ids_of,
+    sweep_block,
+    sweep_in_processes,
+)
 from tests.builder import Builder, is_alive, wait_until
 from tests.tiny_model import save_dictionary, save_recipe
 from tests.tiny_plan import build_of_many_blocks, check_blocks, plan_of, sweep_blocks, tables
@@ -97,6 +102,25 @@ def test_a_worker_that_reads_other_files_is_refused(tmp_path: Path) -> None:
     )
     assert "model, dictionaries, texts or code differ" in str(caught.value)
     assert names(tmp_path / "store") == set()
+
+
+def test_dictionaries_are_published_side_by_side(tmp_path: Path) -> None:
+    recipe = save_recipe(tmp_path)
+    save_dictionary(tmp_path / "other", seed=5)
+    with recipe.open("a") as file:
+        file.write('[[dictionaries]]\nid = "other"\npath = "other"\n')
+    plan = plan_of(recipe, tmp_path / "store")
+    sweep_blocks(plan, plan.blocks)
+    found = {
+        job.run_id: path for job, path in publish_in_processes(plan, plan.jobs, Stop(), n_workers=2)
+    }
+    assert found == {job.run_id: job.workspace.published for job in plan.jobs}
+    assert list((tmp_path / "store" / "work").iterdir()) == []
+    build(Order(read_recipe(recipe), tmp_path / "again"))
+    for name in ("sae", "other"):
+        assert tables(tmp_path / "store", name) == tables(tmp_path / "again", name)
+    with pytest.raises(BuildFailed, match=f"the build is {plan.jobs[0].run_id}"):
+        list(publish_in_processes(plan, plan.jobs, Stop(), n_workers=1))  # it is published
 
 
 # The same in one process
