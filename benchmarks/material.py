@@ -8,7 +8,13 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from featurestore.config import CorpusConfig, DictionaryConfig, ModelConfig, Recipe
+from featurestore.config import (
+    CorpusConfig,
+    DictionaryConfig,
+    ModelConfig,
+    PassesConfig,
+    Recipe,
+)
 from featurestore.dictionaries import native
 from featurestore.inference import LanguageModel, load_model
 
@@ -17,6 +23,11 @@ CONTEXT_LENGTH = 128
 TOKENS_IN_A_TEXT = 2_032
 SAMPLED_TOKENS = 4_064
 FEATURES_AT_ONCE = 16_384
+OF_THE_CORPUS = PassesConfig(
+    n_ablated_top=0, n_ablated_bands=0, n_dependences=0, n_neighbours=0, map=False
+)
+"""What a dashboard shows of the swept corpus: the model runs for the sweep alone, and features are
+not compared with each other. `benchmarks.ablation` measures more runs."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,7 @@ def make_recipe(folder: Path, size: Size, dtype: str = "float32") -> Recipe:
         model=ModelConfig(str(model)),
         dictionaries=(DictionaryConfig("random", str(dictionary)),),
         corpus=CorpusConfig((str(texts / "*.txt"),), context_length=CONTEXT_LENGTH),
+        passes=OF_THE_CORPUS,
         dtype=dtype,
     )
 

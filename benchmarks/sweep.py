@@ -32,7 +32,7 @@ from featurestore.activations import ActivationFiles
 from featurestore.build import build_plan
 from featurestore.encoder import TILE_FEATURES, TILE_ROWS
 from featurestore.plan import Order, Plan, make_plan
-from featurestore.publish import make_passes
+from featurestore.publish import all_rows, make_passes
 from featurestore.stop import Stop
 from featurestore.sweep import sweep
 from featurestore.threads import n_processors, one_thread
@@ -155,10 +155,10 @@ def _passes(plan: Plan) -> None:
     activations = _activations(plan)
     passes = make_passes(plan.jobs[0], plan, plan.model, Stop())
     with one_thread():
+        for each in passes:
+            each.prepare(activations)
         for first, last in activations.ranges():
-            found = activations.read(first, last)
-            for each in passes:
-                each.rows(found)
+            all_rows(passes, activations.read(first, last), Stop())
 
 
 def _activations(plan: Plan) -> ActivationFiles:

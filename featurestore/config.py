@@ -22,7 +22,7 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 """What a dictionary's id may be: it becomes a folder's name and a part of URLs."""
 
 
-MAY_BE_NONE = ("n_ablated_top", "n_ablated_bands", "n_dependences")
+MAY_BE_NONE = ("n_ablated_top", "n_ablated_bands", "n_dependences", "n_neighbours")
 """Settings of passes that may be 0."""
 
 DTYPE_NAMES = ("float32", "bfloat16")
@@ -105,7 +105,7 @@ class PassesConfig:
     n_deleted: int = 16
     """Tokens before the peak that are deleted, at most."""
     n_neighbours: int = 10
-    """Nearest directions kept of each feature, and as many that are active with it."""
+    """Nearest directions kept of each feature, and as many that are active with it; 0 for none."""
     map: bool = True
     """Whether features are laid out on a map, and random directions beside them."""
 

@@ -75,7 +75,7 @@ def publish(job: Job, plan: Plan, model: LanguageModel, stop: Stop) -> Path:
             stop.check()
             each.prepare(activations)
         for first, last in tqdm(activations.ranges(), job.config.id, unit="range", leave=False):
-            for table, rows in _all_rows(passes, activations.read(first, last), stop).items():
+            for table, rows in all_rows(passes, activations.read(first, last), stop).items():
                 writer.append(table, rows)
                 if table == "examples":
                     is_shown[rows["context"].to_numpy()] = True
@@ -109,7 +109,7 @@ def make_passes(job: Job, plan: Plan, model: LanguageModel, stop: Stop) -> list[
     return [make_pass(run) for make_pass in PASSES]
 
 
-def _all_rows(passes: list[Pass], activations: Activations, stop: Stop) -> Tables:
+def all_rows(passes: list[Pass], activations: Activations, stop: Stop) -> Tables:
     """What every pass makes of a range of features."""
     results = []
     for each in passes:

@@ -104,7 +104,8 @@ def largest(values: Float32[np.ndarray, "n_rows width"], n: int) -> Int64[np.nda
     """
     n_rows, width = values.shape
     n_groups = min(width, GROUPS_A_TOKEN * n)
-    in_groups = values[:, : width // n_groups * n_groups].reshape(n_rows, -1, n_groups)
+    depth = width // n_groups
+    in_groups = values[:, : depth * n_groups].reshape(n_rows, depth, n_groups)
     bound = np.partition(in_groups.max(axis=1), n_groups - n, axis=1)[:, n_groups - n]
     row, column = np.divmod(np.flatnonzero(values >= bound[:, None]), width)
     order = stable_order(row, ~rising_bits(values[row, column]))

@@ -74,7 +74,7 @@ class Neighbours(Pass):
 
     def prepare(self, files: ActivationFiles) -> None:
         """Rank all features for each."""
-        if len(self._nearest_cos) > MOST_FEATURES:
+        if self._n == 0 or len(self._nearest_cos) > MOST_FEATURES:
             return
         by_cosine = self._directions.nearest(self._n)
         first = is_new(by_cosine.feature)
