@@ -14,6 +14,15 @@ FEATURE_COLUMNS = (
     "mean_activation",
     "decoder_norm",
     "logit_kurtosis",
+    "ablation_kl",
+    "control_kl",
+    "kl_percentile",
+    "n_effects",
+    "n_controls",
+    "nearest_cos",
+    "cluster",
+    "token_share",
+    "dim_share",
 )
 EXAMPLE_COLUMNS = ("sampler", "band", "low", "high", "n_band", "context", "document", "start")
 

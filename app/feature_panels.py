@@ -4,7 +4,17 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import charts, exports, links, markup, panels, session, token_text
+from app import (
+    ablation_markup,
+    charts,
+    exports,
+    feature_flags,
+    links,
+    markup,
+    panels,
+    session,
+    token_text,
+)
 from app.numerals import percent, short
 from app.selection import PAGE_SIZE, Selection
 from app.token_view import token_view
@@ -36,8 +46,8 @@ def open_feature(chosen: Selection) -> tuple[Selection, Feature]:
     st.stop()
 
 
-def header(selection: Selection) -> None:
-    """The feature's number, its place in the list, and the ways to others."""
+def header(selection: Selection, feature: Feature) -> None:
+    """The feature's number and flags, its place in the list, and the ways to others."""
     query = selection.query
     st.set_page_config(page_title=f"{selection.feature} · {query.dictionary_id}")
     place = session.store().place(query, selection.feature)
@@ -50,7 +60,10 @@ def header(selection: Selection) -> None:
         _random(selection)
         order = markup.order_words(query.sort, query.descending)
         detail = f"{markup.place_words(place)}, {order}"
-        st.html(markup.heading(f"Feature {selection.feature}", detail), width="stretch")
+        title = markup.heading(f"Feature {selection.feature}", detail)
+        st.html(
+            f'<div class="fb-title">{title}{feature_flags.chips(feature)}</div>', width="stretch"
+        )
         panels.go_to_number(selection)
         _back(back)
 
@@ -105,14 +118,25 @@ def activity(feature: Feature, info: DictionaryInfo) -> None:
 
 
 def logits(feature: Feature) -> None:
-    """The tokens that the direction promotes and suppresses, and all its logits."""
+    """The tokens that the direction promotes and suppresses, and what removing it does."""
     tokens = (*feature.promoted, *feature.suppressed)
     largest = max((abs(token.logit) for token in tokens), default=1.0)
     st.html(
         markup.part("Logit lens", "centred over the vocabulary")
         + token_text.lens_tables(feature.promoted, feature.suppressed, largest)
+        + ablation_markup.ablation_line(feature.ablation)
     )
-    histogram("Histogram of logits", "over the vocabulary", feature.logit_histogram, "logit")
+
+
+def logit_histogram(feature: Feature) -> None:
+    """All logits of the direction; only if unfolded, because a chart takes the browser longest."""
+    if feature.logit_histogram is None:
+        return
+    fold = st.expander("All logits", key="all_logits", on_change="rerun")
+    if fold.open:
+        with fold:
+            detail = "over the vocabulary"
+            histogram("Histogram of logits", detail, feature.logit_histogram, "logit")
 
 
 def histogram(title: str, detail: str, data: Histogram | None, kind: str) -> None:
@@ -174,6 +198,7 @@ def _examples(
         selection.breaks,
         session.on_shown,
         session.is_live(),
+        session.store().ablated_contexts(info.dictionary_id, feature.feature),
     )
     if sent is not None:
         st.switch_page(

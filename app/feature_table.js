@@ -33,7 +33,7 @@ function make(tag, className, text) {
 }
 
 function heading(column, data, send) {
-  const cell = make("th", column.kind + " " + column.name);
+  const cell = make("th", classes(column, data));
   cell.scope = "col";
   cell.title = column.title;
   if (!column.sort) {
@@ -62,18 +62,33 @@ function bodyRow(row, data, send) {
     send("open", row.feature);
   };
   line.addEventListener("click", open);
-  row.cells.forEach((cell, i) => line.append(bodyCell(cell, data.columns[i], row)));
+  row.cells.forEach((cell, i) => line.append(bodyCell(cell, data.columns[i], row, data)));
   return line;
 }
 
-function bodyCell(cell, column, row) {
-  const made = make("td", column.kind + " " + column.name);
+function classes(column, data) {
+  return `${column.kind} ${column.name}${column.name === data.sort ? " sorted" : ""}`;
+}
+
+function bodyCell(cell, column, row, data) {
+  const made = make("td", classes(column, data));
   if (column.kind === "link") {
     const link = make("a", "", String(cell));
     link.href = row.href;
     made.append(link);
   } else if (column.kind === "number") {
     [made.textContent, made.title] = cell;
+  } else if (column.kind === "effect") {
+    const [kl, tip, random, above] = cell;
+    made.title = tip;
+    made.append(make("span", "kl", kl));
+    // A missing number has nothing beside it.
+    if (random) made.append(make("span", "random", random), make("span", "above", above));
+  } else if (column.kind === "cluster") {
+    const [number, tip, name] = cell;
+    made.title = tip;
+    made.append(make("span", "which", number));
+    if (name) made.append(make("bdi", "name", name));
   } else if (column.kind === "bars") {
     if (cell.length) made.append(bars(cell));
   } else if (column.kind === "said") {
@@ -82,7 +97,7 @@ function bodyCell(cell, column, row) {
   } else if (column.kind === "found") {
     made.append(...cell.map(reason));
   } else if (column.kind === "words") {
-    made.append(...cell.map((word) => make("span", "word", word)));
+    made.append(...cell.map(flag));
   } else {
     const list = make("div", "chips");
     list.append(...cell.map(chip));
@@ -110,6 +125,12 @@ function reason([place, before, match, after, tip]) {
   const [left, right] = [make("span", "before"), make("bdi", "after", after)];
   left.append(make("bdi", "", before));
   made.append(make("span", "place", place), left, make("mark", "", match), right);
+  return made;
+}
+
+function flag([word, why]) {
+  const made = make("span", "word", word);
+  made.title = why;
   return made;
 }
 

@@ -5,19 +5,28 @@ open in a new tab, and a click on a heading sorts the whole list in the store.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from app import links
+from app import links, session
 from app.annotations import words
-from app.numerals import exact, short
+from app.markup import COLUMN_HELP
+from app.numerals import exact, percent, short
 from app.selection import Selection
 from app.token_text import alone, quoted, visible
 from featurestore.annotations.records import Content, Explanation
-from featurestore.records import DENSE_ABOVE, FeatureSummary, Found
+from featurestore.detail_records import Cluster
+from featurestore.records import (
+    DENSE_ABOVE,
+    ONE_DIMENSION_ABOVE,
+    ONE_TOKEN_ABOVE,
+    FeatureSummary,
+    Flag,
+    Found,
+)
 
 HERE = Path(__file__).parent
 _component = st.components.v2.component(
@@ -30,11 +39,21 @@ COLUMNS = (
     ("feature", "feature", "link", "The direction's number"),
     ("said", "label", "said", "What people say of it; else, in italics, what a program says"),
     ("found", "why", "found", "Why the search keeps it"),
-    ("density", "density", "number", "Share of tokens on which it is active"),
-    ("max_activation", "max", "number", "Largest activation"),
-    ("mean_activation", "mean", "number", "Mean over active tokens"),
-    ("n_active", "active", "number", "Tokens on which it is active"),
-    ("logit_kurtosis", "logit kurt.", "number", "Kurtosis of its logits: high when few stand out"),
+    ("density", "density", "number", COLUMN_HELP["density"]),
+    ("max_activation", "max", "number", COLUMN_HELP["max_activation"]),
+    ("mean_activation", "mean", "number", COLUMN_HELP["mean_activation"]),
+    ("n_active", "active", "number", COLUMN_HELP["n_active"]),
+    (
+        "ablation_kl",
+        "KL off · random · above",
+        "effect",
+        f"{COLUMN_HELP['ablation_kl']} Beside it the same for random directions of that length, "
+        "and the share of these that move them less. Sorts by KL: many features are above all "
+        "random directions. To keep those well above, filter: More, above random ≥ 95",
+    ),
+    ("token_share", "token share", "number", f"{COLUMN_HELP['token_share']} High: simple"),
+    ("nearest_cos", "nearest", "number", COLUMN_HELP["nearest_cos"]),
+    ("logit_kurtosis", "logit kurt.", "number", COLUMN_HELP["logit_kurtosis"]),
     (
         "histogram",
         "activations",
@@ -43,11 +62,32 @@ COLUMNS = (
     ),
     ("promoted", "promotes", "tokens", "Tokens whose logit it raises most"),
     ("peak_tokens", "peaks on", "tokens", "Tokens at the peaks of its top contexts, with counts"),
-    ("flags", "", "words", "dead: never active. dense: active on over 10% of tokens"),
+    (
+        "cluster",
+        "cluster",
+        "cluster",
+        f"{COLUMN_HELP['cluster']} Named by what its features promote",
+    ),
+    ("flags", "", "words", "What is odd about it"),
 )
-"""Column, label, kind of cell, explanation; links and numbers can be sorted by."""
+"""Column, label, kind of cell, explanation."""
+
+SORTABLE = ("link", "number", "effect", "cluster")
+"""Kinds of cells whose heading sorts."""
+
+MISSING = {
+    "ablation_kl": "Not measured: no context on which it was switched off has a next token, or "
+    "the build switched none off (passes.n_ablated_top and n_ablated_bands)",
+    "nearest_cos": "Not computed: its direction has no length, or the dictionary is too large",
+    "cluster": "In no cluster: too few directions lie closer to it than chance. Or the "
+    "dictionary has no map (passes.map = false)",
+}
+"""Why a feature that is not dead has no such number."""
 
 SHOWN = {"promoted": 6, "peak_tokens": 4}
+_NOT_BESIDE_REASONS = frozenset(
+    {"mean_activation", "n_active", "histogram", "token_share", "nearest_cos"}
+)
 
 
 @dataclass(frozen=True)
@@ -60,13 +100,15 @@ class Listed:
     found: Mapping[int, tuple[Found, ...]] = field(default_factory=dict)
     lists: Mapping[int, Selection] = field(default_factory=dict)
     """The list that a feature is opened in, where it is not the page's own."""
+    clusters: Mapping[int, Cluster] = field(default_factory=dict)
+    """Those that the rows are in; `feature_table` asks for them."""
 
     @property
     def columns(self) -> tuple[tuple[str, str, str, str], ...]:
         """Those of COLUMNS that hold anything; reasons take the place of some numbers."""
-        left_out = {"mean_activation", "n_active", "histogram"} if self.found else {"found"}
+        left_out = _NOT_BESIDE_REASONS if self.found else {"found"}
         if not (self.said or self.explanations):
-            left_out.add("said")
+            left_out = left_out | {"said"}
         return tuple(column for column in COLUMNS if column[0] not in left_out)
 
 
@@ -77,7 +119,11 @@ def feature_table(
     key: str = "features",
 ) -> int | None:
     """Draw the rows and return the feature that was just clicked; `on_sort` runs on a heading."""
-    sortable = ("link", "number") if on_sort else ()
+    numbers = {row.cluster for row in listed.rows if row.cluster is not None}
+    if numbers:
+        clusters = session.store().clusters(selection.query.dictionary_id, numbers)
+        listed = replace(listed, clusters=clusters)
+    sortable = SORTABLE if on_sort else ()
     data = {
         "columns": [
             {"name": name, "label": label, "kind": kind, "title": title, "sort": kind in sortable}
@@ -103,24 +149,43 @@ def table_row(row: FeatureSummary, listed: Listed, selection: Selection) -> dict
     return {"feature": row.feature, "href": href, "cells": cells}
 
 
-def flag_words(row: FeatureSummary) -> list[str]:
-    """What is odd about a feature, in words."""
+def flags(row: FeatureSummary) -> dict[str, str]:
+    """What is odd about a feature, each with the number that says so."""
     holds = {
-        "dead": row.is_dead,
-        "dense": row.density > DENSE_ABOVE,
-        "nonfinite": row.n_nonfinite > 0,
+        Flag.DEAD: (row.is_dead, "never active on this corpus"),
+        Flag.DENSE: (row.density > DENSE_ABOVE, f"active on {percent(row.density)} of tokens"),
+        Flag.NONFINITE: (
+            row.n_nonfinite > 0,
+            f"NaN or infinity in {row.n_nonfinite:,} places, which count in no other number",
+        ),
+        Flag.ONE_DIMENSION: (
+            (row.dim_share or 0) > ONE_DIMENSION_ABOVE,
+            f"{percent(row.dim_share or 0)} of its direction's squared length is on one dimension",
+        ),
+        Flag.ONE_TOKEN: (
+            (row.token_share or 0) > ONE_TOKEN_ABOVE,
+            f"{percent(row.token_share or 0)} of its activation is on one token",
+        ),
     }
-    return [word for word, is_so in holds.items() if is_so]
+    return {flag.value: why for flag, (is_so, why) in holds.items() if is_so}
 
 
 def _cell(row: FeatureSummary, name: str, kind: str, listed: Listed) -> object:
     if name == "flags":
-        return flag_words(row)
+        return [list(flag) for flag in flags(row).items()]
     if name == "said":
         return _said(listed.said.get(row.feature), listed.explanations.get(row.feature, ()))
     if name == "found":
         return [_reason(found) for found in listed.found.get(row.feature, ())]
     value = getattr(row, name)
+    if value is None:
+        return [short(None), _why_none(row, name)]
+    if kind == "effect":
+        return _effect(row)
+    if kind == "cluster":
+        return _cluster(row.cluster, listed.clusters.get(row.cluster))
+    if name == "token_share":
+        return [percent(value), exact(value)]
     if kind == "number":
         return [short(value), exact(value)]
     if name == "promoted":
@@ -128,6 +193,34 @@ def _cell(row: FeatureSummary, name: str, kind: str, listed: Listed) -> object:
     if name == "peak_tokens":
         return [[alone(token), quoted(token), count] for token, count in value[: SHOWN[name]]]
     return value
+
+
+def _why_none(row: FeatureSummary, name: str) -> str:
+    if row.is_dead and name != "nearest_cos":
+        return "Never active on this corpus, so there is nothing to measure"
+    return MISSING.get(name, exact(None))
+
+
+def _effect(row: FeatureSummary) -> list[str]:
+    """KL, a tip, the control's KL, and the percentage of controls below."""
+    control, above = row.control_kl, row.kl_percentile
+    tip = (
+        f"KL {exact(row.ablation_kl)} nats when it is switched off (mean over {row.n_effects:,} "
+        f"active tokens); {exact(control)} for {row.n_controls:,} random directions as long"
+    )
+    if above is None:
+        return [short(row.ablation_kl), tip, short(control), short(None)]
+    share = percent(above / 100)
+    return [short(row.ablation_kl), f"{tip}, above {share} of them", short(control), share]
+
+
+def _cluster(number: int, cluster: Cluster | None) -> list[str]:
+    """Number, tip, and the first token of its name."""
+    if cluster is None or not cluster.tokens:
+        return [str(number), f"Cluster {number}", ""]
+    named = ", ".join(f"{quoted(one.token)} {percent(one.value)}" for one in cluster.tokens)
+    tip = f"Cluster {number}: {cluster.n_features:,} features. Share that promotes: {named}"
+    return [str(number), tip, alone(cluster.tokens[0].token)]
 
 
 def _said(content: Content | None, explanations: Iterable[Explanation]) -> list[str]:

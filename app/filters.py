@@ -6,10 +6,10 @@ from typing import get_args
 
 import streamlit as st
 
-from app import exports, markup, panels, session, token_text
-from app.markup import COLUMN_WORDS
+from app import clusters, exports, markup, panels, session, token_text
+from app.markup import COLUMN_HELP, COLUMN_WORDS
 from app.numerals import percent
-from app.selection import PAGE_SIZE, RANGES, VERDICTS, Selection, filters
+from app.selection import PAGE_SIZE, VERDICTS, Selection, filters
 from featurestore.annotations.records import NO_VERDICT
 from featurestore.records import (
     DENSE_ABOVE,
@@ -33,8 +33,28 @@ PLACES = {
 """Where a text is looked for, in words."""
 
 _MATCHED_SHOWN = 8
-_SHOWN = ("density", "max_activation")
-_FOLDED = tuple(column for column in RANGES if column not in _SHOWN)
+_SHOWN = ("density",)
+_FOLDED = {
+    "Activation": (
+        "max_activation",
+        "mean_activation",
+        "n_active",
+        "std_activation",
+        "skewness",
+        "kurtosis",
+    ),
+    "Tokens": (
+        "token_share",
+        "token_entropy",
+        "n_unigrams",
+        "unigram_cos",
+        "logit_std",
+        "logit_kurtosis",
+    ),
+    "Direction": ("nearest_cos", "dim_share", "decoder_norm", "reader_cos", "reader_bias"),
+    "Effect": ("ablation_kl", "kl_percentile", "loss_effect"),
+}
+"""Columns with a range filter behind More, in groups; a cluster has a control of its own."""
 
 
 def filter_row(selection: Selection) -> None:
@@ -56,12 +76,9 @@ def filter_row(selection: Selection) -> None:
             args=("flags",),
         )
         st.checkbox("with dead", key="dead", on_change=session.on_filter, args=("dead",))
-        folded = sum(column in _FOLDED for column, _, _ in selection.query.ranges)
+        folded = sum(column not in _SHOWN for column, _, _ in selection.query.ranges)
         with st.popover(f"More ({folded})" if folded else "More", width="content", key="more"):
-            order()
-            with st.container(horizontal=True, width=430):
-                for column in _FOLDED:
-                    bounds(column, session.on_filter)
+            more(selection.query)
         if is_filtered(selection.query):
             query = selection.query
             plain = FeatureQuery(query.dictionary_id, sort=query.sort, descending=query.descending)
@@ -71,6 +88,29 @@ def filter_row(selection: Selection) -> None:
                 on_click=session.go,
                 args=(replace(selection, query=plain, page=1, feature=None),),
             )
+
+
+def more(query: FeatureQuery) -> None:
+    """The order, the cluster, and bounds of every other number, a group at a time."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", width=640):
+        order()
+        clusters.choice(query)
+    bounded = {column for column, _, _ in query.ranges}
+    n_bounded = {name: len(bounded.intersection(columns)) for name, columns in _FOLDED.items()}
+    group = st.segmented_control(
+        "Numbers",
+        list(_FOLDED),
+        default=next((name for name, n in n_bounded.items() if n), "Activation"),
+        format_func=lambda name: f"{name} ({n_bounded[name]})" if n_bounded[name] else name,
+        key="group",
+        required=True,
+        label_visibility="collapsed",
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", width=640):
+        for column in _FOLDED[group]:
+            bounds(column, session.on_filter)
+    meanings = {COLUMN_WORDS[column]: COLUMN_HELP[column] for column in _FOLDED[group]}
+    st.html(markup.words(meanings.items()))
 
 
 def some(query: FeatureQuery, on_filter: OnFilter, on_clear: Callable[[], None]) -> None:
@@ -227,6 +267,7 @@ def kept_line(kept: FeaturePage, query: FeatureQuery) -> None:
     """What the filter keeps, in which order, and which tokens a searched text stands for."""
     parts = [
         f"{kept.n_kept:,} of {kept.n_features:,} features",
+        *clusters.words(query),
         markup.order_words(query.sort, query.descending),
     ]
     if not kept.matched_tokens:

@@ -13,6 +13,7 @@ from app.selection import Selection, params
 PAGES = Path(__file__).parent.parent / "pages"
 BROWSE = PAGES / "browse.py"
 FEATURE = PAGES / "feature.py"
+MAP = PAGES / "map.py"
 SEARCH = PAGES / "search.py"
 ANNOTATIONS = PAGES / "annotations.py"
 LIVE = PAGES / "live.py"
@@ -31,6 +32,11 @@ def feature(selection: Selection, number: int) -> dict[str, str]:
 def feature_url(selection: Selection, number: int) -> str:
     """A feature's address, relative to the page that holds the link."""
     return f"feature?{urlencode(feature(selection, number))}"
+
+
+def on_map(selection: Selection) -> dict[str, str]:
+    """Query parameters of the map; a feature that is open is marked on it."""
+    return params(selection)
 
 
 def live(dictionary_id: str, context: int, number: int) -> dict[str, str]:

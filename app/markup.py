@@ -22,10 +22,53 @@ COLUMN_WORDS = {
     "decoder_norm": "decoder norm",
     "logit_std": "logit std",
     "logit_kurtosis": "logit kurtosis",
+    "ablation_kl": "ablation KL",
+    "kl_percentile": "above random",
+    "loss_effect": "loss effect",
+    "nearest_cos": "nearest cosine",
+    "cluster": "cluster",
+    "token_share": "token share",
+    "token_entropy": "token entropy",
+    "n_unigrams": "single tokens",
+    "unigram_cos": "token cosine",
+    "dim_share": "dimension share",
+    "reader_bias": "reader bias",
+    "reader_cos": "reader cosine",
     "match": "match with the search",
     "random": "random order",
 }
 """What a column of the list is called on the screen."""
+
+COLUMN_HELP = {
+    "n_active": "Counted tokens on which it is active.",
+    "density": "Share of the counted tokens on which it is active.",
+    "max_activation": "Its largest activation, in the dictionary's own units.",
+    "mean_activation": "Mean over its active tokens.",
+    "std_activation": "Standard deviation over its active tokens.",
+    "skewness": "Of its activations: above 0 if a few are much higher than the rest.",
+    "kurtosis": "Of its activations; 3 for a normal distribution.",
+    "token_share": "Share of its summed activation on the token that has most of it, from 0 to 1.",
+    "token_entropy": "Of these shares over tokens, in nats: 0 if all is on one, log n if evenly on "
+    "n of them.",
+    "n_unigrams": "Tokens of the vocabulary on which alone, after BOS, it is active.",
+    "unigram_cos": "Largest cosine of its direction with the hidden vector of a token after BOS, "
+    "these less their mean.",
+    "logit_std": "Standard deviation of its direction's logits over the vocabulary.",
+    "logit_kurtosis": "How far few tokens stand out among its logits; 3 for a normal distribution.",
+    "nearest_cos": "Largest cosine of its direction with another of the dictionary.",
+    "dim_share": "Share of its direction's squared length on one dimension of the model, the "
+    "largest: 1 if it is that dimension.",
+    "decoder_norm": "Length of its direction.",
+    "reader_cos": "Cosine of its direction with the one that it reads.",
+    "reader_bias": "What the encoder adds before an activation, in its units.",
+    "ablation_kl": "How far the next token's probabilities move when it is switched off: mean KL "
+    "divergence over active tokens, in nats.",
+    "kl_percentile": "Of ablations by random directions of the same length there, those with less "
+    "KL, in percent: 50 is chance.",
+    "loss_effect": "Loss without the feature less loss with it, in nats: above 0 it helps.",
+    "cluster": "Its group on the map of directions; 0 is the largest.",
+}
+"""What it says of a feature, with the unit."""
 
 WORDS = {
     "feature": "A direction of the dictionary. It is active on a token when its activation there "

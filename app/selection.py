@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from app.map.chosen import ListError, written
+from app.map.chosen import read as read_chosen
 from app.token_text import meant, typed
 from featurestore.annotations.records import NO_VERDICT, Verdict
 from featurestore.errors import UnknownFeature
@@ -32,6 +34,7 @@ Tab = Literal["top", "bands", "random", "zero"]
 BandKind = Literal["interval", "quantile"]
 View = Literal["stacked", "snippet", "full"]
 Order = Literal["desc", "asc"]
+Colour = Literal["cluster", "density", "verdict", "effect", "share"]
 
 VERDICTS = (*(verdict.value for verdict in Verdict), NO_VERDICT)
 """What the filter by verdict can keep."""
@@ -52,6 +55,8 @@ class Selection:
     view: View = "stacked"
     breaks: bool = False
     """Break lines where the text does."""
+    colour: Colour = "cluster"
+    """What the map is coloured by."""
 
     def listing(self, **changes: object) -> "Selection":
         """The same with another list, from its first page."""
@@ -122,6 +127,15 @@ class Reader:
                 self.bad(name, value, f"Known: {', '.join(options)}. Left out.")
         return frozenset(values).intersection(options)
 
+    def chosen(self, name: str) -> tuple[int, ...]:
+        """Some features, as `chosen.written` writes them."""
+        value = self.given.get(name, "")
+        try:
+            return read_chosen(value)
+        except ListError as error:
+            self.bad(name, value, f"{error} Left out.")
+            return ()
+
     def bad(self, name: str, value: str, cure: str) -> None:
         """Note what was wrong with a value, and what is done instead."""
         self.problems.append(f"The link says {name}={_shortened(value)}. {cure}")
@@ -145,6 +159,7 @@ def read(params: Mapping[str, str], dictionary_id: str) -> tuple[Selection, tupl
         sort=reader.choice("sort", ("density", *(c for c in SORTS if c != "density"))),
         descending=reader.choice("order", get_args(Order)) == "desc",
         seed=reader.seed(),
+        among=reader.chosen("among"),
     )
     selection = Selection(
         query,
@@ -153,6 +168,7 @@ def read(params: Mapping[str, str], dictionary_id: str) -> tuple[Selection, tupl
         bands=reader.choice("bands", get_args(BandKind)),
         view=reader.choice("view", get_args(View)),
         breaks=reader.switch("breaks"),
+        colour=reader.choice("colour", get_args(Colour)),
     )
     return selection, tuple(reader.problems)
 
@@ -195,6 +211,8 @@ def params(selection: Selection) -> dict[str, str]:
         "bands": selection.bands if selection.bands != "interval" else "",
         "view": selection.view if selection.view != "stacked" else "",
         "breaks": "1" if selection.breaks else "",
+        "colour": selection.colour if selection.colour != "cluster" else "",
+        "among": written(query.among),
     }
     return {name: value for name, value in values.items() if value}
 

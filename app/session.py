@@ -108,6 +108,11 @@ def annotations() -> Annotations:
     return _opened(options())[1]
 
 
+def remarks() -> Remarks:
+    """What was said, as lists are filtered by; shared by all sessions."""
+    return _opened(options())[2]
+
+
 def is_read_only() -> bool:
     """Whether nobody may change anything."""
     return options().read_only
@@ -123,19 +128,20 @@ def check_may_write() -> None:
         raise AnnotationsError("This app was started with --read-only: nothing can be saved.")
 
 
-def _opened(given: argparse.Namespace) -> tuple[Store, Annotations]:
+def _opened(given: argparse.Namespace) -> tuple[Store, Annotations, Remarks]:
     folder = given.store.resolve()
     return _open(folder, given.annotations or default_url(folder), given.read_only)
 
 
 @st.cache_resource(show_spinner=False)
-def _open(folder: Path, url: str, read_only: bool) -> tuple[Store, Annotations]:
+def _open(folder: Path, url: str, read_only: bool) -> tuple[Store, Annotations, Remarks]:
     database = Database(url, read_only)
     known = Annotations(AnnotationLog(database), ExplanationTable(database))
-    opened = Store(folder, Remarks(known.log, known.explanations))
+    said = Remarks(known.log, known.explanations)
+    opened = Store(folder, said)
     atexit.register(opened.close)
     atexit.register(database.close)
-    return opened, known
+    return opened, known, said
 
 
 def check(folder: Path) -> None:
@@ -227,8 +233,11 @@ def go(selection: Selection) -> None:
 
 
 def on_dictionary() -> None:
-    """Callback of the picker: the same list and feature in another dictionary."""
-    go(_now().listing(dictionary_id=st.session_state["dictionary"]))
+    """Callback of the picker: the same list and feature in another dictionary.
+
+    Features that were chosen one by one are none of another dictionary's.
+    """
+    go(_now().listing(dictionary_id=st.session_state["dictionary"], among=()))
 
 
 def on_filter(key: str) -> None:

@@ -7,11 +7,12 @@ which every token has been escaped.
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
 from app.numerals import exact, percent, short
+from featurestore.detail_records import AblatedContext
 from featurestore.records import Band, Example, LensToken, Sampler
 
 LONGEST_SHOWN = 120
@@ -101,23 +102,38 @@ def _lens(role: str, tokens: tuple[LensToken, ...], largest: float) -> str:
 
 
 def payload(
-    bands: tuple[Band, ...], n_active: int, n_contexts: int, n_tokens: int, scale: float
+    bands: tuple[Band, ...],
+    n_active: int,
+    n_contexts: int,
+    n_tokens: int,
+    scale: float,
+    ablated: Mapping[int, AblatedContext] | None = None,
 ) -> dict[str, Any]:
     """What the token view draws: each distinct token once, activations sparse.
 
     The feature is active on `n_active` of `n_tokens` tokens, in `n_contexts` contexts. `scale` is
-    its largest |activation|, so that one shade means one value everywhere.
+    its largest |activation|, so that one shade means one value everywhere. `ablated` are contexts
+    on which it was removed, by number.
     """
+    ablated = ablated or {}
     tokens: dict[str, int] = {}
     groups = [
         {
             "title": _title(band),
             "detail": _detail(band, n_active, n_contexts, n_tokens),
-            "rows": [_row(example, tokens) for example in band.examples],
+            "rows": [_row(one, tokens, ablated.get(one.context)) for one in band.examples],
         }
         for band in bands
     ]
-    return {"tokens": [entry(token) for token in tokens], "groups": groups, "scale": scale}
+    effects = [effect for one in ablated.values() for effect in one.effects.values()]
+    largest = max(map(abs, effects), default=0.0)
+    return {
+        "tokens": [entry(token) for token in tokens],
+        "groups": groups,
+        "scale": scale,
+        "effect_scale": largest,
+        "effect_text": short(largest),
+    }
 
 
 def entry(token: str) -> list[str | None]:
@@ -127,7 +143,9 @@ def entry(token: str) -> list[str | None]:
     return [token] if is_plain else [token, shown, tip]
 
 
-def _row(example: Example, tokens: dict[str, int]) -> dict[str, Any]:
+def _row(
+    example: Example, tokens: dict[str, int], ablated: AblatedContext | None
+) -> dict[str, Any]:
     places = sorted(example.activations)
     scale = max((abs(value) for value in example.activations.values()), default=0.0)
     return {
@@ -141,6 +159,21 @@ def _row(example: Example, tokens: dict[str, int]) -> dict[str, Any]:
         "tokens": [tokens.setdefault(token, len(tokens)) for token in example.tokens],
         "pos": places,
         "act": [example.activations[pos] for pos in places],
+        "removed": ablated and _removed(ablated),
+    }
+
+
+def _removed(one: AblatedContext) -> dict[str, Any]:
+    """What removing the feature does: an effect stands under the token that it is on, the next."""
+    facts = f"KL {short(one.kl)} nats" if one.kl is not None else "no next token where it is active"
+    if one.control_kl is not None:
+        facts += f" · random {short(one.control_kl)}"
+    return {
+        "pos": [pos + 1 for pos in one.effects],
+        "effect": list(one.effects.values()),
+        "kl": "" if one.kl is None else f"KL {short(one.kl)}",
+        "facts": facts,
+        "n": _tokens(one.n_effects),
     }
 
 

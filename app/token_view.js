@@ -1,6 +1,7 @@
 // Contexts with each token shaded by its activation.
 //
-// data: { tokens: [[raw, shown, quoted]], groups: [{title, detail, rows}], scale, view, breaks }
+// data: { tokens: [[raw, shown, quoted]], groups: [{title, detail, rows}], scale, effect_scale, view,
+// breaks }. A row with `removed` says what becomes of its tokens when the feature is removed.
 // Tokens reach the page through textContent alone: whatever they hold, they stay text.
 
 const VIEWS = [
@@ -8,6 +9,8 @@ const VIEWS = [
   ["snippet", "Snippet", 16, "16 tokens before and after the sampled one"],
   ["full", "Full", Infinity, "The whole context"],
 ];
+const LEAST_LINE = 0.02; // of the largest effect: a smaller one is not underlined
+let isUnderlined = true; // kept until the page is loaded again
 const panels = new WeakMap(); // one per mounted component; a rerun keeps its elements
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -41,11 +44,16 @@ function build(parent) {
   panel.breakButton = button(bar, "Line breaks", "Break lines where the text does", () =>
     choose(panel, { breaks: !panel.breaks }),
   );
+  panel.underlineButton = button(bar, "Underlines", "Underline tokens by what removing the feature does to them", () => {
+    isUnderlined = !isUnderlined;
+    showUnderlines(panel);
+  });
   panel.legend = element("span", "legend");
   bar.append(panel.legend);
+  panel.underlines = element("div", "underlines");
   panel.list = element("div", "groups");
   panel.tip.setAttribute("role", "tooltip");
-  panel.root.append(bar, panel.list, panel.tip);
+  panel.root.append(bar, panel.underlines, panel.list, panel.tip);
   parent.append(panel.root);
   panel.list.addEventListener("mousemove", (event) => showTip(panel, event.target, event));
   panel.list.addEventListener("mouseleave", () => hideTip(panel));
@@ -80,6 +88,7 @@ function paint(panel) {
   panel.root.dataset.view = view;
   panel.root.dataset.feature = data.feature;
   paintLegend(panel);
+  paintUnderlines(panel);
   panel.rows = [];
   panel.list.replaceChildren(...data.groups.map((group) => drawGroup(panel, group)));
 }
@@ -91,6 +100,31 @@ function paintLegend(panel) {
   else parts.unshift(element("span", "", "0"));
   panel.legend.replaceChildren(...(scale ? parts : []));
   panel.legend.title = "Shade of a token: logarithmic, the same for all contexts of this feature";
+}
+
+function paintUnderlines(panel) {
+  const rows = panel.data.groups.flatMap((group) => group.rows);
+  const n = rows.filter((row) => row.removed).length;
+  panel.hasUnderlines = n > 0;
+  const sample = (kind) => {
+    const made = element("span", kind, "token");
+    made.style.setProperty("--effect", "1");
+    return made;
+  };
+  panel.underlines.replaceChildren(
+    sample("helped"),
+    element("span", "", "less likely without the feature"),
+    sample("hurt"),
+    element("span", "", "likelier without it"),
+    element("span", "more", `full colour ${panel.data.effect_text} nats · known for ${n} of ${rows.length} contexts`),
+  );
+  showUnderlines(panel);
+}
+
+function showUnderlines(panel) {
+  panel.underlineButton.hidden = !panel.hasUnderlines;
+  panel.underlineButton.setAttribute("aria-pressed", String(isUnderlined));
+  panel.root.classList.toggle("underlined", panel.hasUnderlines && isUnderlined);
 }
 
 function drawGroup(panel, group) {
@@ -112,12 +146,13 @@ function drawRow(panel, row) {
   line.setAttribute("role", "listitem");
   line.setAttribute("aria-label", `activation ${row.activation}, ${row.document}`);
   const value = element("span", "value", row.activation);
-  value.title = row.exact;
+  value.title = row.removed ? `${row.exact}\nwithout the feature: ${row.removed.facts}` : row.exact;
   const text = element("div", "text");
   text.dataset.row = at;
   const first = Math.max(0, row.peak - reach);
   const last = Math.min(row.tokens.length, row.peak + reach + 1);
   const activations = new Map(row.pos.map((pos, i) => [pos, row.act[i]]));
+  row.effects = new Map(row.removed?.pos.map((pos, i) => [pos, row.removed.effect[i]]));
   const spans = (from, to) => {
     const made = [];
     for (let pos = from; pos < to; pos++) {
@@ -145,7 +180,16 @@ function drawRow(panel, row) {
   const copy = button(tools, "copy", "Copy the whole context as text", () => copyText(panel, row, copy));
   copy.setAttribute("aria-label", "Copy this context");
   line.append(value, text, tools);
+  if (row.removed) line.append(drawRemoved(panel, row));
   return line;
+}
+
+// Stacked, a line has room for little: the rest is in the tip of its activation.
+function drawRemoved(panel, { removed }) {
+  const isStacked = panel.view === "stacked";
+  const made = element("small", "removed", isStacked ? removed.kl : `without the feature: ${removed.facts}`);
+  made.title = `At ${removed.n} with a next one`;
+  return made;
 }
 
 function drawToken(panel, row, pos, activation) {
@@ -165,6 +209,12 @@ function drawToken(panel, row, pos, activation) {
     span.classList.add(activation > 0 ? "active" : "negative");
     if (shade > 0.55) span.classList.add("strong");
   }
+  const effect = row.effects.get(pos) ?? 0;
+  const share = Math.abs(effect) / panel.data.effect_scale;
+  if (effect && share >= LEAST_LINE) {
+    span.style.setProperty("--effect", (0.15 + 0.85 * share).toFixed(3));
+    span.classList.add(effect > 0 ? "helped" : "hurt");
+  }
   return span;
 }
 
@@ -179,6 +229,7 @@ function showTip(panel, target, mouse) {
   panel.tip.replaceChildren(
     element("b", "", quoted ?? JSON.stringify(raw)),
     element("span", "", `activation ${value}`),
+    ...effectWords(row.effects.get(pos)),
     element("span", "", `position ${pos} of context ${row.context}`),
     element("span", "", `${row.document}, token ${row.start + pos}`),
   );
@@ -189,6 +240,12 @@ function showTip(panel, target, mouse) {
   const size = panel.tip.getBoundingClientRect();
   panel.tip.style.left = `${Math.max(4, Math.min(left, innerWidth - size.width - 8))}px`;
   panel.tip.style.top = `${below + size.height > innerHeight ? box.top - size.height - 6 : below}px`;
+}
+
+function effectWords(effect) {
+  if (effect === undefined) return [];
+  const change = effect ? `${effect > 0 ? "−" : "+"}${Math.abs(effect).toPrecision(2)}` : "0";
+  return [element("span", "", `removing the feature changes its log-probability by ${change} nats`)];
 }
 
 function hideTip(panel) {

@@ -3,13 +3,14 @@
 The script draws what `token_text.payload` says, reports a change of view, and needs no build step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import streamlit as st
 
 from app import token_text
 from app.numerals import short
+from featurestore.detail_records import AblatedContext
 from featurestore.records import Band, Feature
 
 HERE = Path(__file__).parent
@@ -28,15 +29,19 @@ def token_view(
     breaks: bool,
     on_shown: Callable[[], None],
     is_live: bool = False,
+    ablated: Iterable[AblatedContext] = (),
 ) -> int | None:
     """Draw contexts; `on_shown` runs when the user picks another view.
+
+    In those that are `ablated`, tokens are underlined by what removing the feature does to them.
 
     Returns the context that was just sent to Live, which `is_live` allows.
     """
     ends = (feature.max_activation or 0.0, feature.min_activation or 0.0)
     scale = max(abs(end) for end in ends)
     counts = (feature.n_active, feature.n_contexts_active, n_tokens)
-    data = token_text.payload(bands, *counts, scale) | {
+    removed = {one.context: one for one in ablated}
+    data = token_text.payload(bands, *counts, scale, removed) | {
         "feature": feature.feature,
         "scale_text": short(scale),
         "has_negative": min(ends) < 0,

@@ -3,7 +3,7 @@
 Densities are log-normal and some features dead; few tokens are popular and short, most are not: 128
 of them make about 560 characters, as in English; every column holds something. A feature has 70
 examples, and 8 where there are more than 100,000 features, so that a million of them are written in
-two minutes and take 0.8 GB of disk.
+minutes. Features lie on a map of 300 clusters, with as many random directions.
 """
 
 import itertools
@@ -14,17 +14,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.made_up_details import add_columns
+from benchmarks.made_up_details import rows as details
 from featurestore.annotations.records import Verdict
 from featurestore.dictionary_file import KEYS, SCHEMA_VERSION
 from featurestore.writer import StoreWriter
 
 N_TOKENS = 10_000_000
 LENGTH = 128
+D = 768
 N_BINS = 50
 N_LENS = 12
 N_LABELS = 24_000
 DEAD_SHARE = 0.05
 MOST_CONTEXTS = 65_536
+MOST_ON_MAP = 105_263  # of which 100,000 are alive
+N_CLUSTERS = 300
+CLUSTERED_SHARE = 0.6
 CHUNK = 16_384
 
 # (sampler, bands, examples in each)
@@ -81,12 +87,16 @@ def write_dictionary(store: Path, n_features: int, seed: int) -> Path:
     with StoreWriter(store, dictionary_id(n_features), _run_id(seed)) as writer:
         if writer.path.exists():
             return writer.path
+        drawn = _map(np.random.default_rng(seed + 1), n_features)
+        more = np.random.default_rng(seed + 2)
         token_ids = np.arange(len(VOCAB), dtype=np.int32)
         writer.append("vocab", pa.table({"token_id": token_ids, "token": VOCAB}))
         writer.append("contexts", _contexts(rng, n_contexts))
         for start in range(0, n_features, CHUNK):
             ids = np.arange(start, min(start + CHUNK, n_features), dtype=np.int32)
             features, promoted_tokens = _features(rng, ids)
+            features = _on_map(features, drawn["features"])
+            features = add_columns(more, features, len(VOCAB), D)
             writer.append("features", features)
             writer.append("promoted_tokens", promoted_tokens)
             live = ids[features["n_active"].to_numpy() > 0]
@@ -95,11 +105,15 @@ def write_dictionary(store: Path, n_features: int, seed: int) -> Path:
                 rows = pa.concat_tables(rows for name, rows in parts if name == table)
                 key = [(column, "ascending") for column in KEYS[table].split(", ")]
                 writer.append(table, rows.sort_by(key))
+            for table, rows in details(more, live, n_contexts, LENGTH, n_features).items():
+                writer.append(table, rows)
+        for table in ("clusters", "control_map", "measures"):
+            writer.append(table, drawn[table])
         return writer.publish(_manifest(n_features, n_contexts, seed))
 
 
 def _run_id(seed: int) -> str:
-    return f"schema{SCHEMA_VERSION}-seed{seed}"
+    return f"schema{SCHEMA_VERSION}-full-seed{seed}"
 
 
 def _popular(rng: np.random.Generator, *shape: int, skew: int = 2) -> np.ndarray:
@@ -165,6 +179,62 @@ def _features(rng: np.random.Generator, ids: np.ndarray) -> tuple[pa.Table, pa.T
         columns |= {name: _lists(tokens), f"{name}_logits": _lists(logits)}
         inverted.append(_inverted(ids, tokens, logits, is_promoted))
     return pa.table(columns), pa.concat_tables(inverted)
+
+
+def _map(rng: np.random.Generator, n_features: int) -> dict[str, pa.Table]:
+    """Places of features, and the tables of the map."""
+    n = min(n_features, MOST_ON_MAP)
+    shares = rng.zipf(1.6, N_CLUSTERS).clip(max=50) + 3.0
+    cluster = rng.choice(N_CLUSTERS, n, p=shares / shares.sum())
+    cluster = np.where(rng.random(n) < CLUSTERED_SHARE, cluster, -1).astype(np.int32)
+    middle = rng.normal(0, 6, (N_CLUSTERS + 1, 2))
+    middle[-1] = 0
+    spread = np.append(rng.uniform(0.1, 0.5, N_CLUSTERS), 6.5)
+    place = (middle[cluster] + spread[cluster, None] * rng.normal(0, 1, (n, 2))).astype(np.float32)
+    tokens = _popular(rng, N_CLUSTERS, 4)
+    control = rng.normal(0, 6, (n, 2)).astype(np.float32)
+    return {
+        "features": pa.table(
+            {"x": place[:, 0], "y": place[:, 1]}
+            | {"cluster": pa.array(cluster, mask=cluster < 0)}
+            | {"kl_percentile": 100 * rng.beta(2.0, 1.0, n), "token_share": rng.beta(1.0, 2.0, n)}
+        ),
+        "clusters": pa.table(
+            {
+                "cluster": np.arange(N_CLUSTERS, dtype=np.int32),
+                "n_features": np.bincount(cluster[cluster >= 0], minlength=N_CLUSTERS),
+                "x": middle[:-1, 0],
+                "y": middle[:-1, 1],
+                "tokens": _lists(tokens),
+                "shares": _lists(np.sort(rng.uniform(0.1, 0.9, (N_CLUSTERS, 4)))[:, ::-1]),
+            }
+        ),
+        "control_map": pa.table(
+            {"number": np.arange(n, dtype=np.int32), "x": control[:, 0], "y": control[:, 1]}
+        ),
+        "measures": pa.table(
+            {
+                "name": ["clustered", "n_clusters", "silhouette", "trustworthiness"],
+                "value": [CLUSTERED_SHARE, float(N_CLUSTERS), 0.2, 0.8],
+                "n": [n] * 4,
+                "control": [0.0, 0.0, None, 0.6],
+                "n_control": [n] * 4,
+            }
+        ),
+    }
+
+
+def _on_map(features: pa.Table, placed: pa.Table) -> pa.Table:
+    """Rows of `features` with their places; dead ones, and those beyond the map, have none."""
+    ids = features["feature"].to_numpy()
+    is_off = (features["n_active"].to_numpy() == 0) | (ids >= len(placed))
+    taken = placed.take(pa.array(np.minimum(ids, len(placed) - 1)))
+    for name in placed.column_names:
+        column = taken[name].combine_chunks()
+        is_null = is_off | column.is_null().to_numpy(zero_copy_only=False)
+        values = column.fill_null(0).to_numpy()
+        features = features.append_column(name, pa.array(values, mask=is_null))
+    return features
 
 
 def _inverted(
@@ -244,8 +314,8 @@ def _manifest(n_features: int, n_contexts: int, seed: int) -> dict[str, Any]:
         "model_name": "made-up",
         "hook_name": hook_name,
         "hook_name_out": hook_name,
-        "d_in": 768,
-        "d_out": 768,
+        "d_in": D,
+        "d_out": D,
         "n_features": n_features,
         "context_length": LENGTH,
         "n_contexts": n_contexts,

@@ -22,6 +22,7 @@ from typing import get_args
 import numpy as np
 
 from benchmarks.made_up_store import (
+    N_CLUSTERS,
     N_TOKENS,
     VOCAB,
     MadeUpRemarks,
@@ -34,8 +35,9 @@ from featurestore.store import Store
 
 SIZES = (24_576, 1_000_000)
 PAGE_SIZE = 50
-TARGET_MS = {"point": 50, "scan": 250}
-"""What 95 of 100 answers should stay within; a scan looks at every feature."""
+TARGET_MS = {"point": 50, "scan": 250, "whole": 2000}
+"""What 95 of 100 answers should stay within; a scan looks at every feature, and the whole of a map
+is asked for once."""
 
 Answer = Callable[[], object]
 
@@ -180,6 +182,47 @@ class Visitor:
         sampler = self._random.choice(("top", "interval", "quantile", "random", "zero"))
         return partial(self._store.bands, self._plain.dictionary_id, self._feature(), sampler)
 
+    def by_effect(self) -> Answer:
+        """The list by effect, of features that random directions hardly reach."""
+        ranges = (("kl_percentile", self._random.uniform(50, 99), None),)
+        sort = self._random.choice(("ablation_kl", "kl_percentile"))
+        return partial(
+            self._store.features, replace(self._plain, ranges=ranges, sort=sort), PAGE_SIZE
+        )
+
+    def in_cluster(self) -> Answer:
+        """The features of one cluster."""
+        return partial(self._store.features, self._clustered(), PAGE_SIZE)
+
+    def cluster_place(self) -> Answer:
+        """Next among the features of one cluster without a verdict."""
+        query = replace(self._clustered(), verdicts=frozenset({NO_VERDICT}))
+        return partial(self._store.place, query, self._feature())
+
+    def clusters(self) -> Answer:
+        """Every cluster by its name, to choose one."""
+        return partial(self._store.clusters, self._plain.dictionary_id)
+
+    def neighbours(self) -> Answer:
+        """The features nearest to a feature."""
+        return partial(self._store.neighbours, self._plain.dictionary_id, self._feature())
+
+    def ablated_contexts(self) -> Answer:
+        """The contexts on which a feature was switched off."""
+        return partial(self._store.ablated_contexts, self._plain.dictionary_id, self._feature())
+
+    def dependences(self) -> Answer:
+        """Which earlier tokens a feature's peaks depend on."""
+        return partial(self._store.dependences, self._plain.dictionary_id, self._feature())
+
+    def map(self) -> Answer:
+        """Where all features of the dictionary stand, and their control."""
+        return partial(self._store.map, self._plain.dictionary_id)
+
+    def _clustered(self) -> FeatureQuery:
+        number = self._random.randrange(N_CLUSTERS)
+        return replace(self._plain, ranges=(("cluster", number, number),))
+
     def _feature(self) -> int:
         return self._random.randrange(self._n_features)
 
@@ -236,6 +279,10 @@ QUESTIONS = {
     "catalogue": "point",
     "feature": "point",
     "bands": "point",
+    "neighbours": "point",
+    "ablated_contexts": "point",
+    "dependences": "point",
+    "clusters": "point",
     "count": "scan",
     "page": "scan",
     "deep_page": "scan",
@@ -257,9 +304,13 @@ QUESTIONS = {
     "searched_place": "scan",
     "text_place": "scan",
     "queue_place": "scan",
+    "by_effect": "scan",
+    "in_cluster": "scan",
+    "cluster_place": "scan",
     "random_feature": "scan",
+    "map": "whole",
 }
-"""Every kind of question, and whether it looks at every feature."""
+"""Every kind of question, and whether it looks at every feature or answers with all."""
 
 
 def measure(store: Store, n_features: int, repeats: int, seed: int) -> Iterator[Timing]:

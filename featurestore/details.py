@@ -34,6 +34,9 @@ _POINTS = """
 """
 _CLUSTERS = "select * from clusters order by cluster"
 _CLUSTER = "select * from clusters where cluster = ?"
+_SOME_CLUSTERS = """
+    select * from clusters where cluster in (select unnest(?::integer[])) order by cluster
+"""
 _CONTROL = "select x, y, cluster from control_map order by number"
 _MEASURES = "select * from measures order by name"
 
@@ -87,6 +90,12 @@ def feature_map(file: DictionaryFile) -> FeatureMap:
 def cluster(file: DictionaryFile, number: int) -> Cluster | None:
     """One cluster; None if there is none of this number."""
     return next(iter(_clusters(file, file.rows(_CLUSTER, number))), None)
+
+
+def clusters(file: DictionaryFile, numbers: list[int] | None) -> tuple[Cluster, ...]:
+    """Those of some numbers; all without."""
+    asked = (_CLUSTERS,) if numbers is None else (_SOME_CLUSTERS, numbers)
+    return _clusters(file, file.rows(*asked))
 
 
 def measures(file: DictionaryFile) -> dict[str, Measure]:

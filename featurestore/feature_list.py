@@ -111,6 +111,7 @@ COUNT = _MATCHES + "select count(*) as n_kept from {source} where {where}"
 FEATURE_AT = (
     _MATCHES + "select feature from {source} where {where} order by feature limit 1 offset ?"
 )
+NUMBERS = _MATCHES + "select feature from {source} where {where} order by feature"
 MARKS = (
     _MATCHES
     + """
@@ -120,7 +121,7 @@ MARKS = (
 )
 SUMMARY = """feature, n_active, n_nonfinite, density, max_activation, mean_activation, decoder_norm,
         promoted, peak_tokens, peak_counts, histogram, logit_kurtosis, ablation_kl, control_kl,
-        kl_percentile, nearest_cos, cluster, token_share, dim_share"""
+        kl_percentile, n_effects, n_controls, nearest_cos, cluster, token_share, dim_share"""
 # Ordered by narrow columns alone; the wide ones are read of the chosen rows only.
 PAGE = f"""{_MATCHES},
     kept as materialized (
@@ -218,7 +219,7 @@ def list_sql(
     if not query.include_dead and Flag.DEAD not in query.flags:
         parts.append("n_active > 0")
     parts += [_FLAGS[flag] for flag in sorted(query.flags)]
-    for part, values in (*_ranges(query), *_searches(query, token_ids)):
+    for part, values in (*_ranges(query), *_searches(query, token_ids), *_chosen(query)):
         parts.append(part)
         parameters += values
     # As text, which DuckDB takes in half the time of a list of Python's integers.
@@ -270,6 +271,12 @@ def _searches(query: FeatureQuery, token_ids: Sequence[int]) -> list[tuple[str, 
         known = ", ".join(_ROLES)
         raise StoreError(f"No token search '{query.role}'. Known: {known}.")
     return [(_ROLES[query.role], [list(token_ids)])]
+
+
+def _chosen(query: FeatureQuery) -> list[tuple[str, list[object]]]:
+    """Conditions, each with its parameters; numbers that no feature can have are passed over."""
+    known = [int(feature) for feature in query.among if 0 <= feature < 2**31]
+    return [(_AMONG, [str(known)])] if query.among else []
 
 
 def _keys(seed: int) -> tuple[int, int]:

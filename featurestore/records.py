@@ -116,6 +116,9 @@ class FeatureSummary:
     ablation_kl: float | None
     control_kl: float | None
     kl_percentile: float | None
+    n_effects: int | None
+    """Active tokens that the KL is a mean over; None where nothing was ablated."""
+    n_controls: int | None
     nearest_cos: float | None
     cluster: int | None
     token_share: float | None
@@ -287,6 +290,8 @@ class FeatureQuery:
     """Keep features with any of these verdicts (NO_VERDICT for none); all if empty."""
     seed: int = 0
     """Which shuffle, if sorted by "random"."""
+    among: tuple[int, ...] = ()
+    """Only these features, rising; all if empty."""
 
 
 LONGEST_MATCH = 120

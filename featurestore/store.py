@@ -125,6 +125,15 @@ class Store:
             found=listing.found(rows),
         )
 
+    def numbers(self, query: FeatureQuery) -> tuple[int, ...]:
+        """Every feature that a query keeps, rising.
+
+        Raises:
+            StoreError: the query asks for what there is not, or takes too long.
+        """
+        _, listing = self._listing(query)
+        return tuple(row["feature"] for row in listing.rows(feature_list.NUMBERS))
+
     def place(self, query: FeatureQuery, feature: int) -> ListPlace:
         """Where a feature stands in a query's list, and its neighbours there."""
         file, listing = self._listing(query)
@@ -236,6 +245,14 @@ class Store:
     def cluster(self, dictionary_id: str, cluster: int) -> Cluster | None:
         """A cluster of the map; None if there is none of this number."""
         return details.cluster(self._served(dictionary_id), cluster)
+
+    def clusters(
+        self, dictionary_id: str, numbers: Iterable[int] | None = None
+    ) -> dict[int, Cluster]:
+        """Clusters of the map by number, the largest first; of some numbers, or all."""
+        wanted = None if numbers is None else sorted({int(number) for number in numbers})
+        found = details.clusters(self._served(dictionary_id), wanted)
+        return {cluster.cluster: cluster for cluster in found}
 
     def measures(self, dictionary_id: str) -> dict[str, Measure]:
         """Numbers about the whole dictionary, by name."""

@@ -9,7 +9,7 @@ info, selection = panels.dictionary()
 known = session.catalogue()
 views.queue(info, selection)
 views.conflicts(known)
-views.progress(known)
+views.progress(known, selection)
 views.agreement()
 files.export(info, selection, known)
 if not session.is_read_only():

@@ -7,6 +7,7 @@ import streamlit as st
 from app import filters, links, panels, session
 from app.annotations.panels import label_list, listed
 from app.feature_table import feature_table
+from app.map.panels import chosen_line
 from app.selection import PAGE_SIZE
 
 info, selection = panels.dictionary()
@@ -23,6 +24,7 @@ if selection.page > last_page:
 
 with st.container(horizontal=True, vertical_alignment="center", gap="small", key="count"):
     filters.kept_line(kept, query)
+    chosen_line(selection)
     panels.go_to_number(selection)
     label_list(selection)
     filters.export_list(query)

@@ -77,6 +77,8 @@ def is_kept(feature: Feature, query: FeatureQuery) -> bool:
     """What a query means, in plain Python."""
     if feature.is_dead and not query.include_dead and Flag.DEAD not in query.flags:
         return False
+    if query.among and feature.feature not in query.among:
+        return False
     if not query.flags <= flags_of(feature):
         return False
     for column, low, high in query.ranges:
@@ -116,7 +118,13 @@ def queries() -> list[FeatureQuery]:
             NUMERIC_COLUMNS, (True, False), (False, True)
         )
     ]
-    return by_filter + by_order
+    by_number = [
+        FeatureQuery("planted", include_dead=dead, token=token, among=among)
+        for among in ((0,), (3, 5, 40, 500), tuple(range(0, 120, 2)), (2**31, 10**30), (-1, 0))
+        for dead in (False, True)
+        for token in ("", "river")
+    ]
+    return by_filter + by_order + by_number
 
 
 def test_every_query_gives_the_list_that_plain_python_gives(synthetic_store: Path) -> None:
@@ -129,6 +137,7 @@ def test_every_query_gives_the_list_that_plain_python_gives(synthetic_store: Pat
         page = store.features(query, limit=1000)
         assert [row.feature for row in page.rows] == expected, query
         assert (page.n_kept, page.n_features) == (len(expected), 120)
+        assert store.numbers(query) == tuple(sorted(expected))
         n_kept.add(len(expected))
     assert {0, 120} < n_kept and len(n_kept) > 10  # the queries do tell features apart
     store.close()

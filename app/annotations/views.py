@@ -1,10 +1,11 @@
 """The pieces of the page Annotations: what to label next, how far it is, and who agrees."""
 
+from collections import Counter
 from dataclasses import replace
 
 import streamlit as st
 
-from app import filters, links, markup, panels, session
+from app import clusters, filters, links, markup, panels, session
 from app.annotations import session as annotations
 from app.annotations import words
 from app.annotations.words import Progress
@@ -22,6 +23,7 @@ def queue(info: DictionaryInfo, selection: Selection) -> None:
     session.seed(controls(selection) | {"seed": query.seed})
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="queue"):
         filters.order()
+        clusters.choice(query)
         if query.sort == "random":
             st.number_input(
                 "Seed",
@@ -36,21 +38,35 @@ def queue(info: DictionaryInfo, selection: Selection) -> None:
             first = replace(selection, query=query, page=1)
             st.switch_page(links.FEATURE, query_params=links.feature(first, kept.rows[0].feature))
         facts = [f"{kept.n_kept:,} left of {info.dictionary_id}"]
-        if filters.is_filtered(replace(query, verdicts=frozenset())):
+        facts += clusters.words(query)
+        if query.among:
+            facts.append(f"of {len(query.among):,} chosen on the map")
+        ranges = tuple(one for one in query.ranges if one[0] != "cluster")
+        if filters.is_filtered(replace(query, ranges=ranges, among=(), verdicts=frozenset())):
             facts.append("of those that Browse's filters keep")
         st.html(markup.line(facts), width="stretch")
         st.page_link(links.BROWSE, label="Choose others", query_params=links.browse(selection))
 
 
-def progress(known: Catalogue) -> None:
-    """How many features of each dictionary have which verdict."""
+def progress(known: Catalogue, selection: Selection) -> None:
+    """How many features of each dictionary have which verdict, and of the list to label."""
     rows = []
     for info in known.dictionaries:
         counts = annotations.log().counts(info.content)
         n_alive = session.store().features(FeatureQuery(info.dictionary_id), limit=0).n_kept
         rows.append(Progress(info.dictionary_id, n_alive, counts))
+        whole = replace(selection.query, verdicts=frozenset())
+        if info.dictionary_id == whole.dictionary_id and filters.is_filtered(whole):
+            rows.append(_progress_of_list(info, whole))
     st.html(markup.part("Progress", "share of the features that are ever active"))
     st.html(words.progress(rows))
+
+
+def _progress_of_list(info: DictionaryInfo, query: FeatureQuery) -> Progress:
+    listed = session.store().numbers(query)
+    verdicts = annotations.log().verdicts(info.content)
+    counts = Counter(verdicts[feature] for feature in listed if feature in verdicts)
+    return Progress(f"{info.dictionary_id}: this list", len(listed), counts)
 
 
 def conflicts(known: Catalogue) -> None:

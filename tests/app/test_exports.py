@@ -15,13 +15,20 @@ def _read(data: bytes) -> list[dict[str, str]]:
 
 
 def test_features_come_back() -> None:
-    row = FeatureSummary(7, 3, 0, 1e-5, -2.5, None, 1.0, HOSTILE, (("=1+1", 2),), (1, 2), None)
+    numbers = (0.021, 0.006, None, 41, 6, -0.25, 12, 0.5, 0.875)
+    row = FeatureSummary(
+        7, 3, 0, 1e-5, -2.5, None, 1.0, HOSTILE, (("=1+1", 2),), (1, 2), None, *numbers
+    )
     data = features_csv([row])
     assert data.endswith(b'"\r\n')
     (read,) = _read(data)
     assert (read["feature"], read["max_activation"], read["mean_activation"]) == ("7", "-2.5", "")
     assert tuple(json.loads(read["promoted"])) == HOSTILE
     assert json.loads(read["peak_tokens"]) == [["=1+1", 2]]
+    names = ("ablation_kl", "control_kl", "kl_percentile", "nearest_cos", "cluster")
+    assert [read[name] for name in names] == ["0.021", "0.006", "", "-0.25", "12"]
+    assert (read["n_effects"], read["n_controls"]) == ("41", "6")
+    assert (read["token_share"], read["dim_share"]) == ("0.5", "0.875")
 
 
 @pytest.mark.parametrize("token", HOSTILE)

@@ -1,7 +1,15 @@
-from app.feature_table import COLUMNS, Listed, flag_words, table_row
-from app.selection import Selection
+from dataclasses import replace
+
+import pytest
+
+from app.feature_table import COLUMNS, SORTABLE, Listed, flags, table_row
+from app.markup import COLUMN_HELP, COLUMN_WORDS
+from app.selection import RANGES, Selection
+from app.token_text import alone
 from featurestore.annotations.records import Content, Explanation, Verdict
+from featurestore.detail_records import Cluster, NearToken
 from featurestore.records import NUMERIC_COLUMNS, FeatureQuery, FeatureSummary, Found
+from tests.synthetic_store import HOSTILE
 
 ROW = FeatureSummary(
     feature=4,
@@ -15,6 +23,15 @@ ROW = FeatureSummary(
     peak_tokens=(("\n", 3),),
     histogram=(1, 2),
     logit_kurtosis=None,
+    ablation_kl=0.0213,
+    control_kl=0.006,
+    kl_percentile=91.66666,
+    n_effects=41,
+    n_controls=12,
+    nearest_cos=0.7,
+    cluster=12,
+    token_share=0.625,
+    dim_share=0.1,
 )
 
 
@@ -32,7 +49,62 @@ def test_a_row_holds_text_ready_to_show() -> None:
     assert cells["logit_kurtosis"] == ["–", "does not exist"]
     assert cells["promoted"] == [["␣a", '" a"']] * 6
     assert cells["peak_tokens"] == [["↵", r'"\n"', 3]]
-    assert cells["flags"] == flag_words(ROW) == ["dense", "nonfinite"]
+    assert cells["token_share"] == ["62.5%", "0.625"]
+
+
+def test_an_effect_stands_beside_its_control() -> None:
+    _, cells = drawn(Listed((ROW,)))
+    shown, tip, *control = cells["ablation_kl"]
+    assert [shown, *control] == ["0.0213", "0.00600", "91.7%"]
+    assert "0.006 for 12 random directions as long, above 91.7% of them" in tip
+    _, cells = drawn(Listed((replace(ROW, control_kl=None, kl_percentile=None),)))
+    assert cells["ablation_kl"][2:] == ["–", "–"]
+
+
+def test_what_is_missing_says_why() -> None:
+    missing = replace(ROW, ablation_kl=None, nearest_cos=None, cluster=None, token_share=None)
+    _, cells = drawn(Listed((missing,)))
+    assert cells["ablation_kl"][0] == "–" and "passes.n_ablated_top" in cells["ablation_kl"][1]
+    assert "no length" in cells["nearest_cos"][1]
+    assert "passes.map" in cells["cluster"][1]
+    _, cells = drawn(Listed((replace(missing, n_active=0, density=0.0),)))
+    for name in ("ablation_kl", "cluster", "token_share"):
+        assert cells[name] == ["–", "Never active on this corpus, so there is nothing to measure"]
+    assert "no length" in cells["nearest_cos"][1]  # the dead have directions
+
+
+@pytest.mark.parametrize("token", HOSTILE)
+def test_a_cluster_is_named_by_visible_tokens(token: str) -> None:
+    cluster = Cluster(12, 40, 0.0, 0.0, (NearToken(token, 0.875), NearToken(" b", 0.5)))
+    _, cells = drawn(Listed((ROW,), clusters={12: cluster}))
+    number, tip, name = cells["cluster"]
+    assert (number, name) == ("12", alone(token))
+    assert tip.startswith("Cluster 12: 40 features") and tip.endswith(' 87.5%, " b" 50.0%')
+    assert not {"\u202e", "\u200b", "\0", "\n", "\r"} & set(tip + name)
+
+
+def test_a_cluster_without_a_name_has_its_number() -> None:
+    nameless = Cluster(12, 40, 0.0, 0.0, ())
+    for clusters in ({}, {12: nameless}):
+        _, cells = drawn(Listed((ROW,), clusters=clusters))
+        assert cells["cluster"] == ["12", "Cluster 12", ""]
+
+
+def test_flags_come_with_the_number_that_says_so() -> None:
+    assert flags(ROW) == {
+        "dense": "active on 50.0% of tokens",
+        "nonfinite": "NaN or infinity in 1 places, which count in no other number",
+        "one token": "62.5% of its activation is on one token",
+    }
+    _, cells = drawn(Listed((replace(ROW, dim_share=0.83),)))
+    assert [word for word, _ in cells["flags"]] == [
+        "dense",
+        "nonfinite",
+        "one dimension",
+        "one token",
+    ]
+    dead = replace(ROW, n_active=0, density=0.0, n_nonfinite=0, token_share=None, dim_share=None)
+    assert list(flags(dead)) == ["dead"]
 
 
 def test_people_come_before_programs() -> None:
@@ -60,10 +132,15 @@ def test_reasons_take_the_place_of_some_numbers() -> None:
         ["peaks on", "", "↵", " ×3", r'"\n"'],
         ["context", "up ", "the", " river", '"up the river"'],
     ]
-    assert "histogram" not in cells
+    assert not {"histogram", "nearest_cos", "token_share"} & cells.keys()
     assert row["href"] == "feature?dictionary=e&feature=4"
 
 
 def test_headings_sort_by_columns_that_the_store_knows() -> None:
-    sortable = {name for name, _, kind, _ in COLUMNS if kind in ("link", "number")}
+    sortable = {name for name, _, kind, _ in COLUMNS if kind in SORTABLE}
     assert sortable <= set(NUMERIC_COLUMNS)
+
+
+def test_every_number_has_a_name_and_a_meaning() -> None:
+    assert set(RANGES) <= set(COLUMN_WORDS)
+    assert set(RANGES) == set(COLUMN_HELP)

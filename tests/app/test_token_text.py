@@ -1,9 +1,11 @@
-from html.parser import HTMLParser
+from dataclasses import replace
 
 import pytest
 
 from app.token_text import alone, chip, lens_tables, meant, payload, quoted, typed, visible
+from featurestore.detail_records import AblatedContext
 from featurestore.records import Band, Example, LensToken
+from tests.html_texts import Texts
 from tests.synthetic_store import HOSTILE
 
 
@@ -43,30 +45,13 @@ def test_quoted_spells_out_the_unusual() -> None:
     assert quoted(' "a"\n\u202e') == r'" \"a\"\n\u{202e}"'
 
 
-class _Texts(HTMLParser):
-    """What a browser makes of a piece of HTML: its tags and its text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        assert {name for name, _ in attrs} <= {"class", "title", "style"}
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
 @pytest.mark.parametrize("token", HOSTILE)
 def test_html_holds_tokens_as_text(token: str) -> None:
-    made = _Texts(chip(token))
+    made = Texts(chip(token))
     assert made.tags == {"span"}
     assert made.text == alone(token)
     lens = (LensToken(token, -1.25),)
-    table = _Texts(lens_tables(lens, lens, 2.0))
+    table = Texts(lens_tables(lens, lens, 2.0))
     assert table.tags == {"div", "h4", "ol", "li", "span"}
     assert alone(token) in table.text
     assert "−1.25" in table.text
@@ -118,3 +103,28 @@ def test_payload_names_each_token_once() -> None:
 def test_a_band_says_how_many(sampler: str, detail: str) -> None:
     band = Band(sampler, 0, 0.0, 1.0, 92, ())
     assert payload((band,), 8, 3, 100, 1.0)["groups"][0]["detail"] == detail
+
+
+def test_an_effect_stands_under_the_next_token() -> None:
+    tokens = ("a", "b", "c", "d")
+    shown = Example(5, "x", 0, tokens, (0, 1, 2, 3), 1, 2.0, {1: 2.0})
+    other = Example(6, "x", 0, tokens, (0, 1, 2, 3), 1, 1.0, {1: 1.0})
+    removed = AblatedContext(0, "top", 0, 5, 1, 0.031, 0.01, {1: 0.5, 2: -0.25})
+    band = Band("top", 0, None, 2.0, 2, (shown, other))
+    data = payload((band,), 2, 2, 8, 2.0, {5: removed})
+    first, second = data["groups"][0]["rows"]
+    assert first["removed"] == {
+        "pos": [2, 3],
+        "effect": [0.5, -0.25],
+        "kl": "KL 0.0310",
+        "facts": "KL 0.0310 nats · random 0.0100",
+        "n": "1 token",
+    }
+    assert second["removed"] is None
+    assert (data["effect_scale"], data["effect_text"]) == (0.5, "0.500")
+    never = replace(removed, kl=None, control_kl=None, n_effects=0, effects={})
+    row = payload((band,), 2, 2, 8, 2.0, {5: never})["groups"][0]["rows"][0]
+    assert (row["removed"]["kl"], row["removed"]["facts"]) == (
+        "",
+        "no next token where it is active",
+    )

@@ -65,6 +65,32 @@ def test_from_list_to_feature_and_back(page: Page) -> None:
     assert page.get_by_role("textbox", name="Token").input_value() == "the"
 
 
+def test_a_list_by_effect_in_a_cluster(page: Page) -> None:
+    page.goto("/?dictionary=planted")
+    page.get_by_role("button", name="KL off · random · above", exact=True).click()
+    expect(page.locator("th[aria-sort=descending]")).to_contain_text("KL off")
+    page.get_by_role("button", name="More", exact=True).click()
+    page.get_by_role("combobox", name="Cluster").click()
+    page.get_by_role("option", name=re.compile("^1 ")).click()
+    expect(page).to_have_url(re.compile(r"cluster=1\.\.1&sort=ablation_kl"))
+    expect(page.get_by_text(re.compile("^cluster 1 "))).to_be_visible()
+    assert set(page.locator("td.cluster .which").all_inner_texts()) == {"1"}
+    page.get_by_role("radio", name="Effect").click()  # the popover is open still
+    page.get_by_role("spinbutton", name="above random ≥").fill("50")
+    page.get_by_role("spinbutton", name="above random ≥").press("Enter")
+    expect(page).to_have_url(re.compile(r"kl_percentile=50\.\."))
+    expect(page.get_by_role("button", name="More (2)")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 800, "height": 900})
+    expect(page.locator("th.effect")).to_be_visible()
+    expect(page.locator("th.token_share")).to_be_hidden()
+    listed = features(page)
+    page.locator(ROWS).nth(0).click()
+    heading(page, listed[0])
+    page.get_by_role("button", name="Next ›").click()
+    heading(page, listed[1])
+
+
 def test_browse_and_feature_load_no_torch(page: Page, server: str) -> None:
     page.goto("/?dictionary=planted")
     page.locator(ROWS).first.click()
@@ -161,6 +187,8 @@ def test_keys(page: Page) -> None:
 def test_hostile_tokens_stay_text(page: Page) -> None:
     page.goto("/?dictionary=hostile")
     expect(page.locator(".chip", has_text="<script>alert(1)").first).to_be_visible()
+    assert page.locator("td.cluster .name").count() > 5
+    assert page.locator("td.cluster .name *").count() == 0
     for feature in (0, 2, 7):
         page.goto(f"/feature?dictionary=hostile&feature={feature}&tab=zero&view=full")
         heading(page, feature)

@@ -23,9 +23,7 @@ LOADED = 60_000
 def server(demo_store: Path) -> Iterator[str]:
     """The app on the demo. What is pasted below must not come up in its log."""
     yield from serve(demo_store)
-    assert "SECRET-7731" not in "".join(
-        log.read_text() for log in demo_store.glob("server-*.log")
-    )
+    assert "SECRET-7731" not in "".join(log.read_text() for log in demo_store.glob("server-*.log"))
 
 
 def token(page: Page, pos: int) -> Locator:

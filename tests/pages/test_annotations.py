@@ -1,3 +1,4 @@
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import links
 from app.annotations.session import PROBLEM
+from app.map.chosen import written
 from featurestore.annotations.database import Database, default_url
 from featurestore.annotations.explanations import ExplanationTable
 from featurestore.annotations.log import AnnotationLog
@@ -58,6 +60,37 @@ def test_the_queue_is_browse_s_list_without_a_verdict(open_page: Open, annotated
     test.button(key="start").click().run()
     assert "in random order" in texts(test)
     assert test.query_params["verdict"] == "none"
+
+
+def test_a_cluster_is_a_queue(open_page: Open, annotated: Path) -> None:
+    test = open_page(links.ANNOTATIONS, annotated, dictionary="planted")
+    assert "planted: this list" not in texts(test)
+    test.selectbox(key="cluster").select(0).run()
+    assert test.query_params["cluster"] == "0..0"
+    assert "cluster 0 " in texts(test)
+    assert "of those that Browse" not in texts(test)
+    assert "planted: this list" in texts(test)
+    left, whole = re.search(r"([0-9]+) left of planted.*2 of ([0-9]+)", texts(test), re.S).groups()
+    assert int(left) == int(whole) - 2  # features 0 and 3 have a verdict
+    test.selectbox(key="sort").select("kl_percentile").run()
+    test.button(key="start").click().run()
+    assert test.query_params["cluster"] == "0..0"
+    assert test.query_params["verdict"] == "none"
+    assert int(test.query_params["feature"]) % 3 == 0
+    assert f"1 of {left}" in texts(test)
+
+
+def test_chosen_features_are_a_queue(open_page: Open, annotated: Path) -> None:
+    chosen = written((0, 1, 3, 7, 8))
+    test = open_page(links.ANNOTATIONS, annotated, dictionary="planted", among=chosen)
+    assert "3 left of planted" in texts(test)
+    assert "of 5 chosen on the map" in texts(test)
+    assert "2 of 5" in texts(test)
+    test.selectbox(key="sort").select("random").run()
+    test.number_input(key="seed").set_value(7).run()
+    test.button(key="start").click().run()
+    assert test.query_params["among"] == chosen
+    assert "1 of 3" in texts(test)
 
 
 def test_what_was_said_stands_in_browse_and_on_the_feature(

@@ -1,10 +1,12 @@
 import json
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import links
 from tests.pages.conftest import Open, texts
+from tests.small_store import publish
 
 
 def listed(test: AppTest) -> list[int]:
@@ -51,6 +53,70 @@ def test_an_edit_is_in_the_url_at_once(open_page: Open) -> None:
     clear.click().run()
     assert test.query_params == {"dictionary": "planted", "sort": "skewness"}
     assert test.text_input(key="token").value == ""
+
+
+def cells(test: AppTest) -> dict[int, dict[str, object]]:
+    """The table's cells by feature and column."""
+    (table,) = [c for c in test.get("bidi_component") if "descending" in c.proto.json]
+    data = json.loads(table.proto.json)
+    names = [column["name"] for column in data["columns"]]
+    return {row["feature"]: dict(zip(names, row["cells"], strict=True)) for row in data["rows"]}
+
+
+def test_effects_clusters_and_flags_are_in_the_table(open_page: Open) -> None:
+    shown = cells(open_page(links.BROWSE, dictionary="planted"))
+    kl, tip, random, above = shown[3]["ablation_kl"]
+    assert float(kl) > float(random) and above == "100%"
+    assert "nats" in tip
+    number, tip, name = shown[3]["cluster"]
+    assert number == "0" and name and f'"{name.replace("␣", " ")}"' in tip
+    assert shown[41]["cluster"][0] == "–" and "In no cluster" in shown[41]["cluster"][1]
+    assert [word for word, _ in shown[111]["flags"]] == ["one dimension", "one token"]
+
+
+def test_a_list_is_sorted_and_filtered_by_effect_and_cluster(open_page: Open) -> None:
+    test = open_page(links.BROWSE, dictionary="planted", sort="ablation_kl", cluster="1..1")
+    assert "sorted by ablation KL, highest first" in texts(test)
+    assert "cluster 1 " in texts(test)
+    assert test.selectbox(key="cluster").value == 1
+    found = [row["ablation_kl"] for row in cells(test).values()]
+    assert all(row["cluster"][0] == "1" for row in cells(test).values())
+    assert [float(kl[0]) for kl in found] == sorted((float(kl[0]) for kl in found), reverse=True)
+    test = open_page(links.BROWSE, dictionary="planted", flags="one dimension,one token")
+    assert set(listed(test)) == set(range(15, 120, 16))
+
+
+def test_a_cluster_is_chosen_by_its_name(open_page: Open) -> None:
+    test = open_page(links.BROWSE, dictionary="planted", kl_percentile="50..")
+    assert test.number_input(key="kl_percentile_low").value == 50  # its group is the open one
+    options = test.selectbox(key="cluster").options
+    assert [option.split(" ", 1)[0] for option in options] == ["0", "1", "2"]
+    assert "␣" in options[0] and options[0].endswith("features")
+    test.selectbox(key="cluster").select(2).run()
+    assert test.query_params["cluster"] == "2..2"
+    assert test.query_params["kl_percentile"] == "50.."
+    test.selectbox(key="cluster").set_value(None).run()
+    assert "cluster" not in test.query_params
+    test = open_page(links.BROWSE, dictionary="planted", cluster="77..77")
+    assert "cluster 77" in texts(test) and "keeps none of 120 features" in texts(test)
+    assert test.selectbox(key="cluster").placeholder == "77 to 77"
+
+
+def test_hostile_tokens_name_clusters(open_page: Open) -> None:
+    test = open_page(links.BROWSE, dictionary="hostile", cluster="0..0")
+    assert "<script>" not in texts(test) and "<img" not in texts(test)
+    names = [cell["cluster"][2] for cell in cells(test).values()]
+    assert names and not {"\u202e", "\u200b", "\0"} & set("".join(names))
+
+
+def test_a_store_without_effects_and_map(open_page: Open, tmp_path: Path) -> None:
+    publish(tmp_path)
+    test = open_page(links.BROWSE, tmp_path, dead="1")
+    shown = cells(test)
+    assert shown
+    assert {row["cluster"][0] for row in shown.values()} == {"–"}
+    assert {row["ablation_kl"][0] for row in shown.values()} == {"–"}
+    assert "cluster" not in [one.key for one in test.selectbox]
 
 
 def test_the_filter_stays_in_another_dictionary(open_page: Open) -> None:

@@ -1,17 +1,29 @@
 import json
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import links
 from tests.pages.conftest import Open, texts
+from tests.small_store import publish
 from tests.synthetic_store import DEAD, NONFINITE, RIVER, SIGNED
 
 
 def contexts(test: AppTest) -> dict:
     """What the token view was given."""
-    views = [c for c in test.get("bidi_component") if "groups" in c.proto.json]
-    return json.loads(views[0].proto.json) if views else {}
+    return component(test, "groups")
+
+
+def neighbours(test: AppTest) -> list[dict]:
+    """The tables of neighbours."""
+    return component(test, "tables").get("tables", [])
+
+
+def component(test: AppTest, name: str) -> dict:
+    """What the component was given whose data has this name."""
+    given = [json.loads(c.proto.json) for c in test.get("bidi_component")]
+    return next((data for data in given if name in data), {})
 
 
 def test_the_page_of_a_planted_feature(open_page: Open) -> None:
@@ -20,7 +32,7 @@ def test_the_page_of_a_planted_feature(open_page: Open) -> None:
     assert "␣river" in shown
     assert "promotes" in shown and "suppresses" in shown
     assert "not drawn" in shown
-    assert len(test.get("plotly_chart")) == 2
+    assert len(test.get("plotly_chart")) == 1  # the other is folded away
     data = contexts(test)
     peaks = {data["tokens"][r["tokens"][r["peak"]]][0] for g in data["groups"] for r in g["rows"]}
     assert peaks == {" river"}
@@ -123,3 +135,45 @@ def test_hostile_tokens_leave_no_markup(open_page: Open, feature: int) -> None:
     assert "<script" not in shown
     assert "<img" not in shown
     assert "\u202e" not in shown
+
+
+def test_causes_and_geometry_of_a_feature(open_page: Open) -> None:
+    test = open_page(links.FEATURE, dictionary="planted", feature=str(RIVER), sort="feature")
+    shown = texts(test)
+    assert "falls when removed" in shown and "rises when removed" in shown
+    assert "above 100% of 6 controls" in shown and "it helps" in shown
+    assert shown.count("without it the activation") > 6  # tokens deleted before the peaks
+    assert ">one token</span>" in shown
+    assert "Cluster 0, 32 features" in shown
+    assert "of its activation: simple" in shown
+    removed = [row["removed"] for row in contexts(test)["groups"][0]["rows"]]
+    assert [bool(one) for one in removed] == [True] * 3 + [False] * 17
+    assert removed[0]["facts"].startswith("KL 0.0")
+    tables = neighbours(test)
+    assert [len(table["rows"]) for table in tables] == [10, 10]
+    assert all("&sort=feature" in row["href"] for table in tables for row in table["rows"])
+    labels = [one.label for one in test.expander]
+    assert "Single tokens: 87.2% on one, simple" in labels
+    assert any(label.startswith("Direction: ") for label in labels)
+
+
+def test_a_dead_feature_says_what_cannot_be_known(open_page: Open) -> None:
+    test = open_page(links.FEATURE, dictionary="planted", feature=str(DEAD))
+    shown = texts(test)
+    assert ">dead</span>" in shown
+    assert "never active on this corpus: there is no ablation" in shown
+    assert "never active on this corpus: there is no dependence" in shown
+    assert "no place on the map: it is never active" in shown
+    assert [table["detail"] for table in neighbours(test)][1] == "no other is active where it is"
+
+
+def test_a_store_without_causes_or_geometry(open_page: Open, tmp_path: Path) -> None:
+    publish(tmp_path)
+    for feature in (0, 3):
+        test = open_page(links.FEATURE, tmp_path, dictionary="one", feature=str(feature))
+        shown = texts(test)
+        assert "there is no ablation" in shown or "store holds no ablation" in shown
+        assert "there is no dependence" in shown or "store holds no dependence" in shown
+        assert "the store holds none of this feature" in shown
+        assert "no place on the map" in shown
+        assert "None" not in shown and "nan" not in shown

@@ -35,6 +35,17 @@ def test_every_hit_says_why(open_page: Open) -> None:
     assert {"promotes", "peaks on", "context"} <= {one for why in found.values() for one in why}
 
 
+def test_hits_show_effect_and_cluster(open_page: Open) -> None:
+    test = open_page(links.SEARCH, find="river", of="planted", where="peaks on")
+    found = [json.loads(one.proto.json) for one in test.get("bidi_component")]
+    (table,) = [data for data in found if "rows" in data]
+    names = [column["name"] for column in table["columns"]]
+    assert {"ablation_kl", "cluster"} <= set(names)
+    assert not any(column["sort"] for column in table["columns"])
+    clusters = [row["cells"][names.index("cluster")] for row in table["rows"]]
+    assert any(len(one) == 3 and one[2] for one in clusters)  # named
+
+
 def test_places_and_filters_narrow_it(open_page: Open) -> None:
     wide = hits(open_page(links.SEARCH, find="river", of="planted", where="peaks on"))
     assert {one for why in wide.values() for one in why} == {"peaks on"}

@@ -12,6 +12,15 @@ SUMMARY = FeatureSummary(
     peak_tokens=(),
     histogram=(),
     logit_kurtosis=None,
+    ablation_kl=None,
+    control_kl=None,
+    kl_percentile=None,
+    n_effects=None,
+    n_controls=None,
+    nearest_cos=None,
+    cluster=None,
+    token_share=None,
+    dim_share=None,
 )
 RANKED = Ranked(
     *("topk", 416, 5.5, 7.0, 5.5, 2, 0.01),

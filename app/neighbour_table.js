@@ -1,0 +1,97 @@
+// Tables of neighbouring features, each short until all are asked for.
+//
+// data: { short, tables: [{title, detail, columns: [{label, title}], rows: [{feature, href, is_dead,
+// tokens: [[shown, quoted]], cells: [[shown, exact]]}]}] }. Tokens reach the page through
+// textContent alone. Trigger: open (feature).
+
+const panels = new WeakMap(); // one per mounted component; a rerun keeps its elements
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  let panel = panels.get(parentElement);
+  if (!panel) {
+    panel = { root: make("div", "neighbours"), isWhole: false };
+    panels.set(parentElement, panel);
+    parentElement.append(panel.root);
+  }
+  panel.data = data;
+  panel.send = setTriggerValue;
+  draw(panel);
+}
+
+function make(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function draw(panel) {
+  const most = Math.max(...panel.data.tables.map((table) => table.rows.length));
+  const parts = panel.data.tables.map((table) => section(panel, table));
+  if (most > panel.data.short) {
+    const button = make("button", "", panel.isWhole ? "Fewer" : `All ${most}`);
+    button.type = "button";
+    button.setAttribute("aria-expanded", String(panel.isWhole));
+    button.addEventListener("click", () => {
+      panel.isWhole = !panel.isWhole;
+      draw(panel);
+      panel.root.querySelector("button").focus({ preventScroll: true });
+    });
+    parts.push(button);
+  }
+  panel.root.replaceChildren(...parts);
+}
+
+function section(panel, { title, detail, columns, rows }) {
+  const made = make("div", "part");
+  const head = make("h4", "", title);
+  head.append(make("small", "", detail));
+  made.append(head);
+  if (!rows.length) return made;
+  const table = make("table");
+  const line = make("tr");
+  line.append(make("th", "", "feature"), make("th", "", "promotes"));
+  for (const column of columns) {
+    const cell = make("th", "number", column.label);
+    cell.title = column.title;
+    line.append(cell);
+  }
+  const body = make("tbody");
+  body.append(...rows.slice(0, panel.isWhole ? rows.length : panel.data.short).map((row) => drawRow(panel, row, columns)));
+  const top = make("thead");
+  top.append(line);
+  table.append(top, body);
+  table.setAttribute("aria-label", title);
+  made.append(table);
+  return made;
+}
+
+function drawRow(panel, row, columns) {
+  const line = make("tr");
+  line.title = columns.map(({ label }, i) => `${label} ${row.cells[i][0]}`).join(" · ");
+  const name = make("td", "name");
+  const link = make("a", "", String(row.feature));
+  link.href = row.href;
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return; // a new tab
+    event.preventDefault();
+    panel.send("open", row.feature);
+  });
+  name.append(link);
+  if (row.is_dead) name.append(make("span", "dead", "dead"));
+  const tokens = make("td", "tokens");
+  const chips = make("div", "chips");
+  for (const [shown, quoted] of row.tokens) {
+    const chip = make("span", "chip", shown);
+    chip.title = quoted;
+    chips.append(chip);
+  }
+  tokens.append(chips);
+  line.append(name, tokens);
+  for (const [shown, exact] of row.cells) {
+    const cell = make("td", "number", shown);
+    cell.title = exact;
+    line.append(cell);
+  }
+  return line;
+}

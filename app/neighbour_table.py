@@ -1,0 +1,85 @@
+"""The features nearest to a feature: a table for each way of being near, first short, then whole.
+
+A component, because a click on a link then changes the page in place, and because whether all are
+shown is kept in the browser.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app import links
+from app.numerals import exact, percent, short
+from app.selection import Selection
+from app.token_text import alone, quoted
+from featurestore.detail_records import Neighbour, Neighbours
+
+HERE = Path(__file__).parent
+_component = st.components.v2.component(
+    "feature_browser_neighbours",
+    css=(HERE / "neighbour_table.css").read_text(encoding="utf-8"),
+    js=(HERE / "neighbour_table.js").read_text(encoding="utf-8"),
+)
+
+SHORT = 5
+"""Rows of each table until all are asked for."""
+_TOKENS = 3
+
+BY_COSINE = (("cosine", "cos", "Cosine of the two directions"),)
+BY_COACTIVATION = (
+    ("jaccard", "Jaccard", "Tokens on which both are active, of those on which either is"),
+    ("n_both", "both", "Tokens on which both are active"),
+    ("conditional", "P(it)", "Share of this feature's active tokens on which it is active too"),
+    ("pmi", "PMI", "log of how much oftener they meet than by chance, in nats"),
+    ("correlation", "corr.", "Pearson's correlation of the activations over all counted tokens"),
+)
+"""Number of a neighbour, heading, explanation; the last go where it is narrow."""
+
+
+def neighbour_table(found: Neighbours, selection: Selection, on_open: Callable[[], None]) -> None:
+    """Draw both tables; `on_open` reads the feature from `st.session_state["neighbours"].open`."""
+    _component(data=payload(found, selection), key="neighbours", on_open_change=on_open)
+
+
+def payload(found: Neighbours, selection: Selection) -> dict[str, Any]:
+    """What the script draws; links keep the list that `selection` is of."""
+    tables = (
+        (
+            *("By direction", "the nearest, dead ones too", "none: it has no length"),
+            *(BY_COSINE, found.by_cosine),
+        ),
+        (
+            *("Active together", "on the same tokens", "no other is active where it is"),
+            *(BY_COACTIVATION, found.by_coactivation),
+        ),
+    )
+    return {
+        "short": SHORT,
+        "tables": [
+            {
+                "title": title,
+                "detail": detail if rows else nobody,
+                "columns": [{"label": label, "title": tip} for _, label, tip in columns],
+                "rows": [_row(one, [name for name, *_ in columns], selection) for one in rows],
+            }
+            for title, detail, nobody, columns, rows in tables
+        ],
+    }
+
+
+def _row(one: Neighbour, names: list[str], selection: Selection) -> dict[str, Any]:
+    return {
+        "feature": one.feature,
+        "href": links.feature_url(selection, one.feature),
+        "is_dead": one.is_dead,
+        "tokens": [[alone(token), quoted(token)] for token in one.promoted[:_TOKENS]],
+        "cells": [_cell(name, getattr(one, name)) for name in names],
+    }
+
+
+def _cell(name: str, value: float | int | None) -> list[str]:
+    if name == "conditional" and value is not None:
+        return [percent(value), exact(value)]
+    return [short(value), exact(value)]
