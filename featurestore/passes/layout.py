@@ -25,7 +25,7 @@ from featurestore.passes.clusters import (
     name_clusters,
     silhouette,
 )
-from featurestore.threads import in_threads
+from featurestore.threads import in_threads, one_thread
 
 N_NEIGHBOURS = 15
 """Of each direction, itself included: what UMAP sees of it."""
@@ -154,7 +154,8 @@ def lay_out(directions: Float32[torch.Tensor, "n_rows d"], seed: int) -> Map:
         places = principal_components(unit, 2).astype(np.float32)
         return Map(places, np.full(n_rows, -1), dict.fromkeys(MEASURES, (None, n_rows)))
     neighbours = nearest(unit, N_NEIGHBOURS)
-    places, inner = _umap(unit, neighbours, seed)
+    with one_thread():  # numba sets the number of OpenMP's threads, torch's too, and leaves it so
+        places, inner = _umap(unit, neighbours, seed)
     cluster = find_clusters(inner, neighbours, d)
     return Map(places, cluster, _measures(unit, places, cluster, seed))
 

@@ -201,6 +201,16 @@ def test_the_seed_decides_the_bits_and_ranges_do_not(tables: Tables) -> None:
     assert not np.array_equal(other.places[:, 0], x)
 
 
+def test_torch_keeps_its_threads() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        lay_out(torch.randn(40, 8, generator=torch.Generator().manual_seed(0)), 0)
+        assert torch.get_num_threads() == 1  # else the passes that follow would round otherwise
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_few_directions_lie_by_their_principal_components() -> None:
     # Unit vectors along three axes; the mean is taken off, and the spread is largest along the
     # first axis less the second: ±1 / sqrt(2), of which the larger entry's sign is the first's.
