@@ -97,7 +97,7 @@ class PassesConfig:
     n_ablated_top: int = 4
     """Of the top contexts, those on which the feature is switched off; 0 for none."""
     n_ablated_bands: int = 4
-    """Interval bands, spread from the highest down, from which one more context each is taken."""
+    """Interval bands, spread evenly, from which one more context each is taken; 0 for none."""
     n_control_draws: int = 2
     """Random directions that are taken off, for each of these contexts, as a control."""
     n_dependences: int = 2

@@ -50,7 +50,8 @@ def choose_sites(
     is_top, is_interval = (
         pc.equal(examples["sampler"], name).to_numpy().astype(bool) for name in ("top", "interval")
     )
-    bands = np.linspace(0, settings.n_bands - 1, settings.n_ablated_bands).round()
+    n, n_bands = settings.n_ablated_bands, settings.n_bands
+    bands = (2 * np.arange(n) + 1) * n_bands // (2 * max(1, n))  # in the middle of n equal parts
     chosen = np.flatnonzero(
         (is_top & (columns["rank"] < settings.n_ablated_top))
         | (is_interval & (columns["rank"] == 0) & np.isin(columns["band"], bands))
