@@ -76,6 +76,7 @@ def publish(job: Job, plan: Plan, model: LanguageModel, stop: Stop) -> Path:
             each.prepare(activations)
         for first, last in tqdm(activations.ranges(), job.config.id, unit="range", leave=False):
             for table, rows in all_rows(passes, activations.read(first, last), stop).items():
+                stop.check()
                 writer.append(table, rows)
                 if table == "examples":
                     is_shown[rows["context"].to_numpy()] = True

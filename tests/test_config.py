@@ -46,6 +46,13 @@ n_random = 4
 n_zero = 5
 n_lens_tokens = 6
 n_bins = 7
+n_ablated_top = 8
+n_ablated_bands = 9
+n_control_draws = 10
+n_dependences = 11
+n_deleted = 12
+n_neighbours = 13
+map = false
 """
 
 
@@ -90,7 +97,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "step": 7,
     }
     assert (second.id, second.path, second.hook_name) == ("SAE_2.x", "/two", None)
-    assert tuple(vars(recipe.passes).values()) == (1, 2, 3, 4, 5, 6, 7)
+    assert tuple(vars(recipe.passes).values()) == (*range(1, 14), False)
 
 
 def test_what_is_absent_has_its_default(tmp_path: Path) -> None:

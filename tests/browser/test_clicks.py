@@ -170,6 +170,7 @@ def test_keys(page: Page) -> None:
     expect(page.get_by_text("random active feature of the list")).to_be_visible()
     page.keyboard.press("Escape")
     page.keyboard.press("g")
+    expect(page.get_by_label("Go to feature")).to_be_focused()
     page.keyboard.type("12r")  # typing is not a command
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Delete")
