@@ -7,7 +7,7 @@ from pathlib import Path
 from featurestore.__main__ import run
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("demo", "demo-steps", "demo-model-1000", "demo-model-2000")
+NAMES = ("demo", "demo-more", "demo-model-1000", "demo-model-2000")
 RECIPES = tuple(ROOT / "recipes" / f"{name}.toml" for name in NAMES)
 TEXTS = ROOT / "build" / "demo-texts"
 """Where the recipes look for the demo's text."""
