@@ -38,31 +38,32 @@ def _histogram(histogram: Histogram, quantity: str, counted: str) -> go.Figure:
     width = (histogram.high - histogram.low) / n or 1.0
     edges = [histogram.low + width * i for i in range(n + 1)]
     bounds = [f"{short(low)} to {short(high)}" for low, high in zip(edges, edges[1:], strict=False)]
-    figure = go.Figure(
-        go.Bar(
-            x=[edge + width / 2 for edge in edges[:-1]],
-            y=list(histogram.counts),
-            width=width,
-            customdata=bounds,
-            marker={"color": ORANGE, "line": {"width": 0}},
-            hovertemplate=f"{quantity} %{{customdata}}<br>%{{y:,}} {counted}<extra></extra>",
-        )
-    )
+    bars = {
+        "type": "bar",
+        "x": [edge + width / 2 for edge in edges[:-1]],
+        "y": list(histogram.counts),
+        "width": width,
+        "customdata": bounds,
+        "marker": {"color": ORANGE, "line": {"width": 0}},
+        "hovertemplate": f"{quantity} %{{customdata}}<br>%{{y:,}} {counted}<extra></extra>",
+    }
     axis = {"color": GREY, "tickfont": {"size": 10}, "fixedrange": True, "zeroline": False}
-    figure.update_layout(
-        height=HEIGHT,
-        margin={"l": 4, "r": 4, "t": 6, "b": 18},
-        bargap=0.04,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        hoverlabel={"font": {"size": 11}},
-        xaxis={**axis, "showgrid": False, "ticks": "outside", "ticklen": 3, "nticks": 6}
-        | {"automargin": True},
-        yaxis={**axis, "type": "log", "gridcolor": "rgba(138,138,138,.22)", "dtick": 1}
-        | {"exponentformat": "power", "range": _log_range(histogram.counts), "automargin": True},
-        showlegend=False,
-    )
-    return figure
+    across = {"showgrid": False, "ticks": "outside", "ticklen": 3, "nticks": 6}
+    up = {"type": "log", "gridcolor": "rgba(138,138,138,.22)", "dtick": 1}
+    layout = {
+        "template": "none",  # the usual one is thrice the size of all else
+        "height": HEIGHT,
+        "margin": {"l": 4, "r": 4, "t": 6, "b": 18},
+        "bargap": 0.04,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "hoverlabel": {"font": {"size": 11}},
+        "xaxis": {**axis, **across, "automargin": True},
+        "yaxis": {**axis, **up, "automargin": True, "exponentformat": "power"}
+        | {"range": _log_range(histogram.counts)},
+        "showlegend": False,
+    }
+    return go.Figure({"data": [bars], "layout": layout})  # at once: update_layout takes 10 ms
 
 
 def _log_range(counts: tuple[int, ...]) -> list[float]:

@@ -33,6 +33,9 @@ SHARDS_START_S = 10.0
 BYTES_OF_A_FEATURE = 8_000
 """Disk that a feature's rows take while a file is published: measured 3 to 4 kB, and a margin."""
 
+SECONDS_OF_A_FEATURE = 0.02
+"""What the passes of a feature take, until some were seen: the demo's take 0.03 to 0.05."""
+
 
 def build(
     order: Order, stop: Stop | None = None, engine: Engine | None = None, discard: bool = False
@@ -163,7 +166,7 @@ def _check_space(plan: Plan, written: int, n_left: int) -> None:
 
 
 def _publish_all(plan: Plan, stop: Stop, may_split: bool = True) -> list[Path]:
-    """Run the passes of every dictionary: of one here, to see what the others will take."""
+    """Run the passes of every dictionary, side by side once they are known to take long."""
     paths: list[Path] = []
 
     def published(job: Job, path: Path) -> None:
@@ -171,18 +174,20 @@ def _publish_all(plan: Plan, stop: Stop, may_split: bool = True) -> list[Path]:
         logger.info("%s: published %s", job.config.id, path)
 
     model = exact_model(plan.order, plan.model) if plan.jobs else plan.model
-    start = time.perf_counter()
+    of_a_feature = SECONDS_OF_A_FEATURE
     for i, job in enumerate(plan.jobs):
         stop.check()
-        seconds = (time.perf_counter() - start) / max(1, i) * (len(plan.jobs) - i)
-        n_workers = useful_workers(seconds) if may_split and i else 1
-        if n_workers > 1 and i + 1 < len(plan.jobs):
-            rest = plan.jobs[i:]
+        rest = plan.jobs[i:]
+        seconds = of_a_feature * sum(each.dictionary.n_features for each in rest)
+        n_workers = useful_workers(seconds) if may_split else 1
+        if min(n_workers, len(rest)) > 1:
             ends = publish_in_processes(plan, rest, stop, n_workers)
             for done, path in tqdm(ends, "passes", len(rest), unit="dictionary", leave=False):
                 published(done, path)
             break
+        start = time.perf_counter()
         published(job, publish(job, plan, model, stop))
+        of_a_feature = (time.perf_counter() - start) / job.dictionary.n_features
     return paths
 
 

@@ -5,16 +5,19 @@ long is stopped, and an error of a question is told from a damaged file.
 """
 
 import atexit
+import contextlib
+import functools
 import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 
 from featurestore.digests import table_digest
 from featurestore.errors import DamagedStore, StoreError, TooSlow, UnknownFeature
@@ -71,9 +74,7 @@ _USE = "use dictionary"
 _PATTERN = "select regexp_matches('', ?)"
 _CONTENT = {table: f"from {table}" for table in KEYS}
 _MANIFEST = "select * from manifest"
-_TOKENS = """
-    select token_id, token from vocab where token_id in (select unnest(?::integer[]))
-"""
+_VOCABULARY = "select token_id, token from vocab order by token_id"
 _TOKENS_LIKE = """
     select token_id, token from vocab
     where trim(lower(token)) = trim(lower(?)) order by token_id limit 100
@@ -93,7 +94,7 @@ class _Watch:
         self._is_over = threading.Event()
         atexit.register(self._end)
 
-    @contextmanager
+    @contextlib.contextmanager
     def over(self, cursor: duckdb.DuckDBPyConnection, limit_s: float) -> Iterator[None]:
         """Interrupt a cursor that is still busy after `limit_s`, or up to _WAKE_S later."""
         key = object()
@@ -133,7 +134,6 @@ class DictionaryFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.stamp = stamp(path)
-        self._texts: dict[int, str] = {}
         try:
             self._connection = connected(path, _LIMITS, "read")
             self._connection.execute(_LOCK)
@@ -184,13 +184,13 @@ class DictionaryFile:
         return ""
 
     def token_texts(self, token_ids: set[int]) -> dict[int, str]:
-        """Token ids to texts; those asked for once are remembered."""
-        missing = token_ids - self._texts.keys()
-        if missing:
-            # As text, which DuckDB takes sooner than a list of Python's integers.
-            rows = self.rows(_TOKENS, str(sorted(missing)))
-            self._texts.update((row["token_id"], row["token"]) for row in rows)
-        return {token: self._texts[token] for token in token_ids & self._texts.keys()}
+        """Token ids to texts, of those that the vocabulary has."""
+        known, texts = self._vocabulary
+        wanted = np.fromiter(token_ids, np.int64, len(token_ids))
+        place = np.searchsorted(known, wanted)
+        is_known = place < np.searchsorted(known, wanted, side="right")
+        found = texts.take(pa.array(place[is_known])).to_pylist()
+        return dict(zip(wanted[is_known].tolist(), found, strict=True))
 
     def matching_tokens(self, text: str) -> dict[int, str]:
         """Tokens equal to a text but for case and outer spaces; exactly equal to a quoted one."""
@@ -202,10 +202,23 @@ class DictionaryFile:
 
     def digest(self, table: str) -> tuple[int, str]:
         """Number of rows of a table, and the digest of what is in it, in the order it stands in."""
+        with self._relation(_CONTENT[table]) as found:
+            return table_digest(found.to_arrow_reader(100_000))
+
+    @functools.cached_property
+    def _vocabulary(self) -> tuple[np.ndarray, pa.ChunkedArray]:
+        """Token ids, rising, and their texts: kept, since every page asks for hundreds of them."""
+        with self._relation(_VOCABULARY) as found:
+            table = found.to_arrow_table()
+        return table["token_id"].to_numpy(), table["token"]
+
+    @contextlib.contextmanager
+    def _relation(self, statement: str) -> Iterator[duckdb.DuckDBPyRelation]:
+        """What a statement without parameters gives, to be read within the block."""
         with self._connection.cursor() as cursor:
             try:
                 cursor.execute(_USE)
-                return table_digest(cursor.sql(_CONTENT[table]).to_arrow_reader(100_000))
+                yield cursor.sql(statement)
             except (duckdb.Error, OSError) as error:
                 raise self._damaged(error) from error
 

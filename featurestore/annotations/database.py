@@ -26,6 +26,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     NullPool,
+    QueuePool,
     Table,
     Text,
     UniqueConstraint,
@@ -127,7 +128,14 @@ META = Table(
     Column("value", Integer, nullable=False),
 )
 
-_EMPTY = create_engine("sqlite://", poolclass=NullPool)
+
+def _empty_tables() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    SCHEMA.create_all(create_engine("sqlite://", creator=lambda: connection))
+    return connection
+
+
+_EMPTY = create_engine("sqlite://", creator=_empty_tables, poolclass=QueuePool)
 """In memory: answers for a database that nothing was saved in yet."""
 
 
@@ -362,7 +370,6 @@ def _postgres_engine(url: URL, patience: float) -> Engine:
 @contextmanager
 def _nothing() -> Iterator[Connection]:
     with _EMPTY.begin() as connection:
-        SCHEMA.create_all(connection, checkfirst=False)
         yield connection
 
 
