@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from featurestore.errors import StoreError
-from featurestore.literals import required_literal
+from featurestore.literals import required
 from featurestore.records import (
     DENSE_ABOVE,
     NUMERIC_COLUMNS,
@@ -57,8 +57,11 @@ _ROLES = {
     for role, tokens in _TOKENS.items()
 }
 
-# DuckDB looks for the literal first: RE2, which is slower, sees only the texts that have it.
-_CONTEXTS = "select context from contexts where contains(text, ?) and regexp_matches(text, ?)"
+# DuckDB looks for what is required first: RE2, which is slower, sees only the texts that have it.
+_CONTEXTS = {
+    is_lower: f"select context from contexts where contains({text}, ?) and regexp_matches(text, ?)"
+    for is_lower, text in ((False, "text"), (True, "lower(text)"))
+}
 _NO_CONTEXTS = "select context from contexts where false"
 _MATCHING = "feature in (select feature from matching)"
 _AMONG = "feature in (select unnest(?::integer[]))"
@@ -213,8 +216,9 @@ def list_sql(
     if query.sort not in SORTS:
         raise _unknown("sort by", query.sort, SORTS)
     source, values = _source(query, token_ids, pattern is not None)
-    wanted = [] if pattern is None else [required_literal(pattern), pattern]
-    parameters: list[object] = [*wanted, *values]
+    literal = required(pattern or "")
+    parameters: list[object] = [] if pattern is None else [literal.text, pattern]
+    parameters += values
     parts = [] if pattern is None else [_MATCHING]
     if not query.include_dead and Flag.DEAD not in query.flags:
         parts.append("n_active > 0")
@@ -226,7 +230,7 @@ def list_sql(
     said = [(_AMONG, str(features)) for features in among]
     said += [(_WITHOUT, str(features)) for features in without]
     return ListSql(
-        contexts=_NO_CONTEXTS if pattern is None else _CONTEXTS,
+        contexts=_NO_CONTEXTS if pattern is None else _CONTEXTS[literal.is_lower],
         source=source,
         steady=" and ".join(parts) or "true",
         said=" and ".join(part for part, _ in said) or "true",

@@ -9,6 +9,7 @@ Whatever else there is in it, such as a flag or a named class, nothing is said o
 """
 
 import re
+from dataclasses import dataclass
 
 _SHORTEST = 3
 """Characters; a shorter text stands in too many places to spare RE2 much."""
@@ -29,7 +30,35 @@ _PART = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_ESCAPED = re.compile(r"\\(.)")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+_WITHOUT_CASE = "(?i)"
+_NOT_LOWER = re.compile(r"[^\x00-\x7f]|[sS]")
+"""Without case RE2 takes the old long s for an s, which making a text lower-case leaves as it is.
+No other sign that stays a stranger to a letter of ASCII then is one to RE2."""
+
+
+@dataclass(frozen=True)
+class Required:
+    """What a text must hold to be matched."""
+
+    text: str
+    """Nothing if it is empty."""
+    is_lower: bool
+    """Whether it must be held once the text is made lower-case, as by DuckDB's `lower`."""
+
+
+def required(pattern: str) -> Required:
+    """What it is worth to look for before RE2 looks for a pattern."""
+    if not pattern.startswith(_WITHOUT_CASE):
+        return Required(required_literal(pattern), is_lower=False)
+    rest = pattern.removeprefix(_WITHOUT_CASE)
+    literal = required_literal(rest)
+    is_all = literal == _ESCAPED.sub(r"\1", rest)
+    longest = max(_NOT_LOWER.split(literal), key=len).lower()
+    if is_all or len(longest) < _SHORTEST:  # RE2 finds a mere text sooner than `lower` is done
+        return Required("", is_lower=False)
+    return Required(longest, is_lower=True)
 
 
 def required_literal(pattern: str) -> str:

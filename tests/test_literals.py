@@ -2,11 +2,12 @@
 
 import random
 import time
+from collections import Counter
 
 import duckdb
 import pytest
 
-from featurestore.literals import required_literal
+from featurestore.literals import Required, required, required_literal
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,35 @@ def test_the_literal_of_a_pattern(pattern: str, literal: str) -> None:
     assert required_literal(pattern) == literal
 
 
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        (r"\bgreen\b", Required("green", is_lower=False)),
+        (r"(?i)\bGreen\b", Required("green", is_lower=True)),
+        (r"(?i)\bMississippi pier\b", Required("ippi pier", is_lower=True)),
+        (r"(?i)\bTHÉÂTRE", Required("tre", is_lower=True)),
+        (r"(?i)\bass", Required("", is_lower=False)),
+        (r"(?i)Green", Required("", is_lower=False)),  # as soon found by RE2
+        (r"(?i)100%\ \(green\)", Required("", is_lower=False)),
+        ("(?i)a\\\nbc", Required("", is_lower=False)),
+        ("", Required("", is_lower=False)),
+    ],
+)
+def test_what_is_looked_for_first(pattern: str, found: Required) -> None:
+    assert required(pattern) == found
+
+
+def test_no_other_sign_is_a_letter_of_ascii_to_re2_alone() -> None:
+    """What `required` leaves out is all that RE2 takes for a letter and `lower` does not."""
+    every = [chr(code) for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000]
+    with duckdb.connect() as connection:
+        connection.execute("create table signs as select unnest(?::varchar[]) as sign", [every])
+        asked = "select sign from signs where regexp_matches(sign, ?) and lower(sign) <> ?"
+        for letter in "abcdefghijklmnopqrstuvwxyz":
+            found = connection.execute(asked, [f"(?i){letter}", letter]).fetchall()
+            assert found == [("\u017f",)] * (letter == "s"), letter
+
+
 LETTERS = "aab\n é日.*\\{1,}[]^-:"
 PLAIN = {"ab": "ab", "aba": "aba", "é日a": "é日a", "b a": "b a", r"\.\*": ".*", r"\{\\": "{\\"}
 OTHERS = PLAIN | {
@@ -109,26 +139,31 @@ def changed(rng: random.Random, text: str) -> str:
     return text[:place] + rng.choice(["", *LETTERS, *"|()?+"]) + text[place + length :]
 
 
-def test_re2_matches_nothing_without_the_literal() -> None:
+ASKED = "select t from (select unnest(?::varchar[]) as t) where regexp_matches(t, ?)"
+
+
+def test_re2_matches_nothing_without_what_is_required() -> None:
     rng = random.Random(0)
     connection = duckdb.connect()
-    n_matching = n_spared = 0
-    for i in range(1500):
+    n_matching, n_spared = Counter(), Counter()
+    for i in range(3000):
         pattern, text = made_up(rng)
-        pattern = changed(rng, pattern) if i % 2 else pattern
-        texts = [text, *(changed(rng, text) for _ in range(20))]
+        pattern = "(?i)" * (i % 4 > 1) + (changed(rng, pattern) if i % 2 else pattern)
+        texts = [text, text.upper(), *(changed(rng, text) for _ in range(20))]
         texts += ["".join(rng.choices(LETTERS, k=rng.randint(0, 25))) for _ in range(10)]
-        asked = "select t from (select unnest(?::varchar[]) as t) where regexp_matches(t, ?)"
         try:
-            matching = [text for (text,) in connection.execute(asked, [texts, pattern]).fetchall()]
+            matching = [text for (text,) in connection.execute(ASKED, [texts, pattern]).fetchall()]
         except duckdb.Error:
             continue
-        literal = required_literal(pattern)
-        assert all(literal in text for text in matching), (pattern, literal)
-        n_matching += bool(literal and matching)
-        n_spared += bool(literal) and any(literal not in text for text in texts)
+        found = required(pattern)
+        if found.is_lower:
+            matching, texts = ([text.lower() for text in each] for each in (matching, texts))
+        assert all(found.text in text for text in matching), (pattern, found)
+        n_matching[found.is_lower] += bool(found.text and matching)
+        n_spared[found.is_lower] += any(found.text not in text for text in texts)
     connection.close()
-    assert n_matching > 250 and n_spared > 350, (n_matching, n_spared)
+    assert min(n_matching[False], n_spared[False]) > 250, (n_matching, n_spared)
+    assert min(n_matching[True], n_spared[True]) > 100, (n_matching, n_spared)
 
 
 @pytest.mark.parametrize(
