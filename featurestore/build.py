@@ -33,8 +33,8 @@ SHARDS_START_S = 10.0
 BYTES_OF_A_FEATURE = 8_000
 """Disk that a feature's rows take while a file is published: measured 3 to 4 kB, and a margin."""
 
-SECONDS_OF_A_FEATURE = 0.02
-"""What the passes of a feature take, until some were seen: the demo's take 0.03 to 0.05."""
+RUN_S = 0.008
+"""What an ablation of a context takes, until some were seen: those of the demo do."""
 
 
 def build(
@@ -174,7 +174,9 @@ def _publish_all(plan: Plan, stop: Stop, may_split: bool = True) -> list[Path]:
         logger.info("%s: published %s", job.config.id, path)
 
     model = exact_model(plan.order, plan.model) if plan.jobs else plan.model
-    of_a_feature = SECONDS_OF_A_FEATURE
+    settings = plan.order.recipe.passes
+    n_ablated = settings.n_ablated_top + settings.n_ablated_bands
+    of_a_feature = RUN_S * n_ablated * (1 + settings.n_control_draws)  # most of what passes take
     for i, job in enumerate(plan.jobs):
         stop.check()
         rest = plan.jobs[i:]
