@@ -197,13 +197,3 @@ def check_k(file: Path, k: object, n_features: int) -> None:
         raise DictionaryError(
             f"{file}: 'k' is {k!r}; it must be a whole number from 1 to {n_features}."
         )
-
-
-def refuse_pointer(file: Path) -> None:
-    """Raise DictionaryError if a Git LFS pointer stands where the weights should."""
-    start = b"version https://git-lfs"
-    with file.open("rb") as stream:
-        if stream.read(len(start)) == start:
-            raise DictionaryError(
-                f"{file}: a Git LFS pointer, not the weights. Fetch them there: git lfs pull"
-            )

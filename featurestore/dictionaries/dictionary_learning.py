@@ -1,16 +1,27 @@
 """The format of saprmarks/dictionary_learning: a folder with `ae.pt` and `config.json`, or a file.
 
-Linear weights are (out, in), so both matrices are turned. AutoEncoder subtracts its `bias` before
-encoding and adds it after decoding; AutoEncoderTopK does the same with `b_dec`, takes the ReLU and
-then each token's k largest. The two are told apart by their keys, but AutoEncoderTopK and
-BatchTopKSAE share theirs: the folder's config.json must name the class.
+A class is told by its keys, and where two share them by `trainer.dict_class` of the config.json,
+which stands beside the file or, for `checkpoints/ae_<step>.pt`, one folder up. Linear weights are
+(out, in), so such matrices are turned.
+
+    AutoEncoder             relu(W (x - bias) + encoder.bias)
+    AutoEncoderNew          relu(W x + encoder.bias): nothing is subtracted first
+    GatedAutoEncoder        relu(exp(r_mag) z + mag_bias) where z + gate_bias > 0, with
+                            z = W (x - decoder_bias)
+    JumpReluAutoEncoder     x W_enc + b_enc, where it is above its threshold
+    AutoEncoderTopK         relu, then the k largest of a token
+    BatchTopKSAE            relu, where it is above one threshold, as its authors run it on new text
+    MatryoshkaBatchTopKSAE  the same; all groups are active
+
+A gate is a threshold: with g = exp(r_mag), z + gate_bias > 0 means g z + mag_bias above
+mag_bias - g gate_bias. So a gated dictionary becomes a jumprelu one, with readers scaled by g.
 """
 
-import json
-import os
-import zipfile
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -21,21 +32,25 @@ from featurestore.dictionaries.base import (
     Origin,
     check_k,
     check_weights,
-    refuse_pointer,
 )
+from featurestore.dictionaries.files import only_tensors, read_json, read_torch
 from featurestore.errors import DictionaryError
 
-SUPPORTED = ("AutoEncoder", "AutoEncoderTopK")
-_LINEAR = {
-    "encoder.weight": "n_features d_in",
-    "encoder.bias": "n_features",
-    "decoder.weight": "d_in n_features",
-}
-_DAMAGED = (
-    *(OSError, RuntimeError, EOFError, ValueError, UnpicklingError),
-    *(AssertionError, IndexError, KeyError, TypeError, zipfile.BadZipFile),
-)
-"""What torch raises at a damaged file, by where the damage is."""
+Weights = dict[str, torch.Tensor]
+
+_LAYOUT = re.compile(r"(embed)|(?:attn_out|mlp_out|resid_out|resid_post)_layer_?(\d+)")
+_HOOKS = {"attn_out": "hook_attn_out", "mlp_out": "hook_mlp_out"}
+_CHECKPOINT = re.compile(r"ae_(\d+)")
+
+
+@dataclass(frozen=True)
+class _Class:
+    """One class of the library: its tensors, and what they mean."""
+
+    shapes: dict[str, str]
+    make: Callable[[Weights, Path], dict[str, Any]]
+    """Tensors, and the file for errors, to fields of a Dictionary, with `kind`."""
+    optional: dict[str, str] = field(default_factory=dict)
 
 
 def recognises(path: Path) -> bool:
@@ -43,122 +58,218 @@ def recognises(path: Path) -> bool:
     return path.suffix == ".pt" or (path / "ae.pt").is_file()
 
 
-def load(path: Path, hook_name: str | None) -> Dictionary:
-    """Read a dictionary of this format; its file does not say which hook point it reads.
+def load(path: Path, hook_name: str | None, hook_name_out: str | None = None) -> Dictionary:
+    """Read a dictionary of this format.
+
+    Where no hook point is given, it is read from the config.json or from the name of a folder, as
+    in `resid_out_layer3/10_32768/ae.pt`.
 
     Raises:
-        DictionaryError: unsafe content, an unknown class, or no hook point in the recipe.
+        DictionaryError: unsafe content, an unknown class, or no hook point.
     """
     file = path if path.suffix == ".pt" else path / "ae.pt"
-    if hook_name is None:
-        raise DictionaryError(
-            f"{file}: this format does not hold the hook point. Add to the recipe, under this "
-            'dictionary: hook_name = "blocks.0.hook_resid_post" (or wherever it reads).'
-        )
-    weights = {n: w if n == "k" else w.float() for n, w in read_weights(file).items()}
-    dict_class = _read_trainer(file.parent / "config.json").get("dict_class")
-    if "bias" in weights and dict_class in {None, "AutoEncoder"}:
-        kind, bias, nonlinearity = "sae", "bias", Nonlinearity("relu")
-        check_weights(file, weights, _LINEAR | {"bias": "d_in"}, {})
-    elif "k" in weights and dict_class == "AutoEncoderTopK":
-        check_weights(file, weights, _LINEAR | {"b_dec": "d_in", "k": ""}, {"threshold": ""})
-        k = weights["k"].item()
-        check_k(file, k, len(weights["encoder.bias"]))
-        kind, bias, nonlinearity = "topk", "b_dec", Nonlinearity("topk", k=k)
-    else:
-        raise DictionaryError(
-            f"{file}: tensors {', '.join(sorted(weights))} with dict_class {dict_class!r} in "
-            f"config.json are none of {', '.join(SUPPORTED)} (the last only with its config.json)."
-        )
-    return Dictionary(
-        origin=Origin(kind, hook_name, hook_name),
-        readers=weights["encoder.weight"].T.contiguous(),
-        reader_bias=weights["encoder.bias"],
-        pre_bias=weights[bias],
-        directions=weights["decoder.weight"].T.contiguous(),
-        direction_bias=weights[bias],
-        nonlinearity=nonlinearity,
+    content = read_torch(file)
+    trainer = _trainer(file)
+    norm_factor = 1.0
+    if isinstance(content.get("ae"), dict):
+        content, trainer, norm_factor = _unpacked(file, content, trainer)
+    weights = only_tensors(file, content)
+    name = _class_of(file, weights, trainer)
+    found = CLASSES[name]
+    check_weights(file, weights, found.shapes, found.optional)
+    fields = found.make({n: w if n == "k" else w.float() for n, w in weights.items()}, file)
+    kind = fields.pop("kind")
+    hook_name = hook_name or _hook_name(file, trainer)
+    step = _CHECKPOINT.fullmatch(file.stem)
+    origin = Origin(
+        kind, hook_name, hook_name_out or hook_name, step=int(step[1]) if step else None
     )
+    return _with_scaled_biases(Dictionary(origin=origin, **fields), norm_factor)
 
 
-def _read_trainer(path: Path) -> dict[str, Any]:
-    """The `trainer` table of a config.json; empty where there is no such file."""
+def _trainer(file: Path) -> dict[str, Any]:
+    """The `trainer` table of the config.json that belongs to a file; empty if there is none."""
+    folder = file.parent.parent if file.parent.name == "checkpoints" else file.parent
+    path = folder / "config.json"
     if not path.is_file():
         return {}
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DictionaryError(f"{path}: not readable as JSON ({error}).") from error
-    trainer = config.get("trainer") if isinstance(config, dict) else None
+    trainer = read_json(path).get("trainer")
     if not isinstance(trainer, dict):
         raise DictionaryError(f"{path}: key 'trainer' is {trainer!r}; expected a table.")
     return trainer
 
 
-def read_weights(file: Path) -> dict[str, torch.Tensor]:
-    """Tensors of a `.pt` file, read without running anything that is in it.
+def _unpacked(
+    file: Path, content: dict[str, Any], trainer: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], float]:
+    """State, settings and scale of a backup, which training goes on from.
+
+    What was trained on vectors divided by `norm_factor` has biases to be multiplied by it, as the
+    library does when it writes any other file.
+    """
+    scale = content.get("norm_factor")
+    scale = 1.0 if scale is None else scale  # vectors were not divided
+    if isinstance(scale, torch.Tensor) and scale.numel() == 1:
+        scale = scale.item()
+    if not isinstance(scale, int | float) or not 0 < scale < math.inf:
+        raise DictionaryError(f"{file}: 'norm_factor' is {scale!r}; expected a number above 0.")
+    config = content.get("config")
+    return content["ae"], trainer or (config if isinstance(config, dict) else {}), float(scale)
+
+
+def _class_of(file: Path, weights: Weights, trainer: dict[str, Any]) -> str:
+    """The class that tensors are of; settings decide between those of the same names."""
+    said = trainer.get("dict_class")
+    likely = next((names for mark, names in _MARKS.items() if mark in weights), ())
+    if said is None and len(likely) > 1:
+        raise DictionaryError(
+            f"{file}: its tensors are those of {' and of '.join(likely)}, which encode in other "
+            f"ways. Put the run's config.json into '{file.parent}': its trainer.dict_class tells "
+            "them apart."
+        )
+    possible = [name for name in likely if said in (None, name)]
+    if not possible:
+        raise DictionaryError(
+            f"{file}: tensors {', '.join(sorted(weights))} with dict_class {said!r} in config.json "
+            f"are none of {', '.join(CLASSES)}."
+        )
+    return possible[0]
+
+
+def _hook_name(file: Path, trainer: dict[str, Any]) -> str:
+    """Where it reads, by the config.json or by the name of a folder that it is in.
 
     Raises:
-        DictionaryError: it holds anything but plain tensors, or is damaged.
+        DictionaryError: neither tells.
     """
-    if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
+    names = [trainer.get("submodule_name"), *(folder.name for folder in file.absolute().parents)]
+    for name in names:
+        found = _LAYOUT.fullmatch(name) if isinstance(name, str) else None
+        if found:
+            is_embedding, layer = found.groups()
+            if is_embedding:
+                return "hook_embed"
+            return f"blocks.{layer}.{_HOOKS.get(name.partition('_layer')[0], 'hook_resid_post')}"
+    raise DictionaryError(
+        f"{file}: neither config.json nor a folder's name says where it reads. Add to the recipe, "
+        'under this dictionary: hook_name = "blocks.0.hook_resid_post" (or wherever it reads).'
+    )
+
+
+def _with_scaled_biases(dictionary: Dictionary, scale: float) -> Dictionary:
+    threshold = dictionary.nonlinearity.threshold
+    return replace(
+        dictionary,
+        reader_bias=dictionary.reader_bias * scale,
+        pre_bias=dictionary.pre_bias * scale,
+        direction_bias=dictionary.direction_bias * scale,
+        nonlinearity=replace(
+            dictionary.nonlinearity, threshold=None if threshold is None else threshold * scale
+        ),
+    )
+
+
+def _linear(weights: Weights, bias: str, has_pre_bias: bool = True) -> dict[str, Any]:
+    """Fields of the classes that are made of torch's linear layers."""
+    return {
+        "readers": weights["encoder.weight"].T.contiguous(),
+        "reader_bias": weights.get("encoder.bias"),
+        "pre_bias": weights[bias] if has_pre_bias else torch.zeros_like(weights[bias]),
+        "directions": weights["decoder.weight"].T.contiguous(),
+        "direction_bias": weights[bias],
+    }
+
+
+def _autoencoder(weights: Weights, _: Path) -> dict[str, Any]:
+    return _linear(weights, "bias") | {"kind": "sae", "nonlinearity": Nonlinearity("relu")}
+
+
+def _autoencoder_new(weights: Weights, _: Path) -> dict[str, Any]:
+    made = _linear(weights, "decoder.bias", has_pre_bias=False)
+    return made | {"kind": "sae", "nonlinearity": Nonlinearity("relu")}
+
+
+def _gated(weights: Weights, _: Path) -> dict[str, Any]:
+    made, gain = _linear(weights, "decoder_bias"), weights["r_mag"].exp()
+    threshold = weights["mag_bias"] - gain * weights["gate_bias"]
+    return made | {
+        "kind": "gated",
+        "readers": made["readers"] * gain,
+        "reader_bias": weights["mag_bias"],
+        "nonlinearity": Nonlinearity("jumprelu", threshold=threshold),
+    }
+
+
+def _topk(weights: Weights, file: Path) -> dict[str, Any]:
+    k = weights["k"].item()
+    check_k(file, k, len(weights["encoder.bias"]))
+    return _linear(weights, "b_dec") | {"kind": "topk", "nonlinearity": Nonlinearity("topk", k=k)}
+
+
+def _batch_topk(weights: Weights, file: Path) -> dict[str, Any]:
+    above = _above_one_threshold(weights, file, len(weights["encoder.bias"]))
+    return _linear(weights, "b_dec") | {"kind": "topk", "nonlinearity": above}
+
+
+def _jumprelu(weights: Weights, _: Path) -> dict[str, Any]:
+    nonlinearity = Nonlinearity("jumprelu", threshold=weights["threshold"])
+    no_bias = torch.zeros_like(weights["b_dec"])
+    return _matrices(weights, no_bias) | {"kind": "jumprelu", "nonlinearity": nonlinearity}
+
+
+def _matryoshka(weights: Weights, file: Path) -> dict[str, Any]:
+    above = _above_one_threshold(weights, file, len(weights["b_enc"]))
+    made = _matrices(weights, weights["b_dec"])
+    return made | {"kind": "topk", "nonlinearity": above}
+
+
+def _matrices(weights: Weights, pre_bias: torch.Tensor) -> dict[str, Any]:
+    return {
+        "readers": weights["W_enc"],
+        "reader_bias": weights["b_enc"],
+        "pre_bias": pre_bias,
+        "directions": weights["W_dec"],
+        "direction_bias": weights["b_dec"],
+    }
+
+
+def _above_one_threshold(weights: Weights, file: Path, n_features: int) -> Nonlinearity:
+    threshold = weights["threshold"].reshape(1)
+    if threshold < 0:
         raise DictionaryError(
-            f"{file}: TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set, which lets a .pt file run code. "
-            "Unset it and try again."
+            f"{file}: 'threshold' is {threshold.item():g}: it was never set, because training had "
+            "not come to it. Take a later checkpoint of the run."
         )
-    try:
-        refuse_pointer(file)
-        _check_archive(file)
-        content = torch.load(file, weights_only=True, map_location="cpu")
-    except _DAMAGED as error:
-        foreign = _foreign(file) if isinstance(error, UnpicklingError) else ""
-        if foreign:
-            raise DictionaryError(
-                f"{file}: refused, it holds more than tensors and could run code ({foreign}). "
-                "Save the state_dict alone, or better as safetensors."
-            ) from error
-        raise DictionaryError(f"{file}: not readable as a torch file ({error}).") from error
-    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-        raise DictionaryError(
-            f"{file}: expected a state_dict, which is tensors by name; found "
-            f"{type(content).__name__}. Save the dictionary's own state_dict."
-        )
-    for name, value in content.items():
-        if not _is_plain(value):
-            raise DictionaryError(
-                f"{file}: expected a state_dict of plain tensors, but its {name!r} is "
-                f"{_kind(value)}. Save the dictionary's own state_dict."
-            )
-    return content
+    return Nonlinearity("jumprelu", threshold=threshold.expand(n_features).contiguous())
 
 
-def _check_archive(file: Path) -> None:
-    """Raise ValueError unless a file is the uncompressed archive that torch writes since 1.6."""
-    if not zipfile.is_zipfile(file):
-        raise ValueError("no zip archive: cut short, or saved by an old torch or by pickle")
-    with zipfile.ZipFile(file) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > file.stat().st_size:
-            raise ValueError("compressed, which torch never does")
-
-
-def _is_plain(value: object) -> bool:
-    """Whether a value is a tensor with a number in memory for each of its entries."""
-    if not isinstance(value, torch.Tensor) or value.is_quantized or value.device.type != "cpu":
-        return False
-    if value.layout is not torch.strided:
-        return False
-    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
-
-
-def _kind(value: object) -> str:
-    if not isinstance(value, torch.Tensor):
-        return f"of type {type(value).__name__}"
-    return f"a tensor of shape {tuple(value.shape)} that is sparse, quantised or not all there"
-
-
-def _foreign(file: Path) -> str:
-    """Names of the objects in a file that are no tensors; empty if none can be read."""
-    try:
-        return ", ".join(torch.serialization.get_unsafe_globals_in_checkpoint(file))
-    except _DAMAGED:
-        return ""
+_DECODER = {"encoder.weight": "n_features d_in", "decoder.weight": "d_in n_features"}
+_LINEAR = _DECODER | {"encoder.bias": "n_features"}
+_PER_FEATURE = {name: "n_features" for name in ("r_mag", "gate_bias", "mag_bias")}
+_TOPK = _LINEAR | {"b_dec": "d_in", "k": ""}
+_MATRICES = {
+    "W_enc": "d_in n_features",
+    "b_enc": "n_features",
+    "W_dec": "n_features d_in",
+    "b_dec": "d_in",
+}
+CLASSES = {
+    "AutoEncoder": _Class(_LINEAR | {"bias": "d_in"}, _autoencoder),
+    "AutoEncoderNew": _Class(_LINEAR | {"decoder.bias": "d_in"}, _autoencoder_new),
+    "GatedAutoEncoder": _Class(_DECODER | _PER_FEATURE | {"decoder_bias": "d_in"}, _gated),
+    "JumpReluAutoEncoder": _Class(_MATRICES | {"threshold": "n_features"}, _jumprelu),
+    "AutoEncoderTopK": _Class(_TOPK, _topk, {"threshold": ""}),
+    "BatchTopKSAE": _Class(_TOPK | {"threshold": ""}, _batch_topk),
+    "MatryoshkaBatchTopKSAE": _Class(
+        _MATRICES | {"k": "", "threshold": "", "group_sizes": "n_groups"}, _matryoshka
+    ),
+}
+_MARKS = {
+    "bias": ("AutoEncoder",),
+    "decoder.bias": ("AutoEncoderNew",),
+    "gate_bias": ("GatedAutoEncoder",),
+    "group_sizes": ("MatryoshkaBatchTopKSAE",),
+    "W_enc": ("JumpReluAutoEncoder",),
+    "k": ("AutoEncoderTopK", "BatchTopKSAE"),
+}
+"""Tensors that tell a class, the first that is there."""

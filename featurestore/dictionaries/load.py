@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from featurestore.config import DictionaryConfig
-from featurestore.dictionaries import dictionary_learning, native
+from featurestore.dictionaries import dictionary_learning, gemma_scope, native, sparsify
 from featurestore.dictionaries.base import Dictionary
 from featurestore.errors import DictionaryError
 
-FORMATS = (native, dictionary_learning)
-"""Modules of `recognises(path)` and `load(path, hook_name)`, asked in this order."""
+FORMATS = (native, sparsify, gemma_scope, dictionary_learning)
+"""Modules of `recognises(path)` and `load(path, hook_name, hook_name_out)`, asked in this order."""
 
 
 def load_dictionary(config: DictionaryConfig) -> Dictionary:
@@ -29,7 +29,8 @@ def load_dictionary(config: DictionaryConfig) -> Dictionary:
         )
     for format_ in FORMATS:
         if format_.recognises(path):
-            return _with_overrides(format_.load(path, config.hook_name), config)
+            found = format_.load(path, config.hook_name, config.hook_name_out)
+            return _with_overrides(found, config)
     found = sorted(p.name for p in path.iterdir())[:8] if path.is_dir() else [path.name]
     raise DictionaryError(
         f"Dictionary '{config.id}': no known format in '{path}' (found: "
@@ -39,10 +40,10 @@ def load_dictionary(config: DictionaryConfig) -> Dictionary:
 
 
 def _with_overrides(dictionary: Dictionary, config: DictionaryConfig) -> Dictionary:
-    """What the recipe says of a dictionary goes before what its file says."""
+    """What the recipe says of a training run goes before what the file says."""
     said = {
         name: getattr(config, name)
-        for name in ("hook_name", "hook_name_out", "family", "step")
+        for name in ("family", "step")
         if getattr(config, name) is not None
     }
     return replace(dictionary, origin=replace(dictionary.origin, **said))

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from featurestore.dictionaries.base import (
     KINDS,
@@ -21,8 +20,8 @@ from featurestore.dictionaries.base import (
     Origin,
     check_k,
     check_weights,
-    refuse_pointer,
 )
+from featurestore.dictionaries.files import read_json, read_safetensors
 from featurestore.errors import DictionaryError
 
 FORMAT = "featurestore-dictionary-1"
@@ -52,7 +51,9 @@ def save(folder: Path, settings: dict[str, Any], weights: dict[str, torch.Tensor
     (folder / SETTINGS).write_text(text + "\n", encoding="utf-8")
 
 
-def load(folder: Path, hook_name: str | None = None) -> Dictionary:
+def load(
+    folder: Path, hook_name: str | None = None, hook_name_out: str | None = None
+) -> Dictionary:
     """Read a dictionary of this format; a recipe's hook point goes before its own.
 
     Raises:
@@ -64,7 +65,7 @@ def load(folder: Path, hook_name: str | None = None) -> Dictionary:
     origin = Origin(
         kind=settings["kind"],
         hook_name=read_at,
-        hook_name_out=settings.get("hook_name_out") or read_at,
+        hook_name_out=hook_name_out or settings.get("hook_name_out") or read_at,
         family=settings.get("family"),
         step=settings.get("step"),
     )
@@ -81,11 +82,8 @@ def load(folder: Path, hook_name: str | None = None) -> Dictionary:
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DictionaryError(f"{path}: not readable as JSON ({error}).") from error
-    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
+    settings = read_json(path)
+    if settings.get("format") != FORMAT:
         raise DictionaryError(f"{path}: 'format' must be '{FORMAT}'.")
     for key in ("kind", "hook_name", "nonlinearity"):
         if not isinstance(settings.get(key), str):
@@ -103,11 +101,7 @@ def _read_settings(path: Path) -> dict[str, Any]:
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        refuse_pointer(path)
-        weights = {name: weight.float() for name, weight in load_file(path).items()}
-    except (OSError, SafetensorError) as error:
-        raise DictionaryError(f"{path}: not readable as safetensors ({error}).") from error
+    weights = {name: weight.float() for name, weight in read_safetensors(path).items()}
     check_weights(path, weights, REQUIRED, OPTIONAL)
     return weights
 

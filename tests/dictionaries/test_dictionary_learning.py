@@ -1,6 +1,7 @@
+"""Every class against its formula, written out a token at a time."""
+
 import json
-import os
-import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,30 +9,49 @@ import pytest
 import torch
 
 from featurestore.dictionaries import dictionary_learning
+from featurestore.dictionaries.base import Dictionary
 from featurestore.errors import DictionaryError
 
 HOOK = "blocks.1.hook_mlp_out"
+D = 4
+Numbers = dict[str, np.ndarray]
 
 
-def make_weights(n_features: int = 9, **more: torch.Tensor) -> dict[str, torch.Tensor]:
+def made_up(**shapes: tuple[int, ...]) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    linear = {
-        "encoder.weight": torch.randn(n_features, 4, generator=generator),
-        "encoder.bias": torch.randn(n_features, generator=generator),
-        "decoder.weight": torch.randn(4, n_features, generator=generator),
+    return {
+        name.replace("__", "."): torch.randn(*shape, generator=generator)
+        for name, shape in shapes.items()
     }
-    return linear | more
 
 
-def topk_weights(n_features: int = 9, k: int = 2) -> dict[str, torch.Tensor]:
-    more = {"b_dec": torch.tensor([0.5, -1, 0, 2]), "k": torch.tensor(k, dtype=torch.int32)}
-    return make_weights(n_features, threshold=torch.tensor(-1.0), **more)
+def linear(n: int, **more: tuple[int, ...]) -> dict[str, torch.Tensor]:
+    return made_up(encoder__weight=(n, D), decoder__weight=(D, n), **more)
 
 
-def write(folder: Path, weights: object, dict_class: str | None = None) -> Path:
+def matrices(n: int, **more: tuple[int, ...]) -> dict[str, torch.Tensor]:
+    return made_up(W_enc=(D, n), b_enc=(n,), W_dec=(n, D), b_dec=(D,), **more)
+
+
+def autoencoder(n: int = 9) -> dict[str, torch.Tensor]:
+    return linear(n, encoder__bias=(n,), bias=(D,))
+
+
+def topk_weights(n: int = 9, k: int = 2, threshold: float = -1.0) -> dict[str, torch.Tensor]:
+    more = {"k": torch.tensor(k, dtype=torch.int32), "threshold": torch.tensor(threshold)}
+    return linear(n, encoder__bias=(n,), b_dec=(D,)) | more
+
+
+def matryoshka(n: int = 9, threshold: float = 0.7) -> dict[str, torch.Tensor]:
+    sizes = torch.tensor([1, n - 1])
+    more = {"k": torch.tensor(2), "threshold": torch.tensor(threshold), "group_sizes": sizes}
+    return matrices(n) | more
+
+
+def write(folder: Path, weights: object, dict_class: str | None = None, **trainer: str) -> Path:
     torch.save(weights, folder / "ae.pt")
-    if dict_class:
-        config = {"trainer": {"dict_class": dict_class}, "buffer": {}}
+    if dict_class or trainer:
+        config = {"trainer": {"dict_class": dict_class} | trainer, "buffer": {}}
         (folder / "config.json").write_text(json.dumps(config))
     return folder
 
@@ -43,57 +63,213 @@ def refusal(path: Path) -> str:
     return str(error.value)
 
 
-@pytest.mark.parametrize("n_features", [9, 4])
-def test_autoencoder(tmp_path: Path, n_features: int) -> None:
-    weights = make_weights(n_features, bias=torch.tensor([0.5, -1, 0, 2]))
-    dictionary = dictionary_learning.load(write(tmp_path, weights), HOOK)
-    assert (dictionary.origin.kind, dictionary.origin.hook_name) == ("sae", HOOK)
-    hidden = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
+def check(
+    dictionary: Dictionary,
+    weights: dict[str, torch.Tensor],
+    encode: Callable[[np.ndarray, Numbers], np.ndarray],
+    decode: Callable[[np.ndarray, Numbers], np.ndarray],
+) -> None:
+    """Compare with formulas in float64; some features must be silent and some not."""
+    assert dictionary.origin.hook_name == dictionary.origin.hook_name_out == HOOK
     w = {name: weight.double().numpy() for name, weight in weights.items()}
-    for x, found in zip(hidden, dictionary.encode(hidden), strict=True):
-        f = w["encoder.weight"] @ (x.double().numpy() - w["bias"]) + w["encoder.bias"]
-        f[f < 0] = 0
+    hidden = 2 * torch.randn(20, D, generator=torch.Generator().manual_seed(1))
+    activations = dictionary.encode(hidden)
+    for x, found in zip(hidden, activations, strict=True):
+        f = encode(x.double().numpy(), w)
         assert np.allclose(found, f, atol=1e-5)
         decoded = dictionary.decode(found[None], torch.zeros(1, dtype=torch.int64))[0]
-        assert np.allclose(decoded, w["decoder.weight"] @ f + w["bias"], atol=1e-5)
+        assert np.allclose(decoded, decode(f, w), atol=1e-5)
+    assert 0 < np.count_nonzero(activations) < activations.numel()
 
 
-@pytest.mark.parametrize(("n_features", "k"), [(9, 2), (9, 9), (4, 1)])
-def test_autoencoder_topk(tmp_path: Path, n_features: int, k: int) -> None:
-    weights = topk_weights(n_features, k)
+BOTH = pytest.mark.parametrize("n", [9, D])
+
+
+@BOTH
+def test_autoencoder(tmp_path: Path, n: int) -> None:
+    weights = autoencoder(n)
+    dictionary = dictionary_learning.load(write(tmp_path, weights), HOOK)
+    assert dictionary.origin.kind == "sae"
+    check(
+        dictionary,
+        weights,
+        lambda x, w: np.maximum(w["encoder.weight"] @ (x - w["bias"]) + w["encoder.bias"], 0),
+        lambda f, w: w["decoder.weight"] @ f + w["bias"],
+    )
+
+
+@BOTH
+def test_autoencoder_new(tmp_path: Path, n: int) -> None:
+    weights = linear(n, encoder__bias=(n,), decoder__bias=(D,))
+    check(
+        dictionary_learning.load(write(tmp_path, weights, "AutoEncoderNew"), HOOK),
+        weights,
+        lambda x, w: np.maximum(w["encoder.weight"] @ x + w["encoder.bias"], 0),
+        lambda f, w: w["decoder.weight"] @ f + w["decoder.bias"],
+    )
+
+
+@BOTH
+def test_gated(tmp_path: Path, n: int) -> None:
+    weights = linear(n, r_mag=(n,), gate_bias=(n,), mag_bias=(n,), decoder_bias=(D,))
+    dictionary = dictionary_learning.load(write(tmp_path, weights), HOOK)
+    assert dictionary.origin.kind == "gated"
+
+    def encode(x: np.ndarray, w: Numbers) -> np.ndarray:
+        z = w["encoder.weight"] @ (x - w["decoder_bias"])
+        magnitude = np.maximum(np.exp(w["r_mag"]) * z + w["mag_bias"], 0)
+        return np.where(z + w["gate_bias"] > 0, magnitude, 0)
+
+    check(dictionary, weights, encode, lambda f, w: w["decoder.weight"] @ f + w["decoder_bias"])
+
+
+@BOTH
+def test_jumprelu(tmp_path: Path, n: int) -> None:
+    weights = matrices(n, threshold=(n,))
+    dictionary = dictionary_learning.load(write(tmp_path, weights), HOOK)
+    assert dictionary.origin.kind == "jumprelu"
+
+    def encode(x: np.ndarray, w: Numbers) -> np.ndarray:
+        pre = x @ w["W_enc"] + w["b_enc"]
+        return np.maximum(pre * (pre > w["threshold"]), 0)
+
+    check(dictionary, weights, encode, lambda f, w: f @ w["W_dec"] + w["b_dec"])
+
+
+@pytest.mark.parametrize(("n", "k"), [(9, 2), (9, 8), (D, 1)])
+def test_topk(tmp_path: Path, n: int, k: int) -> None:
+    weights = topk_weights(n, k)
     dictionary = dictionary_learning.load(write(tmp_path, weights, "AutoEncoderTopK"), HOOK)
     assert (dictionary.origin.kind, dictionary.nonlinearity.k) == ("topk", k)
-    hidden = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
-    w = {name: weight.double().numpy() for name, weight in weights.items()}
-    for x, found in zip(hidden, dictionary.encode(hidden), strict=True):
-        f = w["encoder.weight"] @ (x.double().numpy() - w["b_dec"]) + w["encoder.bias"]
-        f[f < 0] = 0
+
+    def encode(x: np.ndarray, w: Numbers) -> np.ndarray:
+        f = np.maximum(w["encoder.weight"] @ (x - w["b_dec"]) + w["encoder.bias"], 0)
         f[np.argsort(-f)[k:]] = 0
-        assert np.allclose(found, f, atol=1e-5)
-        decoded = dictionary.decode(found[None], torch.zeros(1, dtype=torch.int64))[0]
-        assert np.allclose(decoded, w["decoder.weight"] @ f + w["b_dec"], atol=1e-5)
+        return f
+
+    check(dictionary, weights, encode, lambda f, w: w["decoder.weight"] @ f + w["b_dec"])
+
+
+@BOTH
+def test_batch_topk(tmp_path: Path, n: int) -> None:
+    weights = topk_weights(n, threshold=0.7)
+
+    def encode(x: np.ndarray, w: Numbers) -> np.ndarray:
+        f = np.maximum(w["encoder.weight"] @ (x - w["b_dec"]) + w["encoder.bias"], 0)
+        return f * (f > w["threshold"])
+
+    dictionary = dictionary_learning.load(write(tmp_path, weights, "BatchTopKSAE"), HOOK)
+    check(dictionary, weights, encode, lambda f, w: w["decoder.weight"] @ f + w["b_dec"])
+
+
+@BOTH
+def test_matryoshka(tmp_path: Path, n: int) -> None:
+    weights = matryoshka(n)
+
+    def encode(x: np.ndarray, w: Numbers) -> np.ndarray:
+        f = np.maximum((x - w["b_dec"]) @ w["W_enc"] + w["b_enc"], 0)
+        return f * (f > w["threshold"])
+
+    dictionary = dictionary_learning.load(write(tmp_path, weights), HOOK)
+    check(dictionary, weights, encode, lambda f, w: f @ w["W_dec"] + w["b_dec"])
+
+
+@pytest.mark.parametrize(
+    ("weights", "dict_class"), [(topk_weights(), "BatchTopKSAE"), (matryoshka(threshold=-1), None)]
+)
+def test_a_threshold_that_was_never_set(
+    tmp_path: Path, weights: dict[str, torch.Tensor], dict_class: str | None
+) -> None:
+    message = refusal(write(tmp_path, weights, dict_class))
+    assert "'threshold' is -1: it was never set" in message and "later checkpoint" in message
+
+
+@pytest.mark.parametrize("factor", [3.0, torch.tensor(0.5), None])
+def test_a_backup_has_the_scale_of_other_files(
+    tmp_path: Path, factor: float | torch.Tensor | None
+) -> None:
+    weights = topk_weights(threshold=0.7)
+    more = {} if factor is None else {"norm_factor": factor}
+    backup = {"step": 3, "ae": weights, "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}}}
+    config = {"config": {"dict_class": "BatchTopKSAE"}}
+    dictionary = dictionary_learning.load(write(tmp_path, backup | config | more), HOOK)
+    scale = 1.0 if factor is None else float(factor)
+    scaled = {"b_dec", "encoder.bias", "threshold"}
+    (tmp_path / "other").mkdir()
+    same = {name: w * scale if name in scaled else w for name, w in weights.items()}
+    other = dictionary_learning.load(write(tmp_path / "other", same, "BatchTopKSAE"), HOOK)
+    hidden = torch.randn(20, D, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(dictionary.encode(hidden), other.encode(hidden))
+    assert torch.equal(dictionary.direction_bias, other.direction_bias)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, float("nan"), "2", torch.ones(2)])
+def test_a_scale_that_cannot_be(tmp_path: Path, factor: object) -> None:
+    message = refusal(write(tmp_path, {"ae": autoencoder(), "norm_factor": factor}))
+    assert f"'norm_factor' is {factor!r}; expected a number above 0" in message
+
+
+@pytest.mark.parametrize(
+    ("folder", "submodule", "hook_name"),
+    [
+        ("pythia-70m-deduped/embed/10_32768", None, "hook_embed"),
+        ("attn_out_layer3/10_32768", None, "blocks.3.hook_attn_out"),
+        ("mlp_out_layer0/10_32768", None, "blocks.0.hook_mlp_out"),
+        ("resid_out_layer5/10_32768", None, "blocks.5.hook_resid_post"),
+        ("trainer_0", "resid_post_layer_12", "blocks.12.hook_resid_post"),
+        ("mlp_out_layer0", "resid_post_layer_12", "blocks.12.hook_resid_post"),
+    ],
+)
+def test_hook_points_of_the_layout(
+    tmp_path: Path, folder: str, submodule: str | None, hook_name: str
+) -> None:
+    trainer = {"submodule_name": submodule} if submodule else {}
+    path = tmp_path / folder
+    path.mkdir(parents=True)
+    write(path, autoencoder(), "AutoEncoder", **trainer)
+    assert dictionary_learning.load(path, None).origin.hook_name == hook_name
+    assert dictionary_learning.load(path, HOOK).origin.hook_name == HOOK
+
+
+def test_a_checkpoint_knows_its_step(tmp_path: Path) -> None:
+    write(tmp_path, topk_weights(), "AutoEncoderTopK", submodule_name="resid_post_layer_1")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "ae.pt").rename(tmp_path / "checkpoints" / "ae_1000.pt")
+    dictionary = dictionary_learning.load(tmp_path / "checkpoints" / "ae_1000.pt", None)
+    assert (dictionary.origin.step, dictionary.origin.kind) == (1000, "topk")
+    assert dictionary.origin.hook_name == "blocks.1.hook_resid_post"
 
 
 def test_a_bare_file_is_a_dictionary_too(tmp_path: Path) -> None:
-    write(tmp_path, make_weights(bias=torch.zeros(4)))
+    write(tmp_path, autoencoder())
     assert dictionary_learning.recognises(tmp_path)
     assert dictionary_learning.recognises(tmp_path / "ae.pt")
-    assert dictionary_learning.load(tmp_path / "ae.pt", HOOK).n_features == 9
+    dictionary = dictionary_learning.load(tmp_path / "ae.pt", HOOK)
+    assert (dictionary.n_features, dictionary.origin.step) == (9, None)
 
 
-def test_the_hook_point_must_be_given(tmp_path: Path) -> None:
-    write(tmp_path, make_weights(bias=torch.zeros(4)))
+def test_the_hook_point_must_be_known(tmp_path: Path) -> None:
+    write(tmp_path, autoencoder())
     with pytest.raises(DictionaryError, match=r"Add to the recipe.*hook_name ="):
         dictionary_learning.load(tmp_path, None)
 
 
-@pytest.mark.parametrize("dict_class", [None, "BatchTopKSAE"])
-def test_what_has_the_keys_of_topk_is_not_taken_for_it(
-    tmp_path: Path, dict_class: str | None
-) -> None:
+def test_what_two_classes_look_like_is_asked_for(tmp_path: Path) -> None:
+    message = refusal(write(tmp_path, topk_weights()))
+    assert "those of AutoEncoderTopK and of BatchTopKSAE" in message
+    assert "config.json into" in message
+
+
+@pytest.mark.parametrize("dict_class", ["AutoEncoder", "JumpReluAutoEncoder", "CrossCoder"])
+def test_tensors_and_config_must_agree(tmp_path: Path, dict_class: str) -> None:
     message = refusal(write(tmp_path, topk_weights(), dict_class))
-    assert f"dict_class {dict_class!r}" in message
-    assert "AutoEncoderTopK" in message
+    assert f"dict_class {dict_class!r}" in message and "none of AutoEncoder, " in message
+
+
+def test_a_class_that_is_not_known(tmp_path: Path) -> None:
+    assert "tensors weird with dict_class None" in refusal(
+        write(tmp_path, {"weird": torch.zeros(3)})
+    )
 
 
 @pytest.mark.parametrize("k", [0, 10])
@@ -103,7 +279,7 @@ def test_k_must_be_possible(tmp_path: Path, k: int) -> None:
 
 
 def test_wrong_tensors_are_named(tmp_path: Path) -> None:
-    good = make_weights(bias=torch.zeros(4))
+    good = autoencoder()
     wrong = good | {"decoder.weight": torch.zeros(9, 4)}
     message = refusal(write(tmp_path, wrong))
     assert "'decoder.weight' has shape (9, 4), expected (d_in = 4, n_features = 9)" in message
@@ -120,83 +296,3 @@ def test_a_config_that_cannot_be_used(tmp_path: Path, text: str) -> None:
     write(tmp_path, topk_weights())
     (tmp_path / "config.json").write_text(text)
     assert "config.json" in refusal(tmp_path)
-
-
-class Bomb:
-    """Makes a folder when unpickled."""
-
-    def __init__(self, canary: Path) -> None:
-        self.canary = canary
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.canary),)
-
-
-def test_a_file_that_could_run_code_is_refused_and_not_run(tmp_path: Path) -> None:
-    canary = tmp_path / "canary"
-    weights = make_weights(bias=torch.zeros(4)) | {"more": Bomb(canary)}
-    torch.save(weights, tmp_path / "a.pt")
-    assert "could run code (posix.mkdir)" in refusal(tmp_path / "a.pt")
-    torch.save(weights, tmp_path / "b.pt", _use_new_zipfile_serialization=False)
-    assert "not readable as a torch file" in refusal(tmp_path / "b.pt")
-    (tmp_path / "c.pt").write_bytes(pickle.dumps(weights))
-    assert "saved by an old torch or by pickle" in refusal(tmp_path / "c.pt")
-    assert not canary.exists()
-    torch.load(tmp_path / "a.pt", weights_only=False)
-    assert canary.exists()  # so it was a bomb
-
-
-def test_the_switch_that_lets_files_run_code_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
-    assert "Unset it" in refusal(write(tmp_path, make_weights(bias=torch.zeros(4))))
-
-
-def test_a_tensor_that_is_not_all_there_is_refused(tmp_path: Path) -> None:
-    side = 10**6
-    huge = make_weights(bias=torch.zeros(4)) | {"encoder.weight": torch.zeros(1).expand(side, side)}
-    write(tmp_path, huge)
-    assert (tmp_path / "ae.pt").stat().st_size < 10_000
-    message = refusal(tmp_path)
-    assert f"'encoder.weight' is a tensor of shape {(side, side)}" in message
-    huge["encoder.weight"] = torch.empty(side, side, device="meta")
-    assert "not all there" in refusal(write(tmp_path, huge))
-
-
-@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
-def test_a_sparse_tensor_is_refused(tmp_path: Path) -> None:
-    sparse = make_weights(bias=torch.zeros(4).to_sparse())
-    assert "'bias' is a tensor of shape (4,) that is sparse" in refusal(write(tmp_path, sparse))
-
-
-def test_a_state_dict_inside_another_is_refused(tmp_path: Path) -> None:
-    nested = {"step": torch.tensor(3), "ae": make_weights(bias=torch.zeros(4))}
-    assert "its 'ae' is of type dict" in refusal(write(tmp_path, nested))
-    assert "found list" in refusal(write(tmp_path, [torch.zeros(1)]))
-
-
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_damaged_files_are_refused_whatever_the_damage(tmp_path: Path) -> None:
-    write(tmp_path, make_weights(bias=torch.zeros(4)))
-    whole = (tmp_path / "ae.pt").read_bytes()
-    rng = np.random.default_rng(0)
-    n_refused = 0
-    for i in range(300):
-        damaged = bytearray(whole[: rng.integers(len(whole))] if i % 3 == 0 else whole)
-        for place in rng.integers(0, max(1, len(damaged)), 8):
-            damaged[place : place + 1] = bytes([rng.integers(256)])
-        (tmp_path / "ae.pt").write_bytes(damaged)
-        try:
-            dictionary_learning.load(tmp_path, HOOK)
-        except DictionaryError as error:
-            n_refused += 1
-            assert str(tmp_path) in str(error)
-    assert n_refused > 150
-
-
-def test_a_pointer_is_not_a_file(tmp_path: Path) -> None:
-    (tmp_path / "ae.pt").write_text("version https://git-lfs.github.com/spec/v1\nsize 3\n")
-    assert "git lfs pull" in refusal(tmp_path)
-    (tmp_path / "ae.pt").unlink()
-    assert "not readable" in refusal(tmp_path / "ae.pt")

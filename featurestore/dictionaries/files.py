@@ -1,0 +1,139 @@
+"""Files of weights and settings, read without running anything that is in them.
+
+Whatever is wrong with a file is a DictionaryError that names it.
+"""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from featurestore.errors import DictionaryError
+
+_DAMAGED = (
+    *(OSError, RuntimeError, EOFError, ValueError, UnpicklingError),
+    *(AssertionError, IndexError, KeyError, TypeError, zipfile.BadZipFile),
+)
+"""What torch raises at a damaged file, by where the damage is."""
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        DictionaryError: it cannot be read, or holds something else.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DictionaryError(f"{file}: not readable as JSON ({error}).") from error
+    if not isinstance(content, dict):
+        raise DictionaryError(f"{file}: expected a JSON object, found {type(content).__name__}.")
+    return content
+
+
+def read_safetensors(file: Path) -> dict[str, torch.Tensor]:
+    """Tensors by name.
+
+    Raises:
+        DictionaryError: it is a pointer, or cannot be read.
+    """
+    try:
+        refuse_pointer(file)
+        return load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise DictionaryError(f"{file}: not readable as safetensors ({error}).") from error
+
+
+def read_torch(file: Path) -> dict[str, Any]:
+    """What a `.pt` file holds by name: tensors, and plain values.
+
+    Raises:
+        DictionaryError: it holds anything that could run code, or is damaged.
+    """
+    if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
+        raise DictionaryError(
+            f"{file}: TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set, which lets a .pt file run code. "
+            "Unset it and try again."
+        )
+    try:
+        refuse_pointer(file)
+        _check_archive(file)
+        content = torch.load(file, weights_only=True, map_location="cpu")
+    except _DAMAGED as error:
+        foreign = _foreign(file) if isinstance(error, UnpicklingError) else ""
+        if foreign:
+            raise DictionaryError(
+                f"{file}: refused, it holds more than tensors and could run code ({foreign}). "
+                "Save the state_dict alone, or better as safetensors."
+            ) from error
+        raise DictionaryError(f"{file}: not readable as a torch file ({error}).") from error
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise DictionaryError(
+            f"{file}: expected a state_dict, which is tensors by name; found "
+            f"{type(content).__name__}. Save the dictionary's own state_dict."
+        )
+    return content
+
+
+def only_tensors(file: Path, content: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The same, if all of it are tensors in memory.
+
+    Raises:
+        DictionaryError: something else is among them.
+    """
+    for name, value in content.items():
+        if not _is_plain(value):
+            raise DictionaryError(
+                f"{file}: expected a state_dict of plain tensors, but its {name!r} is "
+                f"{_kind(value)}. Save the dictionary's own state_dict."
+            )
+    return content
+
+
+def refuse_pointer(file: Path) -> None:
+    """Raise DictionaryError if a Git LFS pointer stands where the weights should."""
+    start = b"version https://git-lfs"
+    with file.open("rb") as stream:
+        if stream.read(len(start)) == start:
+            raise DictionaryError(
+                f"{file}: a Git LFS pointer, not the weights. Fetch them there: git lfs pull"
+            )
+
+
+def _check_archive(file: Path) -> None:
+    """Raise ValueError unless a file is the uncompressed archive that torch writes since 1.6."""
+    if not zipfile.is_zipfile(file):
+        raise ValueError("no zip archive: cut short, or saved by an old torch or by pickle")
+    with zipfile.ZipFile(file) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > file.stat().st_size:
+            raise ValueError("compressed, which torch never does")
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value is a tensor with a number in memory for each of its entries."""
+    if not isinstance(value, torch.Tensor) or value.is_quantized or value.device.type != "cpu":
+        return False
+    if value.layout is not torch.strided:
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+
+
+def _kind(value: object) -> str:
+    if not isinstance(value, torch.Tensor):
+        return f"of type {type(value).__name__}"
+    return f"a tensor of shape {tuple(value.shape)} that is sparse, quantised or not all there"
+
+
+def _foreign(file: Path) -> str:
+    """Names of the objects in a file that are no tensors; empty if none can be read."""
+    try:
+        return ", ".join(torch.serialization.get_unsafe_globals_in_checkpoint(file))
+    except _DAMAGED:
+        return ""

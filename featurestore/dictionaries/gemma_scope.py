@@ -1,0 +1,108 @@
+"""The format of Gemma Scope: a folder with `params.npz`, or such a file.
+
+Arrays: W_enc (d_in, n_features), b_enc (n_features), W_dec (n_features, d_out), b_dec (d_out),
+threshold (n_features). Activations are x W_enc + b_enc where that is above its threshold; nothing
+is subtracted first. The files say nothing of where they read, but the folders of the release do:
+`...-res/layer_20/width_16k/average_l0_71` reads `blocks.20.hook_resid_post`. Its dictionaries of
+embeddings are scaled otherwise and are not read.
+"""
+
+import re
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from featurestore.dictionaries.base import Dictionary, Nonlinearity, Origin, check_weights
+from featurestore.dictionaries.files import refuse_pointer
+from featurestore.errors import DictionaryError
+
+WEIGHTS = "params.npz"
+_DAMAGED = (
+    *(OSError, ValueError, TypeError, EOFError, KeyError, IndexError, RuntimeError, MemoryError),
+    *(OverflowError, SyntaxError, struct.error, zlib.error, zipfile.error),
+)
+"""What numpy and zipfile raise at a damaged file, by where the damage is."""
+
+MOST_UNPACKED = 10
+"""Weights hardly shrink when packed; what does is no dictionary."""
+
+_SHAPES = {
+    "W_enc": "d_in n_features",
+    "b_enc": "n_features",
+    "W_dec": "n_features d_out",
+    "b_dec": "d_out",
+    "threshold": "n_features",
+}
+_HOOKS = {"res": "hook_resid_post", "mlp": "hook_mlp_out", "att": "attn.hook_z"}
+_RELEASE = re.compile(r"gemma-scope-.*-(res|mlp|att)(?:-.*)?")
+_LAYER = re.compile(r"layer_(\d+)")
+
+
+def recognises(path: Path) -> bool:
+    """Whether a path is an `.npz` file, or a folder with `params.npz`."""
+    return path.suffix == ".npz" or (path / WEIGHTS).is_file()
+
+
+def load(path: Path, hook_name: str | None, hook_name_out: str | None = None) -> Dictionary:
+    """Read a dictionary of this format.
+
+    Raises:
+        DictionaryError: the file is damaged or holds something else, or its hook point is not
+            known.
+    """
+    file = path if path.suffix == ".npz" else path / WEIGHTS
+    weights = _read(file)
+    check_weights(file, weights, _SHAPES, {})
+    if "embedding" in (folder.name for folder in file.absolute().parents):
+        raise DictionaryError(
+            f"{file}: a dictionary of embeddings, which this release scales by the square root of "
+            "their length. That is not read yet."
+        )
+    hook_name = hook_name or _hook_name(file)
+    return Dictionary(
+        origin=Origin("jumprelu", hook_name, hook_name_out or hook_name),
+        readers=weights["W_enc"],
+        reader_bias=weights["b_enc"],
+        pre_bias=torch.zeros(len(weights["W_enc"])),
+        directions=weights["W_dec"],
+        direction_bias=weights["b_dec"],
+        nonlinearity=Nonlinearity("jumprelu", threshold=weights["threshold"]),
+    )
+
+
+def _read(file: Path) -> dict[str, torch.Tensor]:
+    try:
+        refuse_pointer(file)
+        _check_size(file)
+        with np.load(file, allow_pickle=False) as arrays:
+            return {name: torch.from_numpy(arrays[name]).float() for name in arrays.files}
+    except _DAMAGED as error:
+        raise DictionaryError(
+            f"{file}: not readable as arrays of numpy, which hold no objects ({error})."
+        ) from error
+
+
+def _check_size(file: Path) -> None:
+    """Raise ValueError if a file unpacks to far more than weights ever do."""
+    with zipfile.ZipFile(file) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > MOST_UNPACKED * file.stat().st_size:
+        raise ValueError(f"it unpacks to {size:,} bytes, more than {MOST_UNPACKED} times its size")
+
+
+def _hook_name(file: Path) -> str:
+    """Where it reads, by the names of the folders that it is in."""
+    names = [folder.name for folder in file.absolute().parents]
+    release = next((found[1] for found in map(_RELEASE.fullmatch, names) if found), None)
+    layer = next((found[1] for found in map(_LAYER.fullmatch, names) if found), None)
+    if release is None or layer is None:
+        raise DictionaryError(
+            f"{file}: this format does not hold the hook point, and no folders as in "
+            "'gemma-scope-2b-pt-res/layer_20' name it. Add to the recipe, under this dictionary: "
+            'hook_name = "blocks.20.hook_resid_post" (or wherever it reads).'
+        )
+    return f"blocks.{layer}.{_HOOKS[release]}"
