@@ -148,6 +148,24 @@ class Dictionary:
             yield "lookup", self.lookup
 
 
+def gate_as_threshold(
+    readers: Float[torch.Tensor, "d_in n_features"],
+    gate_bias: Float[torch.Tensor, " n_features"],
+    log_gain: Float[torch.Tensor, " n_features"],
+    magnitude_bias: Float[torch.Tensor, " n_features"],
+) -> tuple[
+    Float[torch.Tensor, "d_in n_features"], Float[torch.Tensor, " n_features"], Nonlinearity
+]:
+    """Readers, bias and nonlinearity of a gated dictionary, as a jumprelu one.
+
+    With z = x readers and g = exp(log_gain): relu(g z + magnitude_bias) where z + gate_bias > 0,
+    which is where g z + magnitude_bias is above magnitude_bias - g gate_bias.
+    """
+    gain = log_gain.exp()
+    threshold = magnitude_bias - gain * gate_bias
+    return readers * gain, magnitude_bias, Nonlinearity("jumprelu", threshold=threshold)
+
+
 def check_weights(
     file: Path,
     weights: dict[str, torch.Tensor],

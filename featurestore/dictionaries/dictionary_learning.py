@@ -12,9 +12,6 @@ which stands beside the file or, for `checkpoints/ae_<step>.pt`, one folder up. 
     AutoEncoderTopK         relu, then the k largest of a token
     BatchTopKSAE            relu, where it is above one threshold, as its authors run it on new text
     MatryoshkaBatchTopKSAE  the same; all groups are active
-
-A gate is a threshold: with g = exp(r_mag), z + gate_bias > 0 means g z + mag_bias above
-mag_bias - g gate_bias. So a gated dictionary becomes a jumprelu one, with readers scaled by g.
 """
 
 import math
@@ -32,6 +29,7 @@ from featurestore.dictionaries.base import (
     Origin,
     check_k,
     check_weights,
+    gate_as_threshold,
 )
 from featurestore.dictionaries.files import only_tensors, read_json, read_torch
 from featurestore.errors import DictionaryError
@@ -190,14 +188,11 @@ def _autoencoder_new(weights: Weights, _: Path) -> dict[str, Any]:
 
 
 def _gated(weights: Weights, _: Path) -> dict[str, Any]:
-    made, gain = _linear(weights, "decoder_bias"), weights["r_mag"].exp()
-    threshold = weights["mag_bias"] - gain * weights["gate_bias"]
-    return made | {
-        "kind": "gated",
-        "readers": made["readers"] * gain,
-        "reader_bias": weights["mag_bias"],
-        "nonlinearity": Nonlinearity("jumprelu", threshold=threshold),
-    }
+    made = _linear(weights, "decoder_bias")
+    gate = (weights[name] for name in ("gate_bias", "r_mag", "mag_bias"))
+    readers, bias, nonlinearity = gate_as_threshold(made["readers"], *gate)
+    more = {"readers": readers, "reader_bias": bias, "nonlinearity": nonlinearity}
+    return made | more | {"kind": "gated"}
 
 
 def _topk(weights: Weights, file: Path) -> dict[str, Any]:

@@ -7,11 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from featurestore.config import DictionaryConfig
-from featurestore.dictionaries import dictionary_learning, gemma_scope, native, sparsify
+from featurestore.dictionaries import (
+    dictionary_learning,
+    gemma_scope,
+    native,
+    sae_lens,
+    sparsify,
+)
 from featurestore.dictionaries.base import Dictionary
 from featurestore.errors import DictionaryError
 
-FORMATS = (native, sparsify, gemma_scope, dictionary_learning)
+FORMATS = (native, sae_lens, sparsify, gemma_scope, dictionary_learning)
 """Modules of `recognises(path)` and `load(path, hook_name, hook_name_out)`, asked in this order."""
 
 
