@@ -189,8 +189,8 @@ def _input_scale(folder: Path, settings: dict[str, Any]) -> float:
         raise DictionaryError(
             f"{folder / SETTINGS}: 'normalize_activations' is {how!r}, but its factor is not known "
             f"('scaling_factor' of {SCALER} is {scale!r}); without it every activation would be "
-            f'wrong. Put {SCALER} there: {{"scaling_factor": 0.5}}, with what vectors are multiplied '
-            "by, or 1 if the weights hold it already."
+            f'wrong. Put {SCALER} there: {{"scaling_factor": 0.5}}, with what vectors were '
+            "multiplied by, or 1 if the weights hold it already."
         )
     return float(scale)
 
