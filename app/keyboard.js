@@ -8,7 +8,8 @@ export default function ({ data }) {
   keys = data.keys;
   if (!isListening) window.addEventListener("keydown", press, true);
   isListening = true;
-  return () => { keys = {}; };
+  document.documentElement.dataset.keys = Object.keys(keys).join(" ");
+  return () => { keys = {}; delete document.documentElement.dataset.keys; };
 }
 
 function press(event) {

@@ -165,10 +165,13 @@ def test_negative_activations_have_another_hue(page: Page) -> None:
 def test_keys(page: Page) -> None:
     page.goto("/feature?dictionary=planted&feature=3&sort=feature&order=asc")
     heading(page, 3)
-    expect(page.locator(".token.peak").first).to_be_visible()  # drawn after what listens to keys
+    expect(page.locator("html[data-keys]")).to_be_attached()  # somebody listens
+    app = page.get_by_test_id("stApp")  # and nothing is drawn any more, which may close a popover
+    expect(app).to_have_attribute("data-test-script-state", "notRunning")
     page.keyboard.press("?")
     expect(page.get_by_text("random active feature of the list")).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.get_by_text("random active feature of the list")).to_be_hidden()
     page.keyboard.press("g")
     expect(page.get_by_label("Go to feature")).to_be_focused()
     page.keyboard.type("12r")  # typing is not a command
