@@ -168,10 +168,12 @@ def test_keys(page: Page) -> None:
     expect(page.locator("html[data-keys]")).to_be_attached()  # somebody listens
     app = page.get_by_test_id("stApp")  # and nothing is drawn any more, which may close a popover
     expect(app).to_have_attribute("data-test-script-state", "notRunning")
+    page.wait_for_timeout(1000)
     page.keyboard.press("?")
     expect(page.get_by_text("random active feature of the list")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_text("random active feature of the list")).to_be_hidden()
+    page.wait_for_timeout(1000)  # the popover gives the focus back when it has faded
     page.keyboard.press("g")
     expect(page.get_by_label("Go to feature")).to_be_focused()
     page.keyboard.type("12r")  # typing is not a command
