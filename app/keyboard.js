@@ -1,15 +1,40 @@
-// Keys of the page. data: { keys: { key: CSS selector of what it clicks or focuses } }.
+// Keys of the page, and the button "?" that tells them.
+// data: { keys: { key: CSS selector of what it clicks or focuses }, told: HTML of the list }.
 // Nothing happens while the user types, holds Ctrl, Alt or Meta, or walks over tokens with arrows.
 
 let keys = {};
 let isListening = false;
 
-export default function ({ data }) {
+export default function ({ data, parentElement }) {
   keys = data.keys;
   if (!isListening) window.addEventListener("keydown", press, true);
   isListening = true;
-  document.documentElement.dataset.keys = Object.keys(keys).join(" ");
-  return () => { keys = {}; delete document.documentElement.dataset.keys; };
+  // The browser's own popover: it stays while the page is drawn anew, and takes no focus away.
+  const list = part(parentElement, "div", "fb-told");
+  list.popover = "auto";
+  list.innerHTML = data.told;
+  const button = part(parentElement, "button", "fb-tell");
+  button.textContent = "?";
+  button.title = button.ariaLabel = "Words and keys";
+  button.popoverTargetElement = list;
+  list.onbeforetoggle = () => place(list, button);
+  return () => { keys = {}; };
+}
+
+function part(parent, tag, name) {
+  const found = parent.querySelector(`.${name}`);
+  if (found) return found;
+  const made = document.createElement(tag);
+  made.className = name;
+  parent.append(made);
+  return made;
+}
+
+function place(list, button) {
+  const { bottom, right } = button.getBoundingClientRect();
+  list.style.top = `${bottom + 6}px`;
+  list.style.right = `${Math.max(12, innerWidth - right)}px`;
+  list.style.maxHeight = `calc(100vh - ${bottom + 18}px)`;
 }
 
 function press(event) {

@@ -20,7 +20,9 @@ HERE = Path(__file__).parent
 ICON = HERE / "icon.svg"
 _STYLE = (HERE / "style.css").read_text(encoding="utf-8")
 _keyboard = st.components.v2.component(
-    "feature_browser_keyboard", js=(HERE / "keyboard.js").read_text(encoding="utf-8")
+    "feature_browser_keyboard",
+    js=(HERE / "keyboard.js").read_text(encoding="utf-8"),
+    isolate_styles=False,  # its button and list are dressed, and found, like the page's own
 )
 _address = st.components.v2.component(
     "feature_browser_address", js=(HERE / "address.js").read_text(encoding="utf-8")
@@ -44,7 +46,7 @@ _SELECTORS = {
     "r": ".st-key-random button",
     "g": ".st-key-number input",
     "/": ".st-key-token input, .st-key-find input",
-    "?": ".st-key-keys button",
+    "?": ".fb-tell",
 }
 
 
@@ -67,10 +69,12 @@ def keyboard(
 
     `selectors` say what a key clicks or puts the focus on.
     """
-    with st.popover("?", key="keys", help="Words and keys", width="content"):
-        st.html(markup.part("Words") + markup.words(words.items()))
-        st.html(markup.part("Keys") + markup.keys(keys))
-    _keyboard(data={"keys": dict(selectors)}, key="keyboard")
+    told = (
+        f"{markup.part('Words')}{markup.words(words.items())}"
+        f"{markup.part('Keys')}{markup.keys(keys)}"
+    )
+    data = {"keys": dict(selectors), "told": told}
+    _keyboard(data=data, key="keyboard", width="content")
 
 
 def address(params: dict[str, str]) -> None:

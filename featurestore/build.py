@@ -15,6 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from featurestore.errors import BuildFailed
+from featurestore.inference import LanguageModel
 from featurestore.plan import Job, Order, Plan, exact_model, make_plan
 from featurestore.publish import publish
 from featurestore.stop import Stop
@@ -173,7 +174,7 @@ def _publish_all(plan: Plan, stop: Stop, may_split: bool = True) -> list[Path]:
         paths.append(path)
         logger.info("%s: published %s", job.config.id, path)
 
-    model = exact_model(plan.order, plan.model) if plan.jobs else plan.model
+    model: LanguageModel | None = None
     settings = plan.order.recipe.passes
     n_ablated = settings.n_ablated_top + settings.n_ablated_bands
     of_a_feature = RUN_S * n_ablated * (1 + settings.n_control_draws)  # most of what passes take
@@ -187,6 +188,7 @@ def _publish_all(plan: Plan, stop: Stop, may_split: bool = True) -> list[Path]:
             for done, path in tqdm(ends, "passes", len(rest), unit="dictionary", leave=False):
                 published(done, path)
             break
+        model = model or exact_model(plan.order, plan.model)
         start = time.perf_counter()
         published(job, publish(job, plan, model, stop))
         of_a_feature = (time.perf_counter() - start) / job.dictionary.n_features

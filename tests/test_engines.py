@@ -231,12 +231,11 @@ def test_two_builds_at_once(run: Path, tmp_path: Path, builds: Builder) -> None:
 
 def test_a_merge_waits_for_no_shard(run: Path, tmp_path: Path, builds: Builder) -> None:
     """It is refused while one runs, and names what one that died did not make."""
-    shards = [builds.start(*command(run, tmp_path, "--shard", f"{i}/2")) for i in (1, 2)]
-    wait_until(
-        lambda: {"block-000000.safetensors", "block-000001.safetensors"} <= {*times(tmp_path)}
-    )
-    for shard in shards:
-        assert shard.send(signal.SIGSTOP)
+    shards = []
+    for i in (1, 2):  # each is halted at its first block: none may be done before the other began
+        shards.append(builds.start(*command(run, tmp_path, "--shard", f"{i}/2")))
+        wait_until(lambda first=f"block-00000{i - 1}.safetensors": first in times(tmp_path))
+        assert shards[-1].send(signal.SIGSTOP)
     merge = ["merge", run / "recipe.toml", "--store", tmp_path]
     refused = builds.start(*merge)
     assert refused.wait() == 1

@@ -35,7 +35,7 @@ KEYS = (
     ("Esc", "out of the tokens"),
     ("?", "this list"),
 )
-_SELECTORS = {"/": ".st-key-live_text textarea", "?": ".st-key-keys button"}
+_SELECTORS = {"/": ".st-key-live_text textarea", "?": ".fb-tell"}
 
 POLL_S = 0.3
 """How often the progress of loading is drawn anew."""

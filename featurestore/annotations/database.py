@@ -128,14 +128,7 @@ META = Table(
     Column("value", Integer, nullable=False),
 )
 
-
-def _empty_tables() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", check_same_thread=False)
-    SCHEMA.create_all(create_engine("sqlite://", creator=lambda: connection))
-    return connection
-
-
-_EMPTY = create_engine("sqlite://", creator=_empty_tables, poolclass=QueuePool)
+_EMPTY = create_engine("sqlite://", poolclass=QueuePool, connect_args={"check_same_thread": False})
 """In memory: answers for a database that nothing was saved in yet."""
 
 
@@ -370,6 +363,9 @@ def _postgres_engine(url: URL, patience: float) -> Engine:
 @contextmanager
 def _nothing() -> Iterator[Connection]:
     with _EMPTY.begin() as connection:
+        if not connection.info.get("has_tables"):  # it serves many questions, one after the other
+            SCHEMA.create_all(connection)
+            connection.info["has_tables"] = True
         yield connection
 
 

@@ -100,20 +100,25 @@ def load(folder: Path, hook_name: str | None, hook_name_out: str | None = None) 
 def _read_settings(file: Path) -> dict[str, Any]:
     """Settings under the names of today, those of `metadata` among the others."""
     found = read_json(file)
-    settings = found | _table(found, "metadata")
+    settings = found | _table(file, found, "metadata")
     for old, new in _BEFORE_VERSION_6.items():
         if new not in settings and old in settings:
             settings[new] = settings[old]
     architecture = settings.setdefault("architecture", "standard")
-    if architecture == "standard" and settings.get("activation_fn") == "topk":
-        k = _table(settings, "activation_fn_kwargs").get("k")
+    function = settings.get("activation_fn", "relu")
+    if architecture == "standard" and function == "topk":
+        k = _table(file, settings, "activation_fn_kwargs").get("k")
         architecture, settings = "topk", settings | {"architecture": "topk", "k": k}
+    elif function not in ("relu", "topk", None):
+        raise DictionaryError(
+            f"{file}: 'activation_fn' is {function!r}; 'relu' and 'topk' can be read."
+        )
     if not isinstance(architecture, str) or architecture not in _ARCHITECTURES:
         raise DictionaryError(
             f"{file}: 'architecture' is {architecture!r}; of this format can be read: "
             f"{', '.join(_ARCHITECTURES)}."
         )
-    changes = _table(settings, "model_from_pretrained_kwargs")
+    changes = _table(file, settings, "model_from_pretrained_kwargs")
     if changes.get("center_writing_weights") or changes.get("fold_ln"):
         raise DictionaryError(
             f"{file}: it was trained on a model with other weights ({changes}): its hidden vectors "
@@ -127,10 +132,12 @@ def _read_settings(file: Path) -> dict[str, Any]:
     return settings
 
 
-def _table(settings: dict[str, Any], key: str) -> dict[str, Any]:
-    """A table of the settings; empty if it is not there or is none."""
+def _table(file: Path, settings: dict[str, Any], key: str) -> dict[str, Any]:
+    """A table of the settings; empty if it is not there or null."""
     found = settings.get(key)
-    return found if isinstance(found, dict) else {}
+    if found is not None and not isinstance(found, dict):
+        raise DictionaryError(f"{file}: '{key}' is {found!r}; expected a table.")
+    return found or {}
 
 
 def _read_weights(file: Path) -> dict[str, torch.Tensor]:

@@ -78,7 +78,8 @@ def _refuse_others(file: Path, settings: dict[str, Any]) -> None:
         value = settings.get(key, allowed[0])
         if value not in allowed:
             raise DictionaryError(
-                f"{file}: '{key}' is {value!r}; of this format only {allowed[0]!r} can be read."
+                f"{file}: '{key}' is {value!r}; of this format can be read: "
+                f"{' or '.join(map(repr, allowed))}."
             )
 
 

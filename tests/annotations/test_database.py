@@ -247,7 +247,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
     assert "cannot be read or written: its disk is full or fails" in message
     url = default_url(tmp_path)
     n = len(labels(url))
-    AnnotationLog(Database(url)).append(draft(seen=n, label="space again"))
+    AnnotationLog(Database(url)).append(draft(seen=n, label="space again", uid="of its own"))
     assert labels(url)[-1] == "space again"
 
 

@@ -165,15 +165,11 @@ def test_negative_activations_have_another_hue(page: Page) -> None:
 def test_keys(page: Page) -> None:
     page.goto("/feature?dictionary=planted&feature=3&sort=feature&order=asc")
     heading(page, 3)
-    expect(page.locator("html[data-keys]")).to_be_attached()  # somebody listens
-    app = page.get_by_test_id("stApp")  # and nothing is drawn any more, which may close a popover
-    expect(app).to_have_attribute("data-test-script-state", "notRunning")
-    page.wait_for_timeout(1000)
+    expect(page.get_by_role("button", name="Words and keys")).to_be_visible()
     page.keyboard.press("?")
     expect(page.get_by_text("random active feature of the list")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_text("random active feature of the list")).to_be_hidden()
-    page.wait_for_timeout(1000)  # the popover gives the focus back when it has faded
     page.keyboard.press("g")
     expect(page.get_by_label("Go to feature")).to_be_focused()
     page.keyboard.type("12r")  # typing is not a command

@@ -4,12 +4,12 @@ import os
 import pickle
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from featurestore.dictionaries.files import only_tensors, read_json, read_safetensors, read_torch
 from featurestore.errors import DictionaryError
+from tests.damage import damaged
 
 GOOD = {"a": torch.zeros(3, 4), "b": torch.ones(4)}
 
@@ -93,15 +93,9 @@ def test_a_state_dict_inside_another_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_damaged_files_are_refused_whatever_the_damage(tmp_path: Path) -> None:
-    file = write(tmp_path, GOOD)
-    whole = file.read_bytes()
-    rng = np.random.default_rng(0)
-    n_refused = 0
-    for i in range(300):
-        damaged = bytearray(whole[: rng.integers(len(whole))] if i % 3 == 0 else whole)
-        for place in rng.integers(0, max(1, len(damaged)), 8):
-            damaged[place : place + 1] = bytes([rng.integers(256)])
-        file.write_bytes(damaged)
+    file, n_refused = write(tmp_path, GOOD), 0
+    for content in damaged(file.read_bytes()):
+        file.write_bytes(content)
         try:
             only_tensors(file, read_torch(file))
         except DictionaryError as error:

@@ -173,6 +173,12 @@ def test_settings_from_before_version_6(tmp_path: Path) -> None:
             {"metadata": {"model_from_pretrained_kwargs": {"center_writing_weights": True}}},
             "trained on a model with other weights",
         ),
+        (
+            {"metadata": {"model_from_pretrained_kwargs": "centred"}},
+            "'model_from_pretrained_kwargs' is 'centred'; expected a table",
+        ),
+        ({"activation_fn": "tanh-relu"}, "'activation_fn' is 'tanh-relu'"),
+        ({"activation_fn": "topk", "activation_fn_kwargs": None}, "'k' is None"),
         ({"architecture": "topk"}, "'k' is None"),
         ({"architecture": "topk", "k": 2.5}, "'k' is 2.5"),
         ({"architecture": "jumprelu"}, "missing tensors: threshold"),
