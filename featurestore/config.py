@@ -58,6 +58,13 @@ class DictionaryConfig:
     """Training run or sweep it belongs to, likewise."""
     step: int | None = None
     """Dictionary-training step, likewise."""
+    k: int | None = None
+    """Active features of a token, for a format that does not say it."""
+    index: int | None = None
+    """Which one, from 0, of a file that holds several."""
+    centred: bool | None = None
+    """Whether it was trained on residual vectors less the mean of their entries, as models give
+    whose weights TransformerLens centred; likewise."""
 
 
 @dataclass(frozen=True)

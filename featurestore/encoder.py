@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int, Int64, Integer, UInt32
 
 from featurestore.dictionaries.base import Dictionary
+from featurestore.dictionaries.standardisation import standardise
 from featurestore.inference import LanguageModel
 
 TILE_ROWS = 512
@@ -49,7 +50,8 @@ class Encoder:
     def __init__(
         self, dictionary: Dictionary, dtype: torch.dtype = torch.float32, device: str = "cpu"
     ) -> None:
-        self._nonlinearity = dictionary.nonlinearity
+        self._standardisation = dictionary.standardisation
+        self._name = dictionary.nonlinearity.name
         self._readers = dictionary.readers.to(device, dtype)
         self._bias = dictionary.fused_bias.to(device, dtype)
         self._k = dictionary.nonlinearity.k
@@ -61,18 +63,15 @@ class Encoder:
     @torch.inference_mode()
     def active(self, hidden: Float[torch.Tensor, "batch d_in"]) -> Entries:
         """Every non-zero activation; NaN is not zero."""
-        hidden = hidden.to(self._readers.device, self._readers.dtype)
+        hidden = standardise(self._standardisation, hidden.to(self._readers.device)).vectors
+        hidden = hidden.to(self._readers.dtype)
         parts = [
             self._tile(hidden, row, feature)
             for row in range(0, len(hidden), TILE_ROWS)
             for feature in range(0, self._readers.shape[1], TILE_FEATURES)
         ]
         found = Entries.joined(parts)
-        return found if self._k is None else _largest(found, self._k, self._is_signed)
-
-    @property
-    def _is_signed(self) -> bool:
-        return self._nonlinearity.name == "signed_topk"
+        return found if self._k is None else _largest(found, self._k, self._name)
 
     def _tile(self, hidden: torch.Tensor, row: int, feature: int) -> Entries:
         part = slice(feature, feature + TILE_FEATURES)
@@ -80,13 +79,23 @@ class Encoder:
         n_rows, n_features = len(vectors), readers.shape[1]
         product = self._product[: n_rows * n_features].view(n_rows, n_features)
         torch.addmm(self._bias[part], vectors, readers, out=product)
+        if self._name == "abs_topk":
+            return self._entries(*_far(product, self._k), n_features, row, feature)
         if self._k is not None:
             silent = "less", _lower_bound(product, self._k)
+        elif self._name == "identity":
+            silent = "equal", self._zero
         elif self._threshold is not None:
             silent = "less_equal", self._threshold[part]
         else:
             silent = "less_equal", self._zero
-        places, values = _not(*silent, product)
+        return self._entries(*_not(*silent, product), n_features, row, feature)
+
+    @staticmethod
+    def _entries(
+        places: np.ndarray, values: np.ndarray, n_features: int, row: int, feature: int
+    ) -> Entries:
+        """Of a tile, from flat places in it."""
         rows, features = np.divmod(places, n_features)
         return Entries(rows + row, (features + feature).astype(np.uint32), values)
 
@@ -126,6 +135,17 @@ def _not(
     return found.cpu().numpy(), product.view(-1)[found].float().cpu().numpy()
 
 
+def _far(
+    product: Float[torch.Tensor, "batch n_features"], k: int
+) -> tuple[Int64[np.ndarray, " n_entries"], Float32[np.ndarray, " n_entries"]]:
+    """Flat indices and values of what is as far from zero as a row's k farthest, and of NaN."""
+    distance = product.abs()
+    places, _ = _not("less", _lower_bound(distance, k), distance)
+    return places, product.view(-1)[
+        torch.from_numpy(places).to(product.device)
+    ].float().cpu().numpy()
+
+
 def _lower_bound(
     product: Float[torch.Tensor, "batch n_features"], k: int
 ) -> Float[torch.Tensor, "batch 1"]:
@@ -139,18 +159,12 @@ def _lower_bound(
     return maxima.topk(k, dim=1, sorted=True).values[:, -1:]
 
 
-def _largest(candidates: Entries, k: int, is_signed: bool) -> Entries:
+def _largest(candidates: Entries, k: int, name: str) -> Entries:
     """The k largest of each row, equal ones by feature, NaN before all; then what is not silent."""
-    order = np.lexsort(
-        (
-            candidates.features,
-            -candidates.values,
-            ~np.isnan(candidates.values),
-            candidates.rows,
-        )
-    )
+    size = np.abs(candidates.values) if name == "abs_topk" else candidates.values
+    order = np.lexsort((candidates.features, -size, ~np.isnan(size), candidates.rows))
     found = candidates.select(order)
     starts = np.flatnonzero(np.diff(found.rows, prepend=-1))
     place = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
-    is_silent = found.values == 0 if is_signed else found.values <= 0
+    is_silent = found.values <= 0 if name == "topk" else found.values == 0
     return found.select((place < k) & ~is_silent)

@@ -13,6 +13,7 @@ DICTIONARIES = {
         "kind": "topk",
         "nonlinearity": "topk",
         "k": 5,
+        "standardisation": "layer_norm",
     },
     "signed": {
         "hook_name": "blocks.1.hook_mlp_out",

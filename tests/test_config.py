@@ -35,6 +35,9 @@ hook_name = "blocks.0.hook_resid_pre"
 hook_name_out = "blocks.0.hook_mlp_out"
 family = "tests"
 step = 7
+k = 32
+index = 2
+centred = true
 [[dictionaries]]
 id = "SAE_2.x"
 path = "/two"
@@ -95,6 +98,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "hook_name_out": "blocks.0.hook_mlp_out",
         "family": "tests",
         "step": 7,
+        "k": 32,
+        "index": 2,
+        "centred": True,
     }
     assert (second.id, second.path, second.hook_name) == ("SAE_2.x", "/two", None)
     assert tuple(vars(recipe.passes).values()) == (*range(1, 14), False)

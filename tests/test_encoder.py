@@ -1,5 +1,7 @@
 """Entries against a slow computation. Weights are small whole numbers, so that sums are exact."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,8 @@ from featurestore.encoder import Encoder, Entries, encode_tokens
 from featurestore.inference import LanguageModel
 
 D_IN = 6
+TOPKS = ("topk", "signed_topk", "abs_topk")
+SIGNED = ("signed_topk", "abs_topk", "identity")
 ROWS, FEATURES = 4, 8
 """Of a tile here."""
 HOOK = "blocks.0.hook_resid_post"
@@ -60,20 +64,21 @@ def plain_pre(dictionary: Dictionary, hidden: torch.Tensor) -> np.ndarray:
 def plain_entries(pre: np.ndarray, nonlinearity: Nonlinearity) -> dict[tuple[int, int], float]:
     """(row, feature) to activation, for every one that is not zero."""
     found = {}
+    size = abs if nonlinearity.name == "abs_topk" else float
     for row, values in enumerate(pre.tolist()):
         is_kept = [True] * len(values)
         if nonlinearity.k is not None:
             order = sorted(
                 range(len(values)),
                 key=lambda f, values=values: (
-                    (0, 0, f) if np.isnan(values[f]) else (1, -values[f], f)
+                    (0, 0, f) if np.isnan(values[f]) else (1, -size(values[f]), f)
                 ),
             )
             is_kept = [f in order[: nonlinearity.k] for f in range(len(values))]
         for feature, value in enumerate(values):
             threshold = nonlinearity.threshold
             least = 0.0 if threshold is None else max(0.0, float(threshold[feature]))
-            is_silent = value == 0 if nonlinearity.name == "signed_topk" else value <= least
+            is_silent = value == 0 if nonlinearity.name in SIGNED else value <= least
             if is_kept[feature] and not is_silent:
                 found[row, feature] = value
     return found
@@ -103,7 +108,8 @@ def check(dictionary: Dictionary, hidden: torch.Tensor) -> Entries:
 KINDS = [
     ("relu", None),
     ("jumprelu", None),
-    *((name, k) for name in ("topk", "signed_topk") for k in (1, 3, FEATURES, FEATURES + 3)),
+    ("identity", None),
+    *((name, k) for name in TOPKS for k in (1, 3, FEATURES, FEATURES + 3)),
 ]
 
 
@@ -115,7 +121,7 @@ def test_entries_are_those_of_a_slow_computation(name: str, k: int | None, n_fea
     assert n_features < 7 or min(n_entries) > 0
 
 
-@pytest.mark.parametrize("name", ["topk", "signed_topk"])
+@pytest.mark.parametrize("name", TOPKS)
 @pytest.mark.parametrize("k", [1, 2, 5, 9])
 def test_of_equal_ones_the_lowest_features_win(name: str, k: int) -> None:
     dictionary = make(name, 20, k)
@@ -126,8 +132,8 @@ def test_of_equal_ones_the_lowest_features_win(name: str, k: int) -> None:
     pre = plain_pre(dictionary, make_hidden(30))
     n_checked = 0
     for row in range(30):
-        if name == "signed_topk" or pre[row].max() > 0:
-            best = int(pre[row, :3].argmax())
+        if name in SIGNED or pre[row].max() > 0:
+            best = int((np.abs(pre[row, :3]) if name == "abs_topk" else pre[row, :3]).argmax())
             wanted = [f for f in range(20) if pre[row, f] == pre[row, best]][:k]
             kept = found.features[found.rows == row].tolist()
             n_checked += pre[row, best] != 0
@@ -161,10 +167,22 @@ def test_a_row_that_is_negative_everywhere(name: str, k: int | None) -> None:
     hidden = make_hidden(9).abs() + 1
     hidden[4] *= -1
     found = check(dictionary, hidden)
-    if name == "signed_topk":
-        assert (np.bincount(found.rows) == k).all()
+    if name in SIGNED:
+        assert (np.bincount(found.rows) == (k or 20)).all()
     else:
         assert set(found.rows.tolist()) == {4}
+
+
+@pytest.mark.parametrize("how", ["layer_norm", "constant_norm", "centred"])
+def test_vectors_are_standardised_first(how: str) -> None:
+    dictionary = replace(make("relu", 20), standardisation=how)
+    hidden = make_hidden(13)
+    dense = dictionary.encode(hidden).numpy()
+    found = Encoder(dictionary).active(hidden)
+    sparse = np.zeros_like(dense)
+    sparse[found.rows, found.features] = found.values
+    assert np.allclose(sparse, dense, atol=1e-5)
+    assert not np.allclose(dense, make("relu", 20).encode(hidden).numpy(), atol=0.1)
 
 
 @pytest.mark.parametrize(("name", "k"), KINDS)

@@ -11,6 +11,7 @@ from featurestore.blocks import Block, BlockName, write_block
 from featurestore.config import PassesConfig
 from featurestore.corpus import Corpus
 from featurestore.dictionaries.base import Dictionary, Nonlinearity, Origin
+from featurestore.dictionaries.standardisation import Standardisation
 from featurestore.encoder import Encoder, encode_tokens
 from featurestore.inference import LanguageModel
 from featurestore.passes.base import Run
@@ -37,6 +38,7 @@ def tiny_dictionary(
     hook_name_out: str | None = None,
     nonlinearity: Nonlinearity | None = None,
     has_lookup: bool = False,
+    standardisation: Standardisation = "none",
 ) -> Dictionary:
     """Random weights of the model's size; the last feature is dead."""
     hook_name_out = hook_name_out or hook_name
@@ -57,6 +59,7 @@ def tiny_dictionary(
         random(d_out),
         nonlinearity or Nonlinearity("relu"),
         random(model.d_vocab, d_out) if has_lookup else None,
+        standardisation=standardisation,
     )
 
 

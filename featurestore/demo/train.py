@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from featurestore.config import DictionaryConfig
 from featurestore.corpus import Corpus, make_corpus
 from featurestore.demo.dictionaries import SPECS, Samples, Spec, train
 from featurestore.demo.model import CONTEXT_LENGTH, train_model
 from featurestore.demo.texts import held_out_documents, training_documents
 from featurestore.dictionaries import native
+from featurestore.dictionaries.load import load_dictionary
 from featurestore.inference import LanguageModel, load_model
 
 logger = logging.getLogger(__name__)
@@ -105,13 +107,14 @@ def _scores(model: LanguageModel, model_step: int, folder: Path) -> dict[str, di
 def _score(
     path: Path, hidden: dict[str, torch.Tensor], tokens: torch.Tensor
 ) -> dict[str, float | int]:
-    dictionary = native.load(path)
+    dictionary = load_dictionary(DictionaryConfig("trained", str(path)))
     written = hidden[dictionary.origin.hook_name_out].double()
     error, n_nonzero = 0.0, torch.zeros(dictionary.n_features, dtype=torch.int64)
     for start in range(0, len(tokens), 4096):
         rows = slice(start, start + 4096)
-        activations = dictionary.encode(hidden[dictionary.origin.hook_name][rows])
-        decoded = dictionary.decode(activations, tokens[rows])
+        read = hidden[dictionary.origin.hook_name][rows]
+        activations = dictionary.encode(read)
+        decoded = dictionary.decode(activations, tokens[rows], read)
         error += (written[rows] - decoded).square().sum().item()
         n_nonzero += (activations != 0).sum(0)
     variance = (written - written.mean(0)).square().sum().item()

@@ -1,8 +1,10 @@
 """What every dictionary is, whatever its file format: readers, directions and a nonlinearity.
 
-    pre         = (hidden - pre_bias) @ readers + reader_bias
+    read, shift, scale = standardise(hidden)
+    pre         = (read - pre_bias) @ readers + reader_bias
     activations = nonlinearity(pre)
-    decoded     = activations @ directions + direction_bias [+ lookup[token]]
+    decoded     = activations @ directions + direction_bias [+ lookup[token]] [+ hidden @ skip]
+    decoded     = decoded * scale + shift
 
 A format's loader fills in these fields; nothing downstream knows formats. Activations are the ones
 the source defines: directions are not rescaled, and their lengths are stored beside.
@@ -18,6 +20,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float, Int
 
+from featurestore.dictionaries.standardisation import Standardisation, standardise
 from featurestore.errors import DictionaryError
 
 
@@ -25,11 +28,12 @@ from featurestore.errors import DictionaryError
 class Nonlinearity:
     """What turns pre-activations into activations."""
 
-    name: Literal["relu", "jumprelu", "topk", "signed_topk"]
+    name: Literal["relu", "jumprelu", "topk", "signed_topk", "abs_topk", "identity"]
     """relu keeps what is positive; jumprelu what is strictly above the feature's threshold; topk
-    the k largest of a token, if positive; signed_topk these whatever their sign."""
+    the k largest of a token, if positive; signed_topk these whatever their sign; abs_topk the k
+    farthest from zero; identity everything."""
     k: int | None = None
-    """For topk and signed_topk."""
+    """For topk, signed_topk and abs_topk."""
     threshold: Float[torch.Tensor, " n_features"] | None = None
     """For jumprelu."""
 
@@ -37,13 +41,15 @@ class Nonlinearity:
         self, pre: Float[torch.Tensor, "batch n_features"]
     ) -> Float[torch.Tensor, "batch n_features"]:
         """Activations; NaN stays NaN, so that it is counted instead of passing for silence."""
+        if self.name == "identity":
+            return pre
         if self.name == "relu":
             return torch.relu(pre)
         if self.name == "jumprelu":
             return torch.where(pre <= self.threshold, 0.0, torch.relu(pre))
-        indices = _largest(pre, self.k)
+        indices = _largest(pre.abs() if self.name == "abs_topk" else pre, self.k)
         values = pre.gather(-1, indices)
-        kept = values if self.name == "signed_topk" else torch.relu(values)
+        kept = torch.relu(values) if self.name == "topk" else values
         return torch.zeros_like(pre).scatter_(-1, indices, kept)
 
 
@@ -94,6 +100,10 @@ class Dictionary:
     nonlinearity: Nonlinearity
     lookup: Float[torch.Tensor, "d_vocab d_out"] | None = None
     """A vector for each token that a tokenized SAE adds to what it decodes."""
+    skip: Float[torch.Tensor, "d_in d_out"] | None = None
+    """What a skip transcoder adds of the hidden vector itself."""
+    standardisation: Standardisation = "none"
+    """What is done to each hidden vector first."""
 
     @property
     def d_in(self) -> int:
@@ -119,21 +129,44 @@ class Dictionary:
         self, hidden: Float[torch.Tensor, "batch d_in"]
     ) -> Float[torch.Tensor, "batch n_features"]:
         """Activations of every feature."""
-        return self.nonlinearity(torch.addmm(self.fused_bias, hidden, self.readers))
+        read = standardise(self.standardisation, hidden).vectors
+        return self.nonlinearity(torch.addmm(self.fused_bias, read, self.readers))
 
     def decode(
         self,
         activations: Float[torch.Tensor, "batch n_features"],
         tokens: Int[torch.Tensor, " batch"],
+        hidden: Float[torch.Tensor, "batch d_in"],
     ) -> Float[torch.Tensor, "batch d_out"]:
-        """The vectors that activations stand for; `tokens` matter to a tokenized SAE alone."""
-        decoded = torch.addmm(self.direction_bias, activations, self.directions)
-        return decoded if self.lookup is None else decoded + self.lookup[tokens]
+        """The vectors that activations of `hidden` on `tokens` stand for."""
+        written = torch.addmm(self.direction_bias, activations, self.directions)
+        return self.decode_written(written, tokens, hidden)
+
+    def decode_written(
+        self,
+        written: Float[torch.Tensor, "batch d_out"],
+        tokens: Int[torch.Tensor, " batch"],
+        hidden: Float[torch.Tensor, "batch d_in"],
+    ) -> Float[torch.Tensor, "batch d_out"]:
+        """The same from `activations @ directions + direction_bias`."""
+        if self.lookup is not None:
+            written = written + self.lookup[tokens]
+        if self.skip is not None:
+            written = written + hidden @ self.skip
+        found = standardise(self.standardisation, hidden)
+        return written * found.scale + found.shift
+
+    def scale(self, hidden: Float[torch.Tensor, "batch d_in"]) -> Float[torch.Tensor, "batch 1"]:
+        """How long one unit of a direction is where these are the hidden vectors."""
+        return standardise(self.standardisation, hidden).scale
 
     def digest(self) -> str:
         """SHA-256 of what it computes: weights, nonlinearity and hook points."""
         settings = (self.nonlinearity.name, self.nonlinearity.k, self.origin.hook_name)
-        digest = hashlib.sha256(repr((*settings, self.origin.hook_name_out)).encode())
+        settings = (*settings, self.origin.hook_name_out)
+        if self.standardisation != "none":
+            settings = (*settings, self.standardisation)
+        digest = hashlib.sha256(repr(settings).encode())
         for name, weight in self._weights():
             array = weight.contiguous().numpy()
             digest.update(f"{name}{array.dtype}{array.shape}".encode() + array.tobytes())
@@ -144,8 +177,9 @@ class Dictionary:
             yield name, getattr(self, name)
         if self.nonlinearity.threshold is not None:
             yield "threshold", self.nonlinearity.threshold
-        if self.lookup is not None:
-            yield "lookup", self.lookup
+        for name in ("lookup", "skip"):
+            if getattr(self, name) is not None:
+                yield name, getattr(self, name)
 
 
 def gate_as_threshold(

@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 
+from featurestore.config import DictionaryConfig
 from featurestore.dictionaries.base import (
     Dictionary,
     Nonlinearity,
@@ -56,7 +57,7 @@ def recognises(path: Path) -> bool:
     return path.suffix == ".pt" or (path / "ae.pt").is_file()
 
 
-def load(path: Path, hook_name: str | None, hook_name_out: str | None = None) -> Dictionary:
+def load(said: DictionaryConfig) -> Dictionary:
     """Read a dictionary of this format.
 
     Where no hook point is given, it is read from the config.json or from the name of a folder, as
@@ -65,6 +66,7 @@ def load(path: Path, hook_name: str | None, hook_name_out: str | None = None) ->
     Raises:
         DictionaryError: unsafe content, an unknown class, or no hook point.
     """
+    path = Path(said.path)
     file = path if path.suffix == ".pt" else path / "ae.pt"
     content = read_torch(file)
     trainer = _trainer(file)
@@ -77,10 +79,10 @@ def load(path: Path, hook_name: str | None, hook_name_out: str | None = None) ->
     check_weights(file, weights, found.shapes, found.optional)
     fields = found.make({n: w if n == "k" else w.float() for n, w in weights.items()}, file)
     kind = fields.pop("kind")
-    hook_name = hook_name or _hook_name(file, trainer)
+    hook_name = said.hook_name or _hook_name(file, trainer)
     step = _CHECKPOINT.fullmatch(file.stem)
     origin = Origin(
-        kind, hook_name, hook_name_out or hook_name, step=int(step[1]) if step else None
+        kind, hook_name, said.hook_name_out or hook_name, step=int(step[1]) if step else None
     )
     return _with_scaled_biases(Dictionary(origin=origin, **fields), norm_factor)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from featurestore.config import DictionaryConfig
 from featurestore.dictionaries.base import Dictionary, Nonlinearity, Origin, check_weights
 from featurestore.dictionaries.files import refuse_pointer
 from featurestore.errors import DictionaryError
@@ -47,13 +48,14 @@ def recognises(path: Path) -> bool:
     return path.suffix == ".npz" or (path / WEIGHTS).is_file()
 
 
-def load(path: Path, hook_name: str | None, hook_name_out: str | None = None) -> Dictionary:
+def load(said: DictionaryConfig) -> Dictionary:
     """Read a dictionary of this format.
 
     Raises:
         DictionaryError: the file is damaged or holds something else, or its hook point is not
             known.
     """
+    path = Path(said.path)
     file = path if path.suffix == ".npz" else path / WEIGHTS
     weights = _read(file)
     check_weights(file, weights, _SHAPES, {})
@@ -62,9 +64,9 @@ def load(path: Path, hook_name: str | None, hook_name_out: str | None = None) ->
             f"{file}: a dictionary of embeddings, which this release scales by the square root of "
             "their length. That is not read yet."
         )
-    hook_name = hook_name or _hook_name(file)
+    hook_name = said.hook_name or _hook_name(file)
     return Dictionary(
-        origin=Origin("jumprelu", hook_name, hook_name_out or hook_name),
+        origin=Origin("jumprelu", hook_name, said.hook_name_out or hook_name),
         readers=weights["W_enc"],
         reader_bias=weights["b_enc"],
         pre_bias=torch.zeros(len(weights["W_enc"])),

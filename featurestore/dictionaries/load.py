@@ -18,7 +18,7 @@ from featurestore.dictionaries.base import Dictionary
 from featurestore.errors import DictionaryError
 
 FORMATS = (native, sae_lens, sparsify, gemma_scope, dictionary_learning)
-"""Modules of `recognises(path)` and `load(path, hook_name, hook_name_out)`, asked in this order."""
+"""Modules of `recognises(path)` and `load(config)`, asked in this order."""
 
 
 def load_dictionary(config: DictionaryConfig) -> Dictionary:
@@ -35,8 +35,7 @@ def load_dictionary(config: DictionaryConfig) -> Dictionary:
         )
     for format_ in FORMATS:
         if format_.recognises(path):
-            found = format_.load(path, config.hook_name, config.hook_name_out)
-            return _with_overrides(found, config)
+            return _with_overrides(format_.load(config), config)
     found = sorted(p.name for p in path.iterdir())[:8] if path.is_dir() else [path.name]
     raise DictionaryError(
         f"Dictionary '{config.id}': no known format in '{path}' (found: "

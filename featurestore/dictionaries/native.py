@@ -1,9 +1,10 @@
 """Our own format: a folder with `dictionary.json` and `dictionary.safetensors`.
 
 Tensors: W_enc (d_in, n_features), b_enc (n_features), W_dec (n_features, d_out), b_dec (d_out);
-optional: b_pre (d_in), threshold (n_features), lookup (d_vocab, d_out). The JSON file holds
-`format`, `kind`, `nonlinearity` (relu, jumprelu, topk, signed_topk), `k` for the last two,
-`hook_name`, and optionally `hook_name_out`, `family`, `step` and notes of any name.
+optional: b_pre (d_in), threshold (n_features), lookup (d_vocab, d_out), W_skip (d_in, d_out). The
+JSON file holds `format`, `kind`, `nonlinearity` (relu, jumprelu, topk, signed_topk, abs_topk,
+identity), `k` where it is a topk, `hook_name`, and optionally `hook_name_out`, `standardisation`
+(none, centred, layer_norm, constant_norm), `family`, `step` and notes of any name.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from featurestore.config import DictionaryConfig
 from featurestore.dictionaries.base import (
     KINDS,
     Dictionary,
@@ -22,6 +24,7 @@ from featurestore.dictionaries.base import (
     check_weights,
 )
 from featurestore.dictionaries.files import read_json, read_safetensors
+from featurestore.dictionaries.standardisation import STANDARDISATIONS
 from featurestore.errors import DictionaryError
 
 FORMAT = "featurestore-dictionary-1"
@@ -33,8 +36,13 @@ REQUIRED = {
     "W_dec": "n_features d_out",
     "b_dec": "d_out",
 }
-OPTIONAL = {"b_pre": "d_in", "threshold": "n_features", "lookup": "d_vocab d_out"}
-NONLINEARITIES = ("relu", "jumprelu", "topk", "signed_topk")
+OPTIONAL = {
+    "b_pre": "d_in",
+    "threshold": "n_features",
+    "lookup": "d_vocab d_out",
+    "W_skip": "d_in d_out",
+}
+NONLINEARITIES = ("relu", "jumprelu", "topk", "signed_topk", "abs_topk", "identity")
 
 
 def recognises(path: Path) -> bool:
@@ -51,21 +59,20 @@ def save(folder: Path, settings: dict[str, Any], weights: dict[str, torch.Tensor
     (folder / SETTINGS).write_text(text + "\n", encoding="utf-8")
 
 
-def load(
-    folder: Path, hook_name: str | None = None, hook_name_out: str | None = None
-) -> Dictionary:
+def load(said: DictionaryConfig) -> Dictionary:
     """Read a dictionary of this format; a recipe's hook point goes before its own.
 
     Raises:
         DictionaryError: a key or tensor is missing, unknown or wrong.
     """
+    folder = Path(said.path)
     settings = _read_settings(folder / SETTINGS)
     weights = _read_weights(folder / WEIGHTS)
-    read_at = hook_name or settings["hook_name"]
+    read_at = said.hook_name or settings["hook_name"]
     origin = Origin(
         kind=settings["kind"],
         hook_name=read_at,
-        hook_name_out=hook_name_out or settings.get("hook_name_out") or read_at,
+        hook_name_out=said.hook_name_out or settings.get("hook_name_out") or read_at,
         family=settings.get("family"),
         step=settings.get("step"),
     )
@@ -78,6 +85,8 @@ def load(
         direction_bias=weights["b_dec"],
         nonlinearity=_nonlinearity(settings, weights, folder / SETTINGS),
         lookup=weights.get("lookup"),
+        skip=weights.get("W_skip"),
+        standardisation=settings.get("standardisation", "none"),
     )
 
 
@@ -91,6 +100,11 @@ def _read_settings(path: Path) -> dict[str, Any]:
     if settings["kind"] not in KINDS:
         raise DictionaryError(
             f"{path}: 'kind' is {settings['kind']!r}; allowed: {', '.join(KINDS)}."
+        )
+    how = settings.get("standardisation", "none")
+    if how not in STANDARDISATIONS:
+        raise DictionaryError(
+            f"{path}: 'standardisation' is {how!r}; allowed: {', '.join(STANDARDISATIONS)}."
         )
     for key, kind in (("hook_name_out", str), ("family", str), ("step", int)):
         if not isinstance(settings.get(key), kind | None):
@@ -114,8 +128,8 @@ def _nonlinearity(
         raise DictionaryError(
             f"{path}: 'nonlinearity' is '{name}'; allowed: {', '.join(NONLINEARITIES)}."
         )
-    if name == "relu":
-        return Nonlinearity("relu")
+    if name in ("relu", "identity"):
+        return Nonlinearity(name)
     if name == "jumprelu":
         if "threshold" not in weights:
             raise DictionaryError(f"{path}: 'jumprelu' needs a tensor 'threshold'.")

@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 
+from featurestore.config import DictionaryConfig
 from featurestore.dictionaries.base import (
     Dictionary,
     Nonlinearity,
@@ -64,18 +65,19 @@ def recognises(path: Path) -> bool:
     return (path / SETTINGS).is_file() and (path / WEIGHTS).is_file()
 
 
-def load(folder: Path, hook_name: str | None, hook_name_out: str | None = None) -> Dictionary:
+def load(said: DictionaryConfig) -> Dictionary:
     """Read a dictionary of this format.
 
     Raises:
         DictionaryError: a tensor is missing, unknown or wrong, it needs what cannot be done here,
             or its hook point is not known.
     """
+    folder = Path(said.path)
     settings, file = _read_settings(folder / SETTINGS), folder / WEIGHTS
     architecture = settings["architecture"]
     kind, shapes = _ARCHITECTURES[architecture]
     scale = _input_scale(folder, settings)
-    origin = _origin(folder / SETTINGS, kind, settings, hook_name, hook_name_out)
+    origin = _origin(folder / SETTINGS, kind, settings, said)
     weights = _read_weights(file)
     if origin.kind != "transcoder":
         shapes = {name: shape.replace("d_out", "d_in") for name, shape in shapes.items()}
@@ -202,17 +204,11 @@ def _input_scale(folder: Path, settings: dict[str, Any]) -> float:
     return float(scale)
 
 
-def _origin(
-    file: Path,
-    kind: str,
-    settings: dict[str, Any],
-    hook_name: str | None,
-    hook_name_out: str | None,
-) -> Origin:
-    read = hook_name or _published(settings.get("hook_name"))
-    written = hook_name_out or _published(settings.get("hook_name_out"))
+def _origin(file: Path, kind: str, settings: dict[str, Any], said: DictionaryConfig) -> Origin:
+    read = said.hook_name or _published(settings.get("hook_name"))
+    written = said.hook_name_out or _published(settings.get("hook_name_out"))
     if kind != "transcoder":
-        written = hook_name_out or read
+        written = said.hook_name_out or read
     if not read or not written:
         missing = "hook_name_out" if read else "hook_name"
         raise DictionaryError(

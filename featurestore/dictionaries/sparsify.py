@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from featurestore.config import DictionaryConfig
 from featurestore.dictionaries.base import (
     Dictionary,
     Nonlinearity,
@@ -40,12 +41,13 @@ def recognises(path: Path) -> bool:
     return (path / SETTINGS).is_file() and (path / WEIGHTS).is_file()
 
 
-def load(folder: Path, hook_name: str | None, hook_name_out: str | None = None) -> Dictionary:
+def load(said: DictionaryConfig) -> Dictionary:
     """Read a dictionary or transcoder of this format.
 
     Raises:
         DictionaryError: it has a part that cannot be read, or its hook point is not known.
     """
+    folder = Path(said.path)
     settings, file = read_json(folder / SETTINGS), folder / WEIGHTS
     _refuse_others(folder / SETTINGS, settings)
     weights = {name: weight.float() for name, weight in read_safetensors(file).items()}
@@ -56,7 +58,7 @@ def load(folder: Path, hook_name: str | None, hook_name_out: str | None = None) 
     check_k(folder / SETTINGS, k, len(weights["encoder.bias"]))
     readers = weights["encoder.weight"].T.contiguous()
     return Dictionary(
-        origin=_origin(folder, is_transcoder, hook_name, hook_name_out),
+        origin=_origin(folder, is_transcoder, said),
         readers=readers,
         reader_bias=weights["encoder.bias"],
         pre_bias=torch.zeros(len(readers)) if is_transcoder else weights["b_dec"],
@@ -83,15 +85,13 @@ def _refuse_others(file: Path, settings: dict[str, Any]) -> None:
             )
 
 
-def _origin(
-    folder: Path, is_transcoder: bool, hook_name: str | None, hook_name_out: str | None
-) -> Origin:
+def _origin(folder: Path, is_transcoder: bool, said: DictionaryConfig) -> Origin:
     """Where it reads and writes: as the recipe says, else as the folder's name does."""
     kind = "transcoder" if is_transcoder else "topk"
     read, written = _hook_names(folder.absolute().name, is_transcoder)
-    if not is_transcoder and hook_name:
-        written = hook_name
-    read, written = hook_name or read, hook_name_out or written
+    if not is_transcoder and said.hook_name:
+        written = said.hook_name
+    read, written = said.hook_name or read, said.hook_name_out or written
     if read is None or written is None:
         raise DictionaryError(
             f"{folder}: the folder's name is none of a module, such as 'layers.3' or "

@@ -9,7 +9,10 @@ from featurestore.encoder import Entries
 
 
 def decode(
-    dictionary: Dictionary, entries: Entries, tokens: Int[torch.Tensor, " batch"]
+    dictionary: Dictionary,
+    entries: Entries,
+    tokens: Int[torch.Tensor, " batch"],
+    hidden: Float[torch.Tensor, "batch d_in"],
 ) -> Float[torch.Tensor, "batch d_out"]:
     """As `Dictionary.decode`, without the dense activations."""
     places = np.stack([entries.rows.astype(np.int64), entries.features.astype(np.int64)])
@@ -17,5 +20,5 @@ def decode(
     activations = torch.sparse_coo_tensor(
         torch.from_numpy(places), torch.from_numpy(entries.values), size, check_invariants=True
     )
-    decoded = torch.sparse.mm(activations, dictionary.directions) + dictionary.direction_bias
-    return decoded if dictionary.lookup is None else decoded + dictionary.lookup[tokens]
+    written = torch.sparse.mm(activations, dictionary.directions) + dictionary.direction_bias
+    return dictionary.decode_written(written, tokens, hidden)

@@ -54,7 +54,8 @@ class _Edits:
 
     def _change(self) -> Float[torch.Tensor, "rows pos d_out"]:
         n_rows, n_pos, _ = self._seen.shape
-        found = self.loaded.encoder.active(self._seen.flatten(0, 1))
+        hidden = self._seen.flatten(0, 1).float()
+        found = self.loaded.encoder.active(hidden)
         total = torch.zeros(n_rows * n_pos, self.loaded.dictionary.d_out)
         places = np.tile(np.arange(n_pos) + self.start - self.n_bos, n_rows)
         for feature in {edit.feature: None for edit in self.edits}:
@@ -69,6 +70,7 @@ class _Edits:
             self.n_changed += int(np.count_nonzero(difference))
             direction = self.loaded.dictionary.directions[feature]
             total += torch.from_numpy(difference)[:, None] * direction
+        total *= self.loaded.dictionary.scale(hidden)
         return total.view(n_rows, n_pos, -1)
 
 

@@ -37,9 +37,10 @@ def substitute(
         for name in {dictionary.origin.hook_name, dictionary.origin.hook_name_out}
     ]
     clean = model.logits(ids, hooks)[0, chosen]
-    entries = loaded.encoder.active(seen[dictionary.origin.hook_name])
+    read = seen[dictionary.origin.hook_name].float()
+    entries = loaded.encoder.active(read)
     vectors = seen[dictionary.origin.hook_name_out].float()
-    decoded = decode(dictionary, entries, torch.from_numpy(ids)[0, chosen])
+    decoded = decode(dictionary, entries, torch.from_numpy(ids)[0, chosen], read)
     error = (vectors - decoded).norm(dim=1, keepdim=True)
     stand_ins = [decoded]
     generator = noise(seed)

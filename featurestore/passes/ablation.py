@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int32, Int64
 from tqdm import tqdm
 
 from featurestore.activations import Activations
@@ -73,14 +73,27 @@ class Ablation(Pass):
             a, b = np.searchsorted(number, (group, group + at_once))
             contexts = np.unique(sites.context[order[a:b]])
             clean = self._remainder.clean(corpus.tokens[contexts])
+            scale = self._scale(corpus.tokens[contexts])
             for start in range(a, b, at_once):
                 part = order[start : min(start + at_once, b)]
                 rows = np.searchsorted(contexts, sites.context[part])
-                yield self._batch(clean, rows, part, sites, activations)
+                yield self._batch(clean, scale, rows, part, sites, activations)
+
+    def _scale(
+        self, tokens: Int32[np.ndarray, "batch pos"]
+    ) -> Float32[np.ndarray, "batch pos"] | None:
+        """How long one unit of a direction is at each position; None where that is always 1."""
+        dictionary = self._run.dictionary
+        if dictionary.standardisation == "none":
+            return None
+        hook_name = dictionary.origin.hook_name
+        hidden = self._run.model.hidden(tokens, {hook_name})[hook_name]
+        return dictionary.scale(hidden.cpu().flatten(0, 1)).view(tokens.shape).numpy()
 
     def _batch(
         self,
         clean: Clean,
+        scale: Float32[np.ndarray, "n_clean pos"] | None,
         rows: Int64[np.ndarray, " batch"],
         chosen: Int64[np.ndarray, " batch"],
         sites: Sites,
@@ -90,6 +103,9 @@ class Ablation(Pass):
         entries, bounds = ragged(sites.first[chosen], n_active)
         pos = activations.tokens[entries] % clean.tokens.shape[1]
         site = np.repeat(np.arange(len(chosen)), n_active)
+        values = activations.values[entries]
+        if scale is not None:
+            values = values * scale[rows[site], pos]
         last = self._run.corpus.n_valid[sites.context[chosen]].astype(np.int64) - 1
         first = pos[bounds[:-1]]
         along_pos, ends = ragged(first, np.maximum(last - first, 0))
@@ -101,7 +117,7 @@ class Ablation(Pass):
             rows=rows,
             sites=chosen,
             active=(site, pos),
-            values=activations.values[entries],
+            values=values,
             along=along,
             is_counted=is_active[along],
         )

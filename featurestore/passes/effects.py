@@ -32,6 +32,7 @@ class Batch:
     active: Places
     """Where the features are active."""
     values: Float32[np.ndarray, " n_active"]
+    """How far along their directions these move the vectors."""
     along: Places
     """From each site's first active position on, all that have a next token."""
     is_counted: Bool[np.ndarray, " n_along"]

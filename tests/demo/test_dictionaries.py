@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from featurestore.demo.dictionaries import SPECS, Samples, Spec, train
-from featurestore.dictionaries import native
+from tests.dictionaries.opened import opened
 
 D, N_PLANTED = 16, 20
 HOOK = "blocks.0.hook_resid_post"
@@ -29,11 +29,11 @@ def test_training_finds_planted_directions(nonlinearity: str, least: float, tmp_
     spec = Spec("x", "sae", HOOK, HOOK, nonlinearity, n_features=32, k=2, l1=2.0, n_steps=1000)
     samples = Samples(vectors, vectors, torch.zeros(len(vectors), dtype=torch.int64))
     train(spec, samples, d_vocab=4, folder=tmp_path)
-    found = native.load(tmp_path / "x")
+    found = opened(tmp_path / "x")
     assert torch.allclose(found.directions.norm(dim=1), torch.ones(32), atol=2e-3)
     best = (found.directions @ directions.T).amax(dim=0)
     assert best.median() > least
-    decoded = found.decode(found.encode(vectors), samples.tokens)
+    decoded = found.decode(found.encode(vectors), samples.tokens, vectors)
     unexplained = (vectors - decoded).square().sum() / (vectors - vectors.mean(0)).square().sum()
     assert unexplained < 0.5
 
@@ -44,7 +44,7 @@ def test_checkpoints_of_one_run_are_saved_and_say_their_step(tmp_path: Path) -> 
     samples = Samples(vectors, vectors, torch.zeros(len(vectors), dtype=torch.int64))
     train(spec, samples, d_vocab=4, folder=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"x-step-2", "x-step-4"}
-    assert native.load(tmp_path / "x-step-2").origin.step == 2
+    assert opened(tmp_path / "x-step-2").origin.step == 2
 
 
 def test_a_tokenized_one_learns_a_vector_for_each_token(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_tokenized_one_learns_a_vector_for_each_token(tmp_path: Path) -> None:
     vectors = torch.randn(3, D, generator=torch.Generator().manual_seed(2))[tokens] * 4
     spec = Spec("x", "tokenized", HOOK, HOOK, "topk", n_features=4, k=1, n_steps=300)
     train(spec, Samples(vectors, vectors, tokens), d_vocab=3, folder=tmp_path)
-    lookup = native.load(tmp_path / "x").lookup
+    lookup = opened(tmp_path / "x").lookup
     assert lookup is not None
     assert lookup.shape == (3, D)
     assert lookup.norm(dim=1).min() > 0.5

@@ -9,6 +9,7 @@ import pytest
 from featurestore.corpus import Document
 from featurestore.demo import dictionaries, model, train
 from featurestore.dictionaries import native
+from tests.dictionaries.opened import opened
 
 DOCUMENTS = [Document(f"{i}", "the cat sat, and the dog sat too.\n" * 80) for i in range(4)]
 
@@ -33,7 +34,7 @@ def test_one_command_trains_saves_and_scores_everything(
     assert scores.keys() == saved
     assert {"resid-2-step-1", "resid-2-step-2", "embed", "resid-2-model-1000"} <= saved
     for name, score in scores.items():
-        found = native.load(tmp_path / "dictionaries" / name)
+        found = opened(tmp_path / "dictionaries" / name)
         assert score["n_features"] == found.n_features
         assert 0 <= score["L0"] <= found.n_features
         assert score["explained_variance"] <= 1

@@ -11,6 +11,7 @@ import torch
 from featurestore.dictionaries import dictionary_learning
 from featurestore.dictionaries.base import Dictionary
 from featurestore.errors import DictionaryError
+from tests.dictionaries.opened import opened
 
 HOOK = "blocks.1.hook_mlp_out"
 D = 4
@@ -58,7 +59,7 @@ def write(folder: Path, weights: object, dict_class: str | None = None, **traine
 
 def refusal(path: Path) -> str:
     with pytest.raises(DictionaryError) as error:
-        dictionary_learning.load(path, HOOK)
+        opened(path, HOOK)
     assert str(path) in str(error.value)
     return str(error.value)
 
@@ -77,7 +78,7 @@ def check(
     for x, found in zip(hidden, activations, strict=True):
         f = encode(x.double().numpy(), w)
         assert np.allclose(found, f, atol=1e-5)
-        decoded = dictionary.decode(found[None], torch.zeros(1, dtype=torch.int64))[0]
+        decoded = dictionary.decode(found[None], torch.zeros(1, dtype=torch.int64), x[None])[0]
         assert np.allclose(decoded, decode(f, w), atol=1e-5)
     assert 0 < np.count_nonzero(activations) < activations.numel()
 
@@ -88,7 +89,7 @@ BOTH = pytest.mark.parametrize("n", [9, D])
 @BOTH
 def test_autoencoder(tmp_path: Path, n: int) -> None:
     weights = autoencoder(n)
-    dictionary = dictionary_learning.load(write(tmp_path, weights), HOOK)
+    dictionary = opened(write(tmp_path, weights), HOOK)
     assert dictionary.origin.kind == "sae"
     check(
         dictionary,
@@ -102,7 +103,7 @@ def test_autoencoder(tmp_path: Path, n: int) -> None:
 def test_autoencoder_new(tmp_path: Path, n: int) -> None:
     weights = linear(n, encoder__bias=(n,), decoder__bias=(D,))
     check(
-        dictionary_learning.load(write(tmp_path, weights, "AutoEncoderNew"), HOOK),
+        opened(write(tmp_path, weights, "AutoEncoderNew"), HOOK),
         weights,
         lambda x, w: np.maximum(w["encoder.weight"] @ x + w["encoder.bias"], 0),
         lambda f, w: w["decoder.weight"] @ f + w["decoder.bias"],
@@ -112,7 +113,7 @@ def test_autoencoder_new(tmp_path: Path, n: int) -> None:
 @BOTH
 def test_gated(tmp_path: Path, n: int) -> None:
     weights = linear(n, r_mag=(n,), gate_bias=(n,), mag_bias=(n,), decoder_bias=(D,))
-    dictionary = dictionary_learning.load(write(tmp_path, weights), HOOK)
+    dictionary = opened(write(tmp_path, weights), HOOK)
     assert dictionary.origin.kind == "gated"
 
     def encode(x: np.ndarray, w: Numbers) -> np.ndarray:
@@ -126,7 +127,7 @@ def test_gated(tmp_path: Path, n: int) -> None:
 @BOTH
 def test_jumprelu(tmp_path: Path, n: int) -> None:
     weights = matrices(n, threshold=(n,))
-    dictionary = dictionary_learning.load(write(tmp_path, weights), HOOK)
+    dictionary = opened(write(tmp_path, weights), HOOK)
     assert dictionary.origin.kind == "jumprelu"
 
     def encode(x: np.ndarray, w: Numbers) -> np.ndarray:
@@ -139,7 +140,7 @@ def test_jumprelu(tmp_path: Path, n: int) -> None:
 @pytest.mark.parametrize(("n", "k"), [(9, 2), (9, 8), (D, 1)])
 def test_topk(tmp_path: Path, n: int, k: int) -> None:
     weights = topk_weights(n, k)
-    dictionary = dictionary_learning.load(write(tmp_path, weights, "AutoEncoderTopK"), HOOK)
+    dictionary = opened(write(tmp_path, weights, "AutoEncoderTopK"), HOOK)
     assert (dictionary.origin.kind, dictionary.nonlinearity.k) == ("topk", k)
 
     def encode(x: np.ndarray, w: Numbers) -> np.ndarray:
@@ -158,7 +159,7 @@ def test_batch_topk(tmp_path: Path, n: int) -> None:
         f = np.maximum(w["encoder.weight"] @ (x - w["b_dec"]) + w["encoder.bias"], 0)
         return f * (f > w["threshold"])
 
-    dictionary = dictionary_learning.load(write(tmp_path, weights, "BatchTopKSAE"), HOOK)
+    dictionary = opened(write(tmp_path, weights, "BatchTopKSAE"), HOOK)
     check(dictionary, weights, encode, lambda f, w: w["decoder.weight"] @ f + w["b_dec"])
 
 
@@ -170,7 +171,7 @@ def test_matryoshka(tmp_path: Path, n: int) -> None:
         f = np.maximum((x - w["b_dec"]) @ w["W_enc"] + w["b_enc"], 0)
         return f * (f > w["threshold"])
 
-    dictionary = dictionary_learning.load(write(tmp_path, weights), HOOK)
+    dictionary = opened(write(tmp_path, weights), HOOK)
     check(dictionary, weights, encode, lambda f, w: f @ w["W_dec"] + w["b_dec"])
 
 
@@ -192,12 +193,12 @@ def test_a_backup_has_the_scale_of_other_files(
     more = {} if factor is None else {"norm_factor": factor}
     backup = {"step": 3, "ae": weights, "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}}}
     config = {"config": {"dict_class": "BatchTopKSAE"}}
-    dictionary = dictionary_learning.load(write(tmp_path, backup | config | more), HOOK)
+    dictionary = opened(write(tmp_path, backup | config | more), HOOK)
     scale = 1.0 if factor is None else float(factor)
     scaled = {"b_dec", "encoder.bias", "threshold"}
     (tmp_path / "other").mkdir()
     same = {name: w * scale if name in scaled else w for name, w in weights.items()}
-    other = dictionary_learning.load(write(tmp_path / "other", same, "BatchTopKSAE"), HOOK)
+    other = opened(write(tmp_path / "other", same, "BatchTopKSAE"), HOOK)
     hidden = torch.randn(20, D, generator=torch.Generator().manual_seed(1))
     assert torch.equal(dictionary.encode(hidden), other.encode(hidden))
     assert torch.equal(dictionary.direction_bias, other.direction_bias)
@@ -227,15 +228,15 @@ def test_hook_points_of_the_layout(
     path = tmp_path / folder
     path.mkdir(parents=True)
     write(path, autoencoder(), "AutoEncoder", **trainer)
-    assert dictionary_learning.load(path, None).origin.hook_name == hook_name
-    assert dictionary_learning.load(path, HOOK).origin.hook_name == HOOK
+    assert opened(path, None).origin.hook_name == hook_name
+    assert opened(path, HOOK).origin.hook_name == HOOK
 
 
 def test_a_checkpoint_knows_its_step(tmp_path: Path) -> None:
     write(tmp_path, topk_weights(), "AutoEncoderTopK", submodule_name="resid_post_layer_1")
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "ae.pt").rename(tmp_path / "checkpoints" / "ae_1000.pt")
-    dictionary = dictionary_learning.load(tmp_path / "checkpoints" / "ae_1000.pt", None)
+    dictionary = opened(tmp_path / "checkpoints" / "ae_1000.pt", None)
     assert (dictionary.origin.step, dictionary.origin.kind) == (1000, "topk")
     assert dictionary.origin.hook_name == "blocks.1.hook_resid_post"
 
@@ -244,14 +245,14 @@ def test_a_bare_file_is_a_dictionary_too(tmp_path: Path) -> None:
     write(tmp_path, autoencoder())
     assert dictionary_learning.recognises(tmp_path)
     assert dictionary_learning.recognises(tmp_path / "ae.pt")
-    dictionary = dictionary_learning.load(tmp_path / "ae.pt", HOOK)
+    dictionary = opened(tmp_path / "ae.pt", HOOK)
     assert (dictionary.n_features, dictionary.origin.step) == (9, None)
 
 
 def test_the_hook_point_must_be_known(tmp_path: Path) -> None:
     write(tmp_path, autoencoder())
     with pytest.raises(DictionaryError, match=r"Add to the recipe.*hook_name ="):
-        dictionary_learning.load(tmp_path, None)
+        opened(tmp_path, None)
 
 
 def test_what_two_classes_look_like_is_asked_for(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 from featurestore.dictionaries import native
 from featurestore.dictionaries.base import Dictionary
 from featurestore.errors import DictionaryError
+from tests.dictionaries.opened import opened
 
 SETTINGS = {"kind": "sae", "nonlinearity": "relu", "hook_name": "blocks.0.hook_resid_post"}
 TENSORS = ("W_enc", "b_enc", "W_dec", "b_dec")
@@ -36,7 +37,7 @@ def round_trip(
 ) -> Dictionary:
     native.save(folder, SETTINGS | settings, weights)
     assert native.recognises(folder)
-    return native.load(folder)
+    return opened(folder)
 
 
 def expected(
@@ -78,7 +79,7 @@ def test_round_trip(
         wanted = expected(w, hidden[i].double().numpy(), nonlinearity, k)
         assert np.allclose(found[i], wanted, atol=1e-5)
         decoded = wanted @ w["W_dec"] + w["b_dec"] + w["lookup"][i]
-        assert np.allclose(dictionary.decode(found, tokens)[i], decoded, atol=1e-5)
+        assert np.allclose(dictionary.decode(found, tokens, hidden)[i], decoded, atol=1e-5)
 
 
 def test_origin(tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ def test_a_file_in_half_precision_is_read_in_single(tmp_path: Path) -> None:
 
 def refusal(folder: Path) -> str:
     with pytest.raises(DictionaryError) as error:
-        native.load(folder)
+        opened(folder)
     assert str(folder) in str(error.value)
     return str(error.value)
 
@@ -112,8 +113,8 @@ def test_a_missing_tensor_is_named(tmp_path: Path, name: str) -> None:
 
 
 def test_an_unknown_tensor_is_named(tmp_path: Path) -> None:
-    native.save(tmp_path, SETTINGS, make_weights() | {"W_skip": torch.zeros(4, 4)})
-    assert "unknown tensors: W_skip." in refusal(tmp_path)
+    native.save(tmp_path, SETTINGS, make_weights() | {"W_gate": torch.zeros(4, 4)})
+    assert "unknown tensors: W_gate." in refusal(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -221,4 +222,4 @@ def test_one_tensor_may_serve_twice(tmp_path: Path) -> None:
     weights = {"W_enc": torch.ones(3, 2), "b_enc": torch.zeros(2), "W_dec": torch.ones(2, 3)}
     settings = {"kind": "sae", "nonlinearity": "relu", "hook_name": "blocks.0.hook_resid_post"}
     native.save(tmp_path, settings, weights | {"b_pre": mean, "b_dec": mean})
-    assert native.load(tmp_path).pre_bias.tolist() == [0, 1, 2]
+    assert opened(tmp_path).pre_bias.tolist() == [0, 1, 2]

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from featurestore.dictionaries import sae_lens
 from featurestore.dictionaries.base import Origin
 from featurestore.errors import DictionaryError
+from tests.dictionaries.opened import opened
 
 HOOK = "blocks.3.hook_resid_pre"
 D, K = 4, 3
@@ -69,17 +70,20 @@ def check(
     folder: Path, weights: dict[str, torch.Tensor], architecture: str, **told: float | bool
 ) -> None:
     """`told`: subtracts, rescales, scale."""
-    dictionary = sae_lens.load(folder, None)
+    dictionary = opened(folder, None)
     w = {name: weight.double().numpy() for name, weight in weights.items()}
     scale, rescales = told.get("scale", 1.0), bool(told.get("rescales"))
     hidden = 2 * torch.randn(20, D, generator=torch.Generator().manual_seed(1))
     found = dictionary.encode(hidden)
-    for x, activation in zip(hidden.double().numpy() * scale, found, strict=True):
+    for vector, activation in zip(hidden, found, strict=True):
+        x = vector.double().numpy() * scale
         centred = x - w["b_dec"] if told.get("subtracts", True) else x
         f = activations(architecture, centred, w, rescales)
         assert np.allclose(activation, f, atol=2e-5)
         contributions = f / np.linalg.norm(w["W_dec"], axis=1) if rescales else f
-        decoded = dictionary.decode(activation[None], torch.zeros(1, dtype=torch.int64))[0]
+        decoded = dictionary.decode(
+            activation[None], torch.zeros(1, dtype=torch.int64), vector[None]
+        )[0]
         wanted = (contributions @ w["W_dec"] + w["b_dec"]) / scale
         assert np.allclose(decoded, wanted, atol=2e-5)
     assert 0 < np.count_nonzero(found) < found.numel()
@@ -104,7 +108,7 @@ def test_architectures(
     weights = make_weights(architecture, n)
     folder = write(tmp_path, weights, architecture, apply_b_dec_to_input=subtracts, k=K)
     assert sae_lens.recognises(folder)
-    assert sae_lens.load(folder, None).origin == Origin(kind, HOOK, HOOK)
+    assert opened(folder, None).origin == Origin(kind, HOOK, HOOK)
     check(folder, weights, architecture, subtracts=subtracts)
 
 
@@ -121,8 +125,8 @@ def test_transcoders(tmp_path: Path, architecture: str) -> None:
     metadata = {"hook_name": "blocks.3.ln2.hook_normalized"}
     folder = write(tmp_path, weights, architecture, metadata=metadata)
     origin = Origin("transcoder", "blocks.3.mlp.hook_in", "blocks.3.hook_mlp_out")
-    assert sae_lens.load(folder, None).origin == origin
-    assert sae_lens.load(folder, "a", "b").origin == Origin("transcoder", "a", "b")
+    assert opened(folder, None).origin == origin
+    assert opened(folder, "a", "b").origin == Origin("transcoder", "a", "b")
     check(folder, weights, architecture, subtracts=False)
 
 
@@ -143,7 +147,7 @@ def test_a_scale_that_is_not_known(tmp_path: Path, text: str | None) -> None:
     if text:
         (folder / "activation_scaler.json").write_text(text)
     with pytest.raises(DictionaryError, match="its factor is not known") as error:
-        sae_lens.load(folder, None)
+        opened(folder, None)
     assert "Put activation_scaler.json there" in str(error.value)
 
 
@@ -152,7 +156,7 @@ def test_settings_from_before_version_6(tmp_path: Path) -> None:
     folder = write(tmp_path, weights | {"scaling_factor": torch.ones(9)})
     old = {"hook_point": HOOK, "activation_fn_str": "topk", "activation_fn_kwargs": {"k": K}}
     (folder / "cfg.json").write_text(json.dumps(old | {"d_in": D, "d_sae": 9}))
-    assert sae_lens.load(folder, None).origin == Origin("topk", HOOK, HOOK)
+    assert opened(folder, None).origin == Origin("topk", HOOK, HOOK)
     check(folder, weights, "topk")
     weights = make_weights("jumprelu")
     logs = {"log_threshold": weights["threshold"].abs().log()}
@@ -190,23 +194,23 @@ def test_settings_from_before_version_6(tmp_path: Path) -> None:
 def test_what_cannot_be_read(tmp_path: Path, settings: dict[str, object], message: str) -> None:
     folder = write(tmp_path, make_weights(), **settings)
     with pytest.raises(DictionaryError, match=message) as error:
-        sae_lens.load(folder, None)
+        opened(folder, None)
     assert str(folder) in str(error.value)
 
 
 def test_a_threshold_that_was_never_set(tmp_path: Path) -> None:
     weights = make_weights("batchtopk") | {"topk_threshold": torch.tensor(0.0)}
     with pytest.raises(DictionaryError, match="'topk_threshold' is 0: it was never set"):
-        sae_lens.load(write(tmp_path, weights, "batchtopk"), None)
+        opened(write(tmp_path, weights, "batchtopk"), None)
 
 
 def test_a_finetuned_scale_is_refused(tmp_path: Path) -> None:
     weights = make_weights() | {"scaling_factor": torch.arange(9.0)}
     with pytest.raises(DictionaryError, match="'scaling_factor' is not 1 everywhere"):
-        sae_lens.load(write(tmp_path, weights), None)
+        opened(write(tmp_path, weights), None)
 
 
 def test_wrong_shapes_are_named(tmp_path: Path) -> None:
     turned = make_weights() | {"W_dec": torch.zeros(D, 9)}
     with pytest.raises(DictionaryError, match=r"'W_dec' has shape \(4, 9\), expected \(n_features"):
-        sae_lens.load(write(tmp_path, turned), None)
+        opened(write(tmp_path, turned), None)

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from featurestore.dictionaries import sparsify
 from featurestore.dictionaries.base import Origin
 from featurestore.errors import DictionaryError
+from tests.dictionaries.opened import opened
 
 HOOK = "blocks.3.hook_resid_post"
 D, K = 4, 3
@@ -38,7 +39,7 @@ def test_it_computes_what_its_authors_do(tmp_path: Path, n: int, is_transcoder: 
     weights = make_weights(n, 6 if is_transcoder else D)
     folder = write(tmp_path / "layers.3.mlp", weights, transcode=is_transcoder)
     assert sparsify.recognises(folder) and not sparsify.recognises(tmp_path)
-    dictionary = sparsify.load(folder, None)
+    dictionary = opened(folder, None)
     w = {name: weight.double().numpy() for name, weight in weights.items()}
     hidden = torch.randn(20, D, generator=torch.Generator().manual_seed(1))
     for x, found in zip(hidden, dictionary.encode(hidden), strict=True):
@@ -46,7 +47,7 @@ def test_it_computes_what_its_authors_do(tmp_path: Path, n: int, is_transcoder: 
         f = np.maximum(w["encoder.weight"] @ centred + w["encoder.bias"], 0)
         f[np.argsort(-f)[K:]] = 0
         assert np.allclose(found, f, atol=1e-5)
-        decoded = dictionary.decode(found[None], torch.zeros(1, dtype=torch.int64))[0]
+        decoded = dictionary.decode(found[None], torch.zeros(1, dtype=torch.int64), x[None])[0]
         assert np.allclose(decoded, f @ w["W_dec"] + w["b_dec"], atol=1e-5)
 
 
@@ -70,15 +71,15 @@ def test_the_folder_says_where_it_reads(
     tmp_path: Path, folder: str, is_transcoder: bool, origin: Origin
 ) -> None:
     path = write(tmp_path / folder, make_weights(), transcode=is_transcoder)
-    assert sparsify.load(path, None).origin == origin
+    assert opened(path, None).origin == origin
 
 
 def test_the_recipe_goes_before_the_folder(tmp_path: Path) -> None:
     path = write(tmp_path / "layers.3", make_weights())
-    assert sparsify.load(path, "a").origin == Origin("topk", "a", "a")
+    assert opened(path, "a").origin == Origin("topk", "a", "a")
     path = write(tmp_path / "layers.3.mlp", make_weights(), transcode=True)
-    assert sparsify.load(path, "a").origin == Origin("transcoder", "a", "blocks.3.hook_mlp_out")
-    assert sparsify.load(path, "a", "b").origin == Origin("transcoder", "a", "b")
+    assert opened(path, "a").origin == Origin("transcoder", "a", "blocks.3.hook_mlp_out")
+    assert opened(path, "a", "b").origin == Origin("transcoder", "a", "b")
 
 
 @pytest.mark.parametrize(
@@ -95,9 +96,9 @@ def test_a_hook_point_that_is_not_known(
 ) -> None:
     path = write(tmp_path / name, make_weights(), transcode=is_transcoder)
     with pytest.raises(DictionaryError, match="Add to the recipe") as error:
-        sparsify.load(path, *(given or (None,)))
+        opened(path, *(given or (None,)))
     assert ("and hook_name_out" in str(error.value)) == is_transcoder
-    assert sparsify.load(path, "a", "b").origin.hook_name == "a"
+    assert opened(path, "a", "b").origin.hook_name == "a"
 
 
 @pytest.mark.parametrize(
@@ -117,14 +118,14 @@ def test_a_hook_point_that_is_not_known(
 def test_what_cannot_be_read(tmp_path: Path, settings: dict[str, object], message: str) -> None:
     path = write(tmp_path / "layers.3", make_weights(), **settings)
     with pytest.raises(DictionaryError, match=message) as error:
-        sparsify.load(path, None)
+        opened(path, None)
     assert str(path) in str(error.value)
 
 
 def test_wrong_tensors_are_named(tmp_path: Path) -> None:
     turned = make_weights() | {"W_dec": torch.zeros(D, 9)}
     with pytest.raises(DictionaryError, match=r"'W_dec' has shape \(4, 9\), expected \(n_features"):
-        sparsify.load(write(tmp_path / "layers.3", turned), None)
+        opened(write(tmp_path / "layers.3", turned), None)
     skip = make_weights() | {"W_skip": torch.zeros(D, D)}
     with pytest.raises(DictionaryError, match="unknown tensors: W_skip"):
-        sparsify.load(write(tmp_path / "layers.3", skip), None)
+        opened(write(tmp_path / "layers.3", skip), None)

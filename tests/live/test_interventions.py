@@ -50,6 +50,8 @@ def slow_edit(
         if place == 0 or (edit.positions and place - 1 not in edit.positions):
             difference[place] = 0
     change = difference[:, None] * dictionary.directions[edit.feature]
+    if dictionary.standardisation == "layer_norm":
+        change = change * torch.from_numpy(vectors[0].numpy().std(axis=1, ddof=1, keepdims=True))
     changed, _ = hooked(model, hook_out, ids, lambda vectors: vectors + change)
     return clean, changed, int((difference != 0).sum())
 

@@ -71,7 +71,7 @@ def test_substitution_is_that_of_a_plain_hook(runner: Runner, project: Path, nam
     clean, vectors = hooked(model, settings["hook_name"], ids)
     _, written = hooked(model, hook_out, ids)
     activations = loaded.dictionary.encode(vectors[0])
-    decoded = loaded.dictionary.decode(activations, torch.from_numpy(ids)[0])
+    decoded = loaded.dictionary.decode(activations, torch.from_numpy(ids)[0], vectors[0])
 
     def substitute_all_but_bos(vectors: torch.Tensor) -> torch.Tensor:
         return torch.cat([vectors[:, :1], decoded[None, 1:]], dim=1)

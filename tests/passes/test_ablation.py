@@ -31,6 +31,7 @@ MODES = {
         Nonlinearity("relu"),
         False,
     ),
+    "normed": ("blocks.0.hook_resid_post", None, Nonlinearity("relu"), False, "layer_norm"),
     "embedding": ("hook_embed", None, Nonlinearity("relu"), False),
 }
 
@@ -69,6 +70,8 @@ class Plain:
         self.activations = run.dictionary.encode(hidden)[:, feature].clone()
         self.activations[: int(corpus.has_bos)] = 0
         removed = self.activations[:, None] * run.dictionary.directions[feature]
+        if run.dictionary.standardisation == "layer_norm":
+            removed = removed * torch.from_numpy(hidden.numpy().std(axis=1, ddof=1, keepdims=True))
         clean = log_p(plain_logits(hf_model, self.tokens, {}))[0]
         changed = log_p(
             plain_logits(
@@ -199,7 +202,9 @@ def test_all_features_at_once_take_the_whole_reconstruction_off(
     found = dictionary.encode(hidden)
     clean = Ablation(run)._remainder.clean(tokens)
     change = sum(-found[:, [i]] * dictionary.directions[[i]] for i in range(N_FEATURES))
-    decoded = dictionary.decode(found, torch.from_numpy(tokens[0])) - dictionary.direction_bias
+    decoded = (
+        dictionary.decode(found, torch.from_numpy(tokens[0]), hidden) - dictionary.direction_bias
+    )
     everywhere = np.zeros(tokens.shape[1], dtype=np.int64), np.arange(tokens.shape[1])
     mine = Ablation(run)._remainder.logits(clean, np.array([0]), change[None], everywhere)[None]
     plain = plain_logits(hf_model, tokens, {hook_name: lambda vectors: vectors - decoded})
