@@ -166,6 +166,7 @@ def test_keys(page: Page) -> None:
     page.goto("/feature?dictionary=planted&feature=3&sort=feature&order=asc")
     heading(page, 3)
     expect(page.get_by_role("button", name="Words and keys")).to_be_visible()
+    expect(page.get_by_label("Go to feature")).to_be_visible()  # of all widgets the last to load
     page.keyboard.press("?")
     expect(page.get_by_text("random active feature of the list")).to_be_visible()
     page.keyboard.press("Escape")
