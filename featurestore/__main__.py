@@ -63,7 +63,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("recipe", type=Path, help="TOML file, see recipes/")
         command.add_argument("--only", nargs="+", default=[], metavar="ID", help="only these ids")
         command.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="(cpu)")
-    info = commands.add_parser("info", help="what a store holds")
+    info = commands.add_parser("info", help="what a store, or a dictionary's file, holds")
+    info.add_argument("path", type=Path, nargs="?", help="a dictionary's file or folder")
     info.add_argument("--json", action="store_true", help="everything, as JSON")
     info.set_defaults(run=_info)
     verify = commands.add_parser("verify", help="read every table, compare with what was written")
@@ -145,6 +146,15 @@ def _engine(options: argparse.Namespace) -> "Engine | None":
 def _info(options: argparse.Namespace) -> None:
     from dataclasses import asdict
 
+    if options.path:
+        from featurestore.dictionaries.description import describe
+
+        facts = describe(options.path)
+        if options.json:
+            print(json.dumps(facts, indent=1))
+        else:
+            print("\n".join(f"{name:24} {value}" for name, value in facts.items()))
+        return
     from featurestore.store import Store
 
     catalogue = Store(options.store).catalogue()

@@ -73,6 +73,7 @@ class LanguageModel:
         self.d_model: int = bridge.cfg.d_model
         self.context_limit: int = bridge.cfg.n_ctx
         self.d_vocab: int = bridge.W_U.shape[1]
+        self.has_layer_norm: bool = not bridge.cfg.uses_rms_norm
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -218,7 +219,7 @@ class LanguageModel:
         if cfg.rmsnorm_uses_offset:
             gain = gain + 1
         weight = self._bridge.W_U.detach().float().cpu()
-        return Unembedding(weight, gain, is_centred=not cfg.uses_rms_norm)
+        return Unembedding(weight, gain, is_centred=self.has_layer_norm)
 
     def embedding(self) -> Float[torch.Tensor, "d_vocab d_model"]:
         """The vector that the model holds for each token, before any scale; in float32."""
@@ -235,9 +236,11 @@ class LanguageModel:
             block = self._bridge.blocks[int(match.group(1))]
             weight = block.mlp.W_out if "mlp" in hook_name else block.attn.W_O
             return weight.detach().float().cpu().reshape(-1, self.d_model)
-        if _RESIDUAL.fullmatch(hook_name):
-            return torch.eye(self.d_model)
-        return None
+        return torch.eye(self.d_model) if self.is_residual(hook_name) else None
+
+    def is_residual(self, hook_name: str) -> bool:
+        """Whether vectors at a hook point are, or are added to, the residual stream."""
+        return _RESIDUAL.fullmatch(hook_name) is not None
 
     def digest(self) -> str:
         """SHA-256 of the configuration and of all weights, by name."""

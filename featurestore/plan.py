@@ -18,9 +18,10 @@ from featurestore.dictionaries.base import Dictionary
 from featurestore.dictionaries.load import load_dictionary
 from featurestore.dictionary_file import SCHEMA_VERSION
 from featurestore.digests import folder_digest
-from featurestore.errors import DictionaryError, RecipeError
+from featurestore.errors import RecipeError
 from featurestore.inference import LanguageModel, load_model
 from featurestore.places import Place, write_place
+from featurestore.suitability import check_hook_points, check_processing
 from featurestore.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ def make_plan(order: Order) -> Plan:
     dictionaries = [load_dictionary(config) for config in configs]
     model = order.load_model(order.dtype)
     for config, dictionary in zip(configs, dictionaries, strict=True):
-        _check_fit(config, dictionary, model)
+        check_hook_points(config, dictionary, model)
     corpus = _read_corpus(order.recipe, model)
     shared = {
         "model": model.digest(),
@@ -113,7 +114,10 @@ def make_plan(order: Order) -> Plan:
     for job in jobs:
         settings = order.recipe.model
         write_place(order.store, job.run_id, Place(settings.name, settings.revision, job.config))
-    return Plan(order, model, corpus, tuple(job for job in jobs if not _is_published(job)))
+    jobs = [job for job in jobs if not _is_published(job)]
+    for job in jobs:
+        check_processing(job.config, job.dictionary, model, corpus)
+    return Plan(order, model, corpus, tuple(jobs))
 
 
 def exact_model(order: Order, model: LanguageModel) -> LanguageModel:
@@ -133,20 +137,6 @@ def _chosen(order: Order) -> list[DictionaryConfig]:
         if name not in known:
             raise RecipeError(f"--only {name}: the recipe has no such id. It has: {known}.")
     return [c for c in order.recipe.dictionaries if not order.only or c.id in order.only]
-
-
-def _check_fit(config: DictionaryConfig, dictionary: Dictionary, model: LanguageModel) -> None:
-    """Raise unless the hook points exist and carry vectors as long as the dictionary's."""
-    origin = dictionary.origin
-    sides = ((origin.hook_name, dictionary.d_in), (origin.hook_name_out, dictionary.d_out))
-    for hook_name, found in sides:
-        expected = model.width(hook_name)
-        if found != expected:
-            raise DictionaryError(
-                f"Dictionary '{config.id}' ({config.path}) has vectors of {found} dimensions, but "
-                f"'{hook_name}' of model '{model.name}' has {expected}. "
-                "Check the model, the dictionary and its hook point in the recipe."
-            )
 
 
 def _read_corpus(recipe: Recipe, model: LanguageModel) -> Corpus:

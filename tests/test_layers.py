@@ -25,6 +25,7 @@ TORCH = (
     "featurestore.inference",
     "featurestore.remainder",
     "featurestore.corpus",
+    "featurestore.suitability",
     "featurestore.vocabulary",
 )
 DUCKDB = (

@@ -5,6 +5,7 @@ A format is recognised by its files and keys, never by the shape of a matrix.
 
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 from featurestore.config import DictionaryConfig
 from featurestore.dictionaries import (
@@ -33,9 +34,19 @@ def load_dictionary(config: DictionaryConfig) -> Dictionary:
             f"Dictionary '{config.id}': '{path}' does not exist. Mend 'path' in the recipe; it is "
             "relative to the recipe's folder."
         )
+    return _with_overrides(format_of(config).load(config), config)
+
+
+def format_of(config: DictionaryConfig) -> ModuleType:
+    """The module of the format that a dictionary is in.
+
+    Raises:
+        DictionaryError: none knows it.
+    """
+    path = Path(config.path)
     for format_ in FORMATS:
         if format_.recognises(path):
-            return _with_overrides(format_.load(config), config)
+            return format_
     found = sorted(p.name for p in path.iterdir())[:8] if path.is_dir() else [path.name]
     raise DictionaryError(
         f"Dictionary '{config.id}': no known format in '{path}' (found: "
@@ -51,4 +62,12 @@ def _with_overrides(dictionary: Dictionary, config: DictionaryConfig) -> Diction
         for name in ("family", "step")
         if getattr(config, name) is not None
     }
-    return replace(dictionary, origin=replace(dictionary.origin, **said))
+    found = replace(dictionary, origin=replace(dictionary.origin, **said))
+    if config.centred is None or found.standardisation == "layer_norm":  # that centres anyway
+        return found
+    if found.standardisation == "constant_norm":
+        raise DictionaryError(
+            f"Dictionary '{config.id}': 'centred' is said of one that brings vectors to a constant "
+            "length, which cannot be done here together. Leave it out."
+        )
+    return replace(found, standardisation="centred" if config.centred else "none")

@@ -1,0 +1,72 @@
+"""What a dictionary's file is, in words, before it is built."""
+
+from pathlib import Path
+
+import torch
+
+from featurestore.config import DictionaryConfig
+from featurestore.dictionaries.base import Dictionary, Nonlinearity
+from featurestore.dictionaries.load import format_of, load_dictionary
+from featurestore.errors import DictionaryError
+
+NOT_SAID = "not said: give it in the recipe"
+
+
+def describe(path: Path) -> dict[str, str]:
+    """Facts by name: the format, what it reads and writes, its size and its weights.
+
+    Raises:
+        DictionaryError: it is of no known format, or something in it is wrong.
+    """
+    asked = DictionaryConfig(path.stem, str(path))
+    try:
+        dictionary = load_dictionary(asked)
+    except DictionaryError:  # perhaps for want of a hook point alone
+        dictionary = load_dictionary(DictionaryConfig(path.stem, str(path), NOT_SAID, NOT_SAID))
+    origin = dictionary.origin
+    return {
+        "format": (format_of(asked).__doc__ or "").partition("\n")[0],
+        "kind": origin.kind,
+        "hook_name": origin.hook_name,
+        "hook_name_out": origin.hook_name_out,
+        "family": origin.family or NOT_SAID,
+        "step": NOT_SAID if origin.step is None else f"{origin.step:,}",
+        "features": f"{dictionary.n_features:,}",
+        "d_in, d_out": f"{dictionary.d_in:,}, {dictionary.d_out:,}",
+        "nonlinearity": _nonlinearity(dictionary.nonlinearity),
+        "standardisation": dictionary.standardisation,
+        **_weights(dictionary),
+        "digest": dictionary.digest(),
+    }
+
+
+def _nonlinearity(found: Nonlinearity) -> str:
+    if found.k is not None:
+        return f"{found.name}, k = {found.k}"
+    if found.threshold is not None:
+        return f"{found.name}, threshold {_spread(found.threshold)}"
+    return found.name
+
+
+def _weights(dictionary: Dictionary) -> dict[str, str]:
+    """Lengths, and how far encoder and decoder agree: near 0 if one of them were turned."""
+    lengths = dictionary.directions.double().norm(dim=1)
+    facts = {
+        "direction lengths": f"{_spread(lengths)}; {int((lengths == 0).sum()):,} of length 0",
+        "pre_bias": "yes" if dictionary.pre_bias.any() else "none",
+    }
+    if dictionary.d_in == dictionary.d_out:
+        cos = torch.cosine_similarity(
+            dictionary.readers.T.double(), dictionary.directions.double(), dim=1
+        )
+        facts["encoder-decoder cosine"] = _spread(cos)
+    if dictionary.lookup is not None:
+        facts["lookup"] = f"{len(dictionary.lookup):,} tokens"
+    if dictionary.skip is not None:
+        facts["skip"] = "yes"
+    return facts
+
+
+def _spread(values: torch.Tensor) -> str:
+    low, high, median = (f"{each.item():.4g}" for each in (*values.aminmax(), values.median()))
+    return f"{low} to {high}, median {median}"
