@@ -49,7 +49,7 @@ class DictionaryConfig:
     id: str
     """Name in the store and in URLs: letters, digits, '.', '_' and '-'."""
     path: str
-    """Its folder or file, relative to the recipe."""
+    """Its folder or file, relative to the recipe; or `hub:owner/name/path[@revision]`."""
     hook_name: str | None = None
     """Hook point it reads, if its file does not say or says it wrongly."""
     hook_name_out: str | None = None
@@ -247,6 +247,8 @@ def _resolved(recipe: Recipe, path: Path) -> Recipe:
     """The same recipe with paths that hold from the working directory."""
 
     def here(name: str) -> str:
+        if name.startswith("hub:"):
+            return name
         return str(path.parent / os.path.expanduser(name))
 
     model, folder = recipe.model, here(recipe.model.name)

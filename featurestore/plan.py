@@ -7,7 +7,7 @@ that name is not computed again, and a changed setting never mixes with an old o
 import hashlib
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,6 +19,7 @@ from featurestore.dictionaries.load import load_dictionary
 from featurestore.dictionary_file import SCHEMA_VERSION
 from featurestore.digests import folder_digest
 from featurestore.errors import RecipeError
+from featurestore.hub import on_this_machine
 from featurestore.inference import LanguageModel, load_model
 from featurestore.places import Place, write_place
 from featurestore.suitability import check_hook_points, check_processing
@@ -95,7 +96,7 @@ def make_plan(order: Order) -> Plan:
     Raises:
         BadInput: a dictionary, the model or the corpus cannot be used.
     """
-    configs = _chosen(order)
+    configs = [replace(c, path=on_this_machine(c.path)) for c in _chosen(order)]
     dictionaries = [load_dictionary(config) for config in configs]
     model = order.load_model(order.dtype)
     for config, dictionary in zip(configs, dictionaries, strict=True):

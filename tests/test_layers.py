@@ -87,6 +87,7 @@ LAYERS = {
     "featurestore.blocks": RECORDS,
     "featurestore.encoder": ("featurestore.dictionaries", "featurestore.inference", *RECORDS),
     "featurestore.literals": (),
+    "featurestore.hub": RECORDS,
     "featurestore.live.records": RECORDS,
     "featurestore.places": ("featurestore.config", *RECORDS),
     "featurestore.workspace": ("featurestore.blocks", *RECORDS),

@@ -121,7 +121,7 @@ def test_the_code_that_decides_numbers_is_all_there() -> None:
     package = Path(module.__file__).parent
     harmless = set(
         "__init__ __main__ build config detail_records details dictionary_file digests errors "
-        "feature_list listing literals notebook places plan precision ray_engine records "
+        "feature_list hub listing literals notebook places plan precision ray_engine records "
         "rows spreadsheet stop store suitability text_search verify workers workspace "
         "writer".split()
     )
