@@ -1,15 +1,23 @@
 """What is wrong with a file is told, and nothing in it is run."""
 
-import os
 import pickle
 from pathlib import Path
 
 import pytest
 import torch
 
-from featurestore.dictionaries.files import only_tensors, read_json, read_safetensors, read_torch
+from featurestore.dictionaries.files import (
+    foreign_classes,
+    only_tensors,
+    read_json,
+    read_safetensors,
+    read_torch,
+    read_torch_objects,
+    torch_keys,
+)
 from featurestore.errors import DictionaryError
 from tests.damage import damaged
+from tests.dictionaries.harm import Bomb
 
 GOOD = {"a": torch.zeros(3, 4), "b": torch.ones(4)}
 
@@ -37,16 +45,6 @@ def test_plain_values_may_stand_beside(tmp_path: Path) -> None:
     assert read_torch(write(tmp_path, GOOD | {"step": 3}))["step"] == 3
 
 
-class Bomb:
-    """Makes a folder when unpickled."""
-
-    def __init__(self, canary: Path) -> None:
-        self.canary = canary
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.canary),)
-
-
 def test_a_file_that_could_run_code_is_refused_and_not_run(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     weights = GOOD | {"more": Bomb(canary)}
@@ -66,6 +64,33 @@ def test_the_switch_that_lets_files_run_code_is_refused(
 ) -> None:
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     assert "Unset it" in refusal(write(tmp_path, GOOD))
+    torch.save(GOOD | {"more": Bomb(tmp_path / "canary")}, tmp_path / "bomb.pt")
+    assert torch_keys(tmp_path / "bomb.pt") == frozenset()
+    with pytest.raises(DictionaryError, match="Unset it"):
+        read_torch_objects(tmp_path / "bomb.pt", ["posix.mkdir"])
+    assert not (tmp_path / "canary").exists()
+
+
+def test_the_names_in_a_file(tmp_path: Path) -> None:
+    huge = {"a": torch.zeros(1).expand(10**6, 10**6), "step": 3, 4: "no name"}
+    assert torch_keys(write(tmp_path, huge)) == {"a", "step"}
+    assert torch_keys(write(tmp_path, [torch.zeros(1)])) == frozenset()
+    assert torch_keys(tmp_path) == torch_keys(tmp_path / "nothing.pt") == frozenset()
+    torch.save(GOOD | {"more": Bomb(tmp_path / "canary")}, tmp_path / "bomb.pt")
+    assert torch_keys(tmp_path / "bomb.pt") == frozenset()
+    assert not (tmp_path / "canary").exists()
+
+
+def test_foreign_objects_are_named_and_never_made(tmp_path: Path) -> None:
+    file = write(tmp_path, [Bomb(tmp_path / "canary"), Path("a")])
+    assert foreign_classes(file) == ["pathlib.PosixPath", "posix.mkdir"]
+    with pytest.raises(DictionaryError, match=r"could run code \(posix.mkdir\)"):
+        read_torch_objects(file, ["pathlib.PosixPath"])
+    with pytest.raises(DictionaryError, match="not readable as a torch file"):
+        read_torch_objects(file, foreign_classes(file))  # what stands in takes no arguments
+    assert not (tmp_path / "canary").exists()
+    assert foreign_classes(write(tmp_path, GOOD)) == []
+    assert foreign_classes(tmp_path) == foreign_classes(tmp_path / "nothing.pt") == []
 
 
 def test_a_tensor_that_is_not_all_there_is_refused(tmp_path: Path) -> None:
