@@ -19,7 +19,7 @@ from featurestore.errors import DictionaryError
 
 _DAMAGED = (
     *(OSError, RuntimeError, EOFError, ValueError, UnpicklingError),
-    *(AssertionError, IndexError, KeyError, TypeError, zipfile.BadZipFile),
+    *(AssertionError, AttributeError, IndexError, KeyError, TypeError, zipfile.BadZipFile),
 )
 """What torch raises at a damaged file, by where the damage is."""
 

@@ -1,6 +1,7 @@
 """What is wrong with a file is told, and nothing in it is run."""
 
 import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,16 @@ def test_damaged_files_are_refused_whatever_the_damage(tmp_path: Path) -> None:
             n_refused += 1
             assert str(file) in str(error)
     assert n_refused > 150
+
+
+def test_a_tensor_stored_as_something_else_is_refused(tmp_path: Path) -> None:
+    file, other = write(tmp_path, GOOD), tmp_path / "other.pt"
+    with zipfile.ZipFile(file) as whole, zipfile.ZipFile(other, "w") as archive:
+        for entry in whole.infolist():
+            content = whole.read(entry)
+            swapped = content.replace(b"torch\nFloatStorage", b"collections\nOrderedDict")
+            archive.writestr(entry.filename, swapped)
+    assert "not readable as a torch file" in refusal(other)
 
 
 @pytest.mark.parametrize("name", ["ae.pt", "ae.safetensors"])
