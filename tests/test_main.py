@@ -401,7 +401,8 @@ def test_no_store_is_told_with_the_next_command(
 def test_formats_are_described(capsys: pytest.CaptureFixture) -> None:
     assert main(["formats"]) == 0
     printed = capsys.readouterr().out
-    assert "dictionary.safetensors" in printed and "ae.pt" in printed
+    for name in ("dictionary.safetensors", "ae.pt", "learned_dicts.pt", "lookup.W_lookup.weight"):
+        assert name in printed
 
 
 @pytest.mark.parametrize(

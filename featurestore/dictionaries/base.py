@@ -243,9 +243,19 @@ def _check_shape(
         )
 
 
-def check_k(file: Path, k: object, n_features: int) -> None:
-    """Raise DictionaryError unless `k` can be the k of a topk."""
+def check_k(file: Path, k: object, n_features: int, key: str = "k") -> None:
+    """Raise DictionaryError unless `k`, which the source calls `key`, can be the k of a topk."""
     if type(k) is not int or not 0 < k <= n_features:
         raise DictionaryError(
-            f"{file}: 'k' is {k!r}; it must be a whole number from 1 to {n_features}."
+            f"{file}: '{key}' is {k!r}; it must be a whole number from 1 to {n_features}."
         )
+
+
+def check_hook_name(file: Path, hook_name: str | None) -> str:
+    """The hook point, unless nothing told it: then a DictionaryError with the line to add."""
+    if not hook_name:
+        raise DictionaryError(
+            f"{file}: nothing says where it reads. Add to the recipe, under this dictionary: "
+            'hook_name = "blocks.0.hook_resid_post" (or wherever it reads).'
+        )
+    return hook_name

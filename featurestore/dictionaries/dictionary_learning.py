@@ -121,6 +121,13 @@ def _class_of(file: Path, weights: Weights, trainer: dict[str, Any]) -> str:
     """The class that tensors are of; settings decide between those of the same names."""
     said = trainer.get("dict_class")
     likely = next((names for mark, names in _MARKS.items() if mark in weights), ())
+    unexpected = sorted(weights.keys() - _KNOWN)
+    if unexpected and not likely:
+        raise DictionaryError(
+            f"{file}: of no format that is known for a .pt file: unexpected tensors "
+            f"{', '.join(unexpected[:8])}{', ...' if len(unexpected) > 8 else ''}. "
+            "See the formats: python -m featurestore formats"
+        )
     if said is None and len(likely) > 1:
         raise DictionaryError(
             f"{file}: its tensors are those of {' and of '.join(likely)}, which encode in other "
@@ -270,3 +277,5 @@ _MARKS = {
     "k": ("AutoEncoderTopK", "BatchTopKSAE"),
 }
 """Tensors that tell a class, the first that is there."""
+
+_KNOWN = {name for found in CLASSES.values() for name in (*found.shapes, *found.optional)}

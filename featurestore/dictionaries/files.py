@@ -6,6 +6,7 @@ Whatever is wrong with a file is a DictionaryError that names it.
 import json
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -18,7 +19,7 @@ from featurestore.errors import DictionaryError
 
 _DAMAGED = (
     *(OSError, RuntimeError, EOFError, ValueError, UnpicklingError),
-    *(AssertionError, IndexError, KeyError, TypeError, zipfile.BadZipFile),
+    *(AssertionError, AttributeError, IndexError, KeyError, TypeError, zipfile.BadZipFile),
 )
 """What torch raises at a damaged file, by where the damage is."""
 
@@ -51,12 +52,63 @@ def read_safetensors(file: Path) -> dict[str, torch.Tensor]:
         raise DictionaryError(f"{file}: not readable as safetensors ({error}).") from error
 
 
+class StandIn:
+    """What an object of a foreign class held; of the class itself nothing is there to run.
+
+    Each name has a class of its own, called so in full: `autoencoders.learned_dict.TiedSAE`.
+    """
+
+    state: object = None
+
+    def __setstate__(self, state: object) -> None:
+        self.state = state
+
+
 def read_torch(file: Path) -> dict[str, Any]:
     """What a `.pt` file holds by name: tensors, and plain values.
 
     Raises:
         DictionaryError: it holds anything that could run code, or is damaged.
     """
+    content = _load(file)
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise DictionaryError(
+            f"{file}: expected a state_dict, which is tensors by name; found "
+            f"{type(content).__name__}. Save the dictionary's own state_dict."
+        )
+    return content
+
+
+def read_torch_objects(file: Path, names: Sequence[str]) -> object:
+    """What a `.pt` file holds, with a StandIn for every object of the classes named.
+
+    Raises:
+        DictionaryError: it holds anything else that could run code, or is damaged.
+    """
+    return _load(file, names)
+
+
+def torch_keys(file: Path) -> frozenset[str]:
+    """Names in a `.pt` file, without reading its tensors; none if it is not readable."""
+    try:
+        content = _load(file, mmap=True)
+    except DictionaryError:
+        return frozenset()
+    names = content if isinstance(content, dict) else ()
+    return frozenset(name for name in names if isinstance(name, str))
+
+
+def foreign_classes(file: Path) -> list[str]:
+    """Names of what a `.pt` file holds beside tensors and plain values; none if not readable."""
+    try:
+        _check_archive(file)
+        return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(file))
+    except _DAMAGED:
+        return []
+
+
+def _load(file: Path, names: Sequence[str] = (), mmap: bool = False) -> object:
+    """The content of a `.pt` file, with a StandIn for every object of the classes named."""
     if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
         raise DictionaryError(
             f"{file}: TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set, which lets a .pt file run code. "
@@ -65,21 +117,17 @@ def read_torch(file: Path) -> dict[str, Any]:
     try:
         refuse_pointer(file)
         _check_archive(file)
-        content = torch.load(file, weights_only=True, map_location="cpu")
+        stand_ins = [(type(name, (StandIn,), {}), name) for name in names]
+        with torch.serialization.safe_globals(stand_ins):
+            return torch.load(file, weights_only=True, map_location="cpu", mmap=mmap)
     except _DAMAGED as error:
-        foreign = _foreign(file) if isinstance(error, UnpicklingError) else ""
-        if foreign:
+        foreign = [name for name in foreign_classes(file) if name not in names]
+        if foreign and isinstance(error, UnpicklingError):
             raise DictionaryError(
-                f"{file}: refused, it holds more than tensors and could run code ({foreign}). "
-                "Save the state_dict alone, or better as safetensors."
+                f"{file}: refused, it holds more than tensors and could run code "
+                f"({', '.join(foreign)}). Save the state_dict alone, or better as safetensors."
             ) from error
         raise DictionaryError(f"{file}: not readable as a torch file ({error}).") from error
-    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-        raise DictionaryError(
-            f"{file}: expected a state_dict, which is tensors by name; found "
-            f"{type(content).__name__}. Save the dictionary's own state_dict."
-        )
-    return content
 
 
 def only_tensors(file: Path, content: dict[str, Any]) -> dict[str, torch.Tensor]:
@@ -129,11 +177,3 @@ def _kind(value: object) -> str:
     if not isinstance(value, torch.Tensor):
         return f"of type {type(value).__name__}"
     return f"a tensor of shape {tuple(value.shape)} that is sparse, quantised or not all there"
-
-
-def _foreign(file: Path) -> str:
-    """Names of the objects in a file that are no tensors; empty if none can be read."""
-    try:
-        return ", ".join(torch.serialization.get_unsafe_globals_in_checkpoint(file))
-    except _DAMAGED:
-        return ""

@@ -12,13 +12,21 @@ from featurestore.dictionaries import (
     dictionary_learning,
     gemma_scope,
     native,
+    neel_nanda,
+    openai,
     sae_lens,
+    sparse_coding,
     sparsify,
+    tokenized,
 )
 from featurestore.dictionaries.base import Dictionary
 from featurestore.errors import DictionaryError
 
-FORMATS = (native, sae_lens, sparsify, gemma_scope, dictionary_learning)
+FORMATS = (
+    *(native, sae_lens, sparsify, gemma_scope),
+    *(openai, tokenized, neel_nanda, sparse_coding),
+    dictionary_learning,  # last: every other .pt file is taken for one of its
+)
 """Modules of `recognises(path)` and `load(config)`, asked in this order."""
 
 

@@ -268,9 +268,12 @@ def test_tensors_and_config_must_agree(tmp_path: Path, dict_class: str) -> None:
 
 
 def test_a_class_that_is_not_known(tmp_path: Path) -> None:
-    assert "tensors weird with dict_class None" in refusal(
-        write(tmp_path, {"weird": torch.zeros(3)})
-    )
+    message = refusal(write(tmp_path, {"weird": torch.zeros(3), "encoder.bias": torch.zeros(3)}))
+    assert "unexpected tensors weird. See the formats" in message
+    many = {f"layer.{i}": torch.zeros(1) for i in range(9)}
+    assert "layer.6, layer.7, ..." in refusal(write(tmp_path, many))
+    message = refusal(write(tmp_path, {"encoder.bias": torch.zeros(3)}))
+    assert "tensors encoder.bias with dict_class None" in message
 
 
 @pytest.mark.parametrize("k", [0, 10])

@@ -1,15 +1,24 @@
 """What is wrong with a file is told, and nothing in it is run."""
 
-import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
 import torch
 
-from featurestore.dictionaries.files import only_tensors, read_json, read_safetensors, read_torch
+from featurestore.dictionaries.files import (
+    foreign_classes,
+    only_tensors,
+    read_json,
+    read_safetensors,
+    read_torch,
+    read_torch_objects,
+    torch_keys,
+)
 from featurestore.errors import DictionaryError
 from tests.damage import damaged
+from tests.dictionaries.harm import Bomb
 
 GOOD = {"a": torch.zeros(3, 4), "b": torch.ones(4)}
 
@@ -37,16 +46,6 @@ def test_plain_values_may_stand_beside(tmp_path: Path) -> None:
     assert read_torch(write(tmp_path, GOOD | {"step": 3}))["step"] == 3
 
 
-class Bomb:
-    """Makes a folder when unpickled."""
-
-    def __init__(self, canary: Path) -> None:
-        self.canary = canary
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.canary),)
-
-
 def test_a_file_that_could_run_code_is_refused_and_not_run(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     weights = GOOD | {"more": Bomb(canary)}
@@ -66,6 +65,33 @@ def test_the_switch_that_lets_files_run_code_is_refused(
 ) -> None:
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     assert "Unset it" in refusal(write(tmp_path, GOOD))
+    torch.save(GOOD | {"more": Bomb(tmp_path / "canary")}, tmp_path / "bomb.pt")
+    assert torch_keys(tmp_path / "bomb.pt") == frozenset()
+    with pytest.raises(DictionaryError, match="Unset it"):
+        read_torch_objects(tmp_path / "bomb.pt", ["posix.mkdir"])
+    assert not (tmp_path / "canary").exists()
+
+
+def test_the_names_in_a_file(tmp_path: Path) -> None:
+    huge = {"a": torch.zeros(1).expand(10**6, 10**6), "step": 3, 4: "no name"}
+    assert torch_keys(write(tmp_path, huge)) == {"a", "step"}
+    assert torch_keys(write(tmp_path, [torch.zeros(1)])) == frozenset()
+    assert torch_keys(tmp_path) == torch_keys(tmp_path / "nothing.pt") == frozenset()
+    torch.save(GOOD | {"more": Bomb(tmp_path / "canary")}, tmp_path / "bomb.pt")
+    assert torch_keys(tmp_path / "bomb.pt") == frozenset()
+    assert not (tmp_path / "canary").exists()
+
+
+def test_foreign_objects_are_named_and_never_made(tmp_path: Path) -> None:
+    file = write(tmp_path, [Bomb(tmp_path / "canary"), Path("a")])
+    assert foreign_classes(file) == ["pathlib.PosixPath", "posix.mkdir"]
+    with pytest.raises(DictionaryError, match=r"could run code \(posix.mkdir\)"):
+        read_torch_objects(file, ["pathlib.PosixPath"])
+    with pytest.raises(DictionaryError, match="not readable as a torch file"):
+        read_torch_objects(file, foreign_classes(file))  # what stands in takes no arguments
+    assert not (tmp_path / "canary").exists()
+    assert foreign_classes(write(tmp_path, GOOD)) == []
+    assert foreign_classes(tmp_path) == foreign_classes(tmp_path / "nothing.pt") == []
 
 
 def test_a_tensor_that_is_not_all_there_is_refused(tmp_path: Path) -> None:
@@ -102,6 +128,16 @@ def test_damaged_files_are_refused_whatever_the_damage(tmp_path: Path) -> None:
             n_refused += 1
             assert str(file) in str(error)
     assert n_refused > 150
+
+
+def test_a_tensor_stored_as_something_else_is_refused(tmp_path: Path) -> None:
+    file, other = write(tmp_path, GOOD), tmp_path / "other.pt"
+    with zipfile.ZipFile(file) as whole, zipfile.ZipFile(other, "w") as archive:
+        for entry in whole.infolist():
+            content = whole.read(entry)
+            swapped = content.replace(b"torch\nFloatStorage", b"collections\nOrderedDict")
+            archive.writestr(entry.filename, swapped)
+    assert "not readable as a torch file" in refusal(other)
 
 
 @pytest.mark.parametrize("name", ["ae.pt", "ae.safetensors"])

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from featurestore.config import DictionaryConfig
-from featurestore.dictionaries.load import load_dictionary
+from featurestore.dictionaries import dictionary_learning, neel_nanda, openai, tokenized
+from featurestore.dictionaries.load import FORMATS, load_dictionary
 from featurestore.errors import DictionaryError
 from tests.tiny_model import save_dictionary
 
@@ -24,6 +25,18 @@ def test_each_format_is_recognised(tmp_path: Path) -> None:
         for name in ("ours", "theirs.pt")
     ]
     assert [dictionary.n_features for dictionary in found] == [5, 6]
+
+
+def test_the_names_in_a_file_tell_its_format(tmp_path: Path) -> None:
+    names = {
+        openai: ["pre_bias", "latent_bias", "encoder.weight", "decoder.weight"],
+        tokenized: ["W_enc", "W_dec", "b_enc", "b_dec", "lookup.W_lookup.weight"],
+        neel_nanda: ["W_enc", "W_dec", "b_enc", "b_dec"],
+        dictionary_learning: ["W_enc", "W_dec", "b_enc", "b_dec", "threshold"],
+    }
+    for expected, tensors in names.items():
+        torch.save({name: torch.zeros(1) for name in tensors}, tmp_path / "a.pt")
+        assert next(f for f in FORMATS if f.recognises(tmp_path / "a.pt")) is expected
 
 
 def test_the_recipe_goes_before_the_file(tmp_path: Path) -> None:
