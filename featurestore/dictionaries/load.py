@@ -10,6 +10,7 @@ from featurestore.config import DictionaryConfig
 from featurestore.dictionaries import (
     dictionary_learning,
     gemma_scope,
+    gemma_scope_2,
     native,
     sae_lens,
     sparsify,
@@ -17,7 +18,7 @@ from featurestore.dictionaries import (
 from featurestore.dictionaries.base import Dictionary
 from featurestore.errors import DictionaryError
 
-FORMATS = (native, sae_lens, sparsify, gemma_scope, dictionary_learning)
+FORMATS = (native, sae_lens, sparsify, gemma_scope, gemma_scope_2, dictionary_learning)
 """Modules of `recognises(path)` and `load(config)`, asked in this order."""
 
 
