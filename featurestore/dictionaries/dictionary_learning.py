@@ -127,7 +127,7 @@ def _class_of(file: Path, weights: Weights, trainer: dict[str, Any]) -> str:
             f"ways. Put the run's config.json into '{file.parent}': its trainer.dict_class tells "
             "them apart."
         )
-    possible = [name for name in likely if said in (None, name)]
+    possible = [name for name in likely if said in (None, name, _WRITTEN_AS.get(name))]
     if not possible:
         raise DictionaryError(
             f"{file}: tensors {', '.join(sorted(weights))} with dict_class {said!r} in config.json "
@@ -270,3 +270,6 @@ _MARKS = {
     "k": ("AutoEncoderTopK", "BatchTopKSAE"),
 }
 """Tensors that tell a class, the first that is there."""
+
+_WRITTEN_AS = {"AutoEncoderNew": "AutoEncoder"}
+"""What a trainer writes as dict_class whichever of the two it trained."""

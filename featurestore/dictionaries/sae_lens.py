@@ -16,8 +16,9 @@ first where `apply_b_dec_to_input` is false:
 
 With `rescale_acts_by_decoder_norm`, pre is multiplied by each direction's length and directions
 are divided by it. A training checkpoint holds weights for vectors that were multiplied by the
-scaling_factor of its `activation_scaler.json`. Vectors that were normalised one by one, or are of a
-model with centred weights, are standardised first. Files from before version 6 are read too.
+scaling_factor of its `activation_scaler.json`, and is read as SAELens would finish it. Vectors
+that were normalised one by one, or are of a model with centred weights, are standardised first.
+Files from before version 6 are read too.
 """
 
 from pathlib import Path
@@ -87,9 +88,12 @@ def load(said: DictionaryConfig) -> Dictionary:
     if origin.kind != "transcoder":
         shapes = {name: shape.replace("d_out", "d_in") for name, shape in shapes.items()}
     check_weights(file, weights, shapes, {})
-    lengths = torch.ones(len(weights["W_dec"]))
+    directions = weights["W_dec"] / scale
+    lengths = torch.ones(len(directions))
     if settings.get("rescale_acts_by_decoder_norm", False):
-        lengths = weights["W_dec"].norm(dim=1)
+        lengths = directions.norm(dim=1)
+        if "topk_threshold" in weights:
+            weights["topk_threshold"] = weights["topk_threshold"] / scale
     readers, reader_bias, nonlinearity = _encoder(architecture, weights, settings, file)
     subtracts = settings.get("apply_b_dec_to_input", True) and kind != "transcoder"
     d_in = len(readers)
@@ -98,7 +102,7 @@ def load(said: DictionaryConfig) -> Dictionary:
         readers=readers * lengths * scale,
         reader_bias=reader_bias * lengths,
         pre_bias=weights["b_dec"] / scale if subtracts else torch.zeros(d_in),
-        directions=weights["W_dec"] / (lengths[:, None].clamp(min=1e-8) * scale),
+        directions=directions / lengths[:, None].clamp(min=1e-8),
         direction_bias=weights["b_dec"] / scale,
         nonlinearity=nonlinearity,
         skip=weights["W_skip"].T.contiguous() if "W_skip" in shapes else None,
