@@ -24,13 +24,7 @@ from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from featurestore.errors import ModelError
-
-_RESIDUAL = re.compile(
-    r"hook_embed|hook_pos_embed|blocks\.\d+\."
-    r"(hook_in|hook_out|hook_resid_(pre|mid|post)|hook_(attn|mlp)_out|(attn|mlp)\.hook_out)"
-)
-"""Hook points whose vectors are parts of, or added to, the residual stream."""
-
+from featurestore.hook_points import is_residual
 
 TOKENS_AT_ONCE = {"cpu": 1024, "cuda": 2**15}
 """Tokens that run through the model together. On a processor 1,024 are the fastest of 512 to 8,192
@@ -236,11 +230,7 @@ class LanguageModel:
             block = self._bridge.blocks[int(match.group(1))]
             weight = block.mlp.W_out if "mlp" in hook_name else block.attn.W_O
             return weight.detach().float().cpu().reshape(-1, self.d_model)
-        return torch.eye(self.d_model) if self.is_residual(hook_name) else None
-
-    def is_residual(self, hook_name: str) -> bool:
-        """Whether vectors at a hook point are, or are added to, the residual stream."""
-        return _RESIDUAL.fullmatch(hook_name) is not None
+        return torch.eye(self.d_model) if is_residual(hook_name) else None
 
     def digest(self) -> str:
         """SHA-256 of the configuration and of all weights, by name."""

@@ -189,7 +189,8 @@ def _code_digest() -> str:
     folder = Path(__file__).parent
     parts = [folder_digest(folder / name, "*.py") for name in ("dictionaries", "passes")]
     modules = (
-        "activations blocks corpus encoder inference publish remainder sweep threads vocabulary"
+        "activations blocks corpus encoder hook_points inference publish remainder sweep threads "
+        "vocabulary"
     )
     parts += [(folder / f"{name}.py").read_text(encoding="utf-8") for name in modules.split()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

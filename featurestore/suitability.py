@@ -16,6 +16,7 @@ from featurestore.config import DictionaryConfig
 from featurestore.corpus import Corpus
 from featurestore.dictionaries.base import Dictionary
 from featurestore.errors import DictionaryError
+from featurestore.hook_points import is_residual
 from featurestore.inference import LanguageModel
 
 logger = logging.getLogger(__name__)
@@ -118,6 +119,6 @@ def _may_be_centred(dictionary: Dictionary, model: LanguageModel) -> bool:
     origin = dictionary.origin
     return (
         origin.hook_name == origin.hook_name_out
-        and model.is_residual(origin.hook_name)
+        and is_residual(origin.hook_name)
         and model.has_layer_norm
     )

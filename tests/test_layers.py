@@ -93,7 +93,8 @@ LAYERS = {
     "featurestore.workspace": ("featurestore.blocks", *RECORDS),
     "featurestore.stop": RECORDS,
     "featurestore.threads": (),
-    **dict.fromkeys(TORCH, (*TORCH, "featurestore.config", *RECORDS)),
+    **dict.fromkeys(TORCH, (*TORCH, "featurestore.config", "featurestore.hook_points", *RECORDS)),
+    "featurestore.hook_points": (),
     **dict.fromkeys(
         (*DUCKDB, "featurestore.verify"),
         (

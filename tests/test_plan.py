@@ -126,7 +126,7 @@ def test_the_code_that_decides_numbers_is_all_there() -> None:
         "writer".split()
     )
     deciding = set(
-        "activations blocks corpus encoder inference publish remainder sweep threads "
+        "activations blocks corpus encoder hook_points inference publish remainder sweep threads "
         "vocabulary".split()
     )
     assert {path.stem for path in package.glob("*.py")} == harmless | deciding

@@ -134,7 +134,7 @@ def _class_of(file: Path, weights: Weights, trainer: dict[str, Any]) -> str:
             f"ways. Put the run's config.json into '{file.parent}': its trainer.dict_class tells "
             "them apart."
         )
-    possible = [name for name in likely if said in (None, name)]
+    possible = [name for name in likely if said in (None, name, _WRITTEN_AS.get(name))]
     if not possible:
         raise DictionaryError(
             f"{file}: tensors {', '.join(sorted(weights))} with dict_class {said!r} in config.json "
@@ -279,3 +279,5 @@ _MARKS = {
 """Tensors that tell a class, the first that is there."""
 
 _KNOWN = {name for found in CLASSES.values() for name in (*found.shapes, *found.optional)}
+_WRITTEN_AS = {"AutoEncoderNew": "AutoEncoder"}
+"""What a trainer writes as dict_class whichever of the two it trained."""

@@ -3,10 +3,12 @@
 Arrays: W_enc (d_in, n_features), b_enc (n_features), W_dec (n_features, d_out), b_dec (d_out),
 threshold (n_features). Activations are x W_enc + b_enc where that is above its threshold; nothing
 is subtracted first. The files say nothing of where they read, but the folders of the release do:
-`...-res/layer_20/width_16k/average_l0_71` reads `blocks.20.hook_resid_post`. Its dictionaries of
-embeddings are scaled otherwise and are not read.
+`...-res/layer_20/width_16k/average_l0_71` reads `blocks.20.hook_resid_post`. What is in a folder
+`embedding` was trained on rows of the embedding matrix; the model multiplies them by sqrt(d_in),
+and so are W_dec and b_dec here, while W_enc is divided by it.
 """
 
+import math
 import re
 import struct
 import zipfile
@@ -40,7 +42,7 @@ _SHAPES = {
 }
 _HOOKS = {"res": "hook_resid_post", "mlp": "hook_mlp_out", "att": "attn.hook_z"}
 _RELEASE = re.compile(r"gemma-scope-.*-(res|mlp|att)(?:-.*)?")
-_LAYER = re.compile(r"layer_(\d+)")
+_LAYER, _EMBEDDING = re.compile(r"layer_(\d+)"), "embedding"
 
 
 def recognises(path: Path) -> bool:
@@ -59,19 +61,15 @@ def load(said: DictionaryConfig) -> Dictionary:
     file = path if path.suffix == ".npz" else path / WEIGHTS
     weights = _read(file)
     check_weights(file, weights, _SHAPES, {})
-    if "embedding" in (folder.name for folder in file.absolute().parents):
-        raise DictionaryError(
-            f"{file}: a dictionary of embeddings, which this release scales by the square root of "
-            "their length. That is not read yet."
-        )
     hook_name = said.hook_name or _hook_name(file)
+    scale = math.sqrt(len(weights["W_enc"])) if _is_of_embeddings(file) else 1.0
     return Dictionary(
         origin=Origin("jumprelu", hook_name, said.hook_name_out or hook_name),
-        readers=weights["W_enc"],
+        readers=weights["W_enc"] / scale,
         reader_bias=weights["b_enc"],
         pre_bias=torch.zeros(len(weights["W_enc"])),
-        directions=weights["W_dec"],
-        direction_bias=weights["b_dec"],
+        directions=weights["W_dec"] * scale,
+        direction_bias=weights["b_dec"] * scale,
         nonlinearity=Nonlinearity("jumprelu", threshold=weights["threshold"]),
     )
 
@@ -96,8 +94,16 @@ def _check_size(file: Path) -> None:
         raise ValueError(f"it unpacks to {size:,} bytes, more than {MOST_UNPACKED} times its size")
 
 
+def _is_of_embeddings(file: Path) -> bool:
+    """Whether the nearest folder that names a place is the one of embeddings."""
+    names = (folder.name for folder in file.absolute().parents)
+    return next((n for n in names if n == _EMBEDDING or _LAYER.fullmatch(n)), None) == _EMBEDDING
+
+
 def _hook_name(file: Path) -> str:
     """Where it reads, by the names of the folders that it is in."""
+    if _is_of_embeddings(file):
+        return "hook_embed"
     names = [folder.name for folder in file.absolute().parents]
     release = next((found[1] for found in map(_RELEASE.fullmatch, names) if found), None)
     layer = next((found[1] for found in map(_LAYER.fullmatch, names) if found), None)

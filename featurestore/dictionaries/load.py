@@ -11,6 +11,7 @@ from featurestore.config import DictionaryConfig
 from featurestore.dictionaries import (
     dictionary_learning,
     gemma_scope,
+    gemma_scope_2,
     native,
     neel_nanda,
     openai,
@@ -23,7 +24,7 @@ from featurestore.dictionaries.base import Dictionary
 from featurestore.errors import DictionaryError
 
 FORMATS = (
-    *(native, sae_lens, sparsify, gemma_scope),
+    *(native, sae_lens, sparsify, gemma_scope, gemma_scope_2),
     *(openai, tokenized, neel_nanda, sparse_coding),
     dictionary_learning,  # last: every other .pt file is taken for one of its
 )

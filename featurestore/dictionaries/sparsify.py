@@ -2,7 +2,8 @@
 
 Tensors: encoder.weight (n_features, d_in), turned here; encoder.bias (n_features); W_dec
 (n_features, d_out); b_dec (d_out). Activations are the k largest of relu(encoder(x - b_dec)); a
-transcoder (`transcode`) subtracts nothing. The folder is named after the module that was read, as
+transcoder (`transcode`) subtracts nothing. With `skip_connection`, x W_skip.T is written too, with
+W_skip (d_out, d_in). The folder is named after the module that was read, as
 in `layers.3` or `layers.3.mlp`: a dictionary reads its output, a transcoder its input too.
 """
 
@@ -30,6 +31,7 @@ _SHAPES = {
     "W_dec": "n_features d_out",
     "b_dec": "d_out",
 }
+_SKIP = {"W_skip": "d_out d_in"}
 _MODULE = re.compile(
     r"(?:gpt_neox\.|transformer\.|model\.)*(?:(?P<embedding>embed_tokens|embed_in|wte)"
     r"|(?:layers|h)\.(?P<layer>\d+)(?:\.(?P<part>mlp|attention|attn|self_attn))?)"
@@ -52,7 +54,9 @@ def load(said: DictionaryConfig) -> Dictionary:
     _refuse_others(folder / SETTINGS, settings)
     weights = {name: weight.float() for name, weight in read_safetensors(file).items()}
     is_transcoder = settings.get("transcode", False)
-    shapes = _SHAPES if is_transcoder else {n: s.replace("_out", "_in") for n, s in _SHAPES.items()}
+    shapes = _SHAPES | (_SKIP if settings.get("skip_connection", False) else {})
+    if not is_transcoder:
+        shapes = {name: shape.replace("d_out", "d_in") for name, shape in shapes.items()}
     check_weights(file, weights, shapes, {})
     k = settings.get("k")
     check_k(folder / SETTINGS, k, len(weights["encoder.bias"]))
@@ -65,6 +69,7 @@ def load(said: DictionaryConfig) -> Dictionary:
         directions=weights["W_dec"],
         direction_bias=weights["b_dec"],
         nonlinearity=Nonlinearity("topk", k=k),
+        skip=weights["W_skip"].T.contiguous() if "W_skip" in shapes else None,
     )
 
 
@@ -72,7 +77,7 @@ def _refuse_others(file: Path, settings: dict[str, Any]) -> None:
     """Raise DictionaryError at settings of what is not read here."""
     readable = {
         "activation": ("topk",),
-        "skip_connection": (False,),
+        "skip_connection": (False, True),
         "signed": (False,),
         "transcode": (False, True),
     }

@@ -77,9 +77,27 @@ def test_a_hook_point_that_is_not_known(tmp_path: Path, folders: str) -> None:
     assert "Add to the recipe" in message and "hook_name =" in message
 
 
-def test_dictionaries_of_embeddings_are_scaled_otherwise(tmp_path: Path) -> None:
+@pytest.mark.parametrize("n", [9, D])
+def test_dictionaries_of_embeddings_are_of_rows_before_the_scale(tmp_path: Path, n: int) -> None:
+    arrays = make_arrays(n)
     folder = tmp_path / "gemma-scope-2b-pt-res/embedding/width_4k/average_l0_6"
-    assert "square root" in refusal(write(folder, make_arrays()))
+    dictionary = opened(write(folder, arrays))
+    assert dictionary.origin.hook_name == dictionary.origin.hook_name_out == "hook_embed"
+    rows = torch.randn(20, D, generator=torch.Generator().manual_seed(1))
+    hidden = rows * np.sqrt(D)  # as the model scales them
+    found = dictionary.encode(hidden)
+    pre = rows.double().numpy() @ arrays["W_enc"].astype(np.float64) + arrays["b_enc"]
+    f = np.maximum(pre, 0) * (pre > arrays["threshold"])
+    assert np.allclose(found, f, atol=1e-5)
+    decoded = dictionary.decode(found, torch.zeros(20, dtype=torch.int64), hidden)
+    assert np.allclose(decoded, np.sqrt(D) * (f @ arrays["W_dec"] + arrays["b_dec"]), atol=1e-5)
+
+
+def test_a_folder_above_that_is_called_embedding_means_nothing(tmp_path: Path) -> None:
+    arrays = make_arrays()
+    dictionary = opened(write(tmp_path / "embedding" / FOLDERS, arrays))
+    assert dictionary.origin.hook_name == HOOK
+    assert np.array_equal(dictionary.readers, arrays["W_enc"])
 
 
 def test_wrong_arrays_are_named(tmp_path: Path) -> None:

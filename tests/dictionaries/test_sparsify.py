@@ -33,11 +33,18 @@ def write(folder: Path, weights: dict[str, torch.Tensor], **settings: object) ->
     return folder
 
 
-@pytest.mark.parametrize("is_transcoder", [False, True])
+@pytest.mark.parametrize("has_skip", [False, True])
+@pytest.mark.parametrize(("is_transcoder", "d_out"), [(False, D), (True, D), (True, 6)])
 @pytest.mark.parametrize("n", [9, D])
-def test_it_computes_what_its_authors_do(tmp_path: Path, n: int, is_transcoder: bool) -> None:
-    weights = make_weights(n, 6 if is_transcoder else D)
-    folder = write(tmp_path / "layers.3.mlp", weights, transcode=is_transcoder)
+def test_it_computes_what_its_authors_do(
+    tmp_path: Path, n: int, is_transcoder: bool, d_out: int, has_skip: bool
+) -> None:
+    weights = make_weights(n, d_out)
+    if has_skip:
+        generator = torch.Generator().manual_seed(2)
+        weights["W_skip"] = torch.randn(d_out, D, generator=generator)
+    settings = {"transcode": is_transcoder, "skip_connection": has_skip}
+    folder = write(tmp_path / "layers.3.mlp", weights, **settings)
     assert sparsify.recognises(folder) and not sparsify.recognises(tmp_path)
     dictionary = opened(folder, None)
     w = {name: weight.double().numpy() for name, weight in weights.items()}
@@ -48,7 +55,8 @@ def test_it_computes_what_its_authors_do(tmp_path: Path, n: int, is_transcoder: 
         f[np.argsort(-f)[K:]] = 0
         assert np.allclose(found, f, atol=1e-5)
         decoded = dictionary.decode(found[None], torch.zeros(1, dtype=torch.int64), x[None])[0]
-        assert np.allclose(decoded, f @ w["W_dec"] + w["b_dec"], atol=1e-5)
+        skipped = w["W_skip"] @ x.double().numpy() if has_skip else 0
+        assert np.allclose(decoded, f @ w["W_dec"] + w["b_dec"] + skipped, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +116,8 @@ def test_a_hook_point_that_is_not_known(
             {"activation": "groupmax"},
             "'activation' is 'groupmax'; .* can be read: 'topk'",
         ),
-        ({"skip_connection": True}, "'skip_connection' is True"),
+        ({"skip_connection": True}, "missing tensors: W_skip"),
+        ({"skip_connection": 1.5}, "'skip_connection' is 1.5"),
         ({"signed": True}, "'signed' is True"),
         ({"transcode": "yes"}, "'transcode' is 'yes'; .*: False or True"),
         ({"k": 0}, "'k' is 0; it must be a whole number from 1 to 9"),
