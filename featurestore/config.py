@@ -22,7 +22,7 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 """What a dictionary's id may be: it becomes a folder's name and a part of URLs."""
 
 
-MAY_BE_NONE = ("n_ablated_top", "n_ablated_bands", "n_dependences", "n_neighbours")
+MAY_BE_NONE = ("n_ablated_top", "n_ablated_bands", "n_dependences", "n_neighbours", "n_scored")
 """Settings of passes that may be 0."""
 
 DTYPE_NAMES = ("float32", "bfloat16")
@@ -113,6 +113,9 @@ class PassesConfig:
     """Tokens before the peak that are deleted, at most."""
     n_neighbours: int = 10
     """Nearest directions kept of each feature, and as many that are active with it; 0 for none."""
+    n_scored: int = 64
+    """Contexts on which the model runs with the dictionary's vectors in place of its own; 0 for
+    none."""
     map: bool = True
     """Whether features are laid out on a map, and random directions beside them."""
 

@@ -23,7 +23,7 @@ from featurestore.digests import table_digest
 from featurestore.errors import DamagedStore, StoreError, TooSlow, UnknownFeature
 from featurestore.records import DictionaryInfo
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 KEYS = {
     "vocab": "token_id",
     "contexts": "context",
@@ -38,6 +38,7 @@ KEYS = {
     "clusters": "cluster",
     "control_map": "number",
     "measures": "name",
+    "substituted_tokens": "token_id",
 }
 """Every table but the manifest, with the columns that order its rows."""
 

@@ -189,8 +189,8 @@ def _code_digest() -> str:
     folder = Path(__file__).parent
     parts = [folder_digest(folder / name, "*.py") for name in ("dictionaries", "passes")]
     modules = (
-        "activations blocks corpus encoder hook_points inference publish remainder sweep threads "
-        "vocabulary"
+        "activations blocks corpus decoding encoder hook_points inference perturbation publish "
+        "remainder sweep threads vocabulary"
     )
     parts += [(folder / f"{name}.py").read_text(encoding="utf-8") for name in modules.split()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

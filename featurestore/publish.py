@@ -26,6 +26,7 @@ from featurestore.passes.examples import Examples
 from featurestore.passes.layout import Layout
 from featurestore.passes.logit_lens import LogitLens
 from featurestore.passes.neighbours import Neighbours
+from featurestore.passes.scores import Scores
 from featurestore.passes.statistics import Statistics
 from featurestore.passes.tokens import Tokens
 from featurestore.passes.unigrams import Unigrams
@@ -47,6 +48,7 @@ PASSES = (
     Layout,
     Ablation,
     Dependence,
+    Scores,
 )
 
 LIBRARIES = (

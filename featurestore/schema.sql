@@ -209,3 +209,12 @@ create table measures (      -- of the whole dictionary
     control double,           -- the same for random directions; null if there is none
     n_control bigint
 );
+
+create table substituted_tokens ( -- what is lost where a dictionary's vectors stand in for the model's
+    token_id integer,         -- key: the token whose vector was replaced
+    n bigint,                 -- of them in the sample, with a next token
+    kl double,                -- mean KL(clean || replaced), in nats
+    kl_se double,             -- standard error; null for n below 2
+    control_kl double,        -- the same for random directions as long as the error
+    n_corpus bigint           -- of them in the whole corpus
+);

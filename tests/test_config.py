@@ -55,6 +55,7 @@ n_control_draws = 10
 n_dependences = 11
 n_deleted = 12
 n_neighbours = 13
+n_scored = 14
 map = false
 """
 
@@ -103,7 +104,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "centred": True,
     }
     assert (second.id, second.path, second.hook_name) == ("SAE_2.x", "/two", None)
-    assert tuple(vars(recipe.passes).values()) == (*range(1, 14), False)
+    assert tuple(vars(recipe.passes).values()) == (*range(1, 15), False)
 
 
 def test_what_is_absent_has_its_default(tmp_path: Path) -> None:

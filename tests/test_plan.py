@@ -126,8 +126,8 @@ def test_the_code_that_decides_numbers_is_all_there() -> None:
         "writer".split()
     )
     deciding = set(
-        "activations blocks corpus encoder hook_points inference publish remainder sweep threads "
-        "vocabulary".split()
+        "activations blocks corpus decoding encoder hook_points inference perturbation publish "
+        "remainder sweep threads vocabulary".split()
     )
     assert {path.stem for path in package.glob("*.py")} == harmless | deciding
 

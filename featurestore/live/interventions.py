@@ -16,8 +16,9 @@ from jaxtyping import Float, Float32, Int64
 from featurestore.errors import TextError
 from featurestore.inference import Hook, LanguageModel, Memory
 from featurestore.live.records import Continuation, Edit, Intervention, NextToken
-from featurestore.live.substitution import N_DRAWS, as_long, divergence, noise
+from featurestore.live.substitution import N_DRAWS
 from featurestore.live.weights import Loaded
+from featurestore.perturbation import as_long, divergence, noise
 
 N_SHOWN = 12
 """Most likely tokens before, after, and those that changed most."""

@@ -4,21 +4,18 @@ KL of substitution against the same for a random perturbation of equal length: G
 reconstruction errors are (empirically) pathological" (2024).
 """
 
-import hashlib
-
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Bool, Float, Int64
 
+from featurestore.decoding import decode
 from featurestore.inference import LanguageModel
-from featurestore.live.decoding import decode
 from featurestore.live.records import Substitution
 from featurestore.live.weights import Loaded
+from featurestore.perturbation import as_long, divergence, noise
 
 N_DRAWS = 3
 """Random directions that the control is taken over."""
-
-POSITIONS_AT_ONCE = 64
 
 
 @torch.inference_mode()
@@ -57,20 +54,6 @@ def substitute(
     )
 
 
-def noise(seed: int) -> torch.Generator:
-    """Random numbers of controls; salted, lest random directions of a dictionary share its seed."""
-    digest = hashlib.sha256(f"control {seed}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:7]))
-
-
-def as_long(
-    vectors: Float[torch.Tensor, "*batch d"], generator: torch.Generator
-) -> Float[torch.Tensor, "*batch d"]:
-    """Vectors of the same lengths in random directions."""
-    random = torch.randn(vectors.shape, generator=generator)
-    return random * vectors.norm(dim=-1, keepdim=True) / random.norm(dim=-1, keepdim=True)
-
-
 def _logits_with(
     model: LanguageModel,
     ids: Int64[np.ndarray, "1 pos"],
@@ -84,14 +67,3 @@ def _logits_with(
         return changed
 
     return model.logits(ids, [(loaded.dictionary.origin.hook_name_out, replace)])[0, chosen]
-
-
-def divergence(
-    before: Float[torch.Tensor, "valid d_vocab"], after: Float[torch.Tensor, "valid d_vocab"]
-) -> Float64[np.ndarray, " valid"]:
-    """KL(before || after) of the distributions that logits stand for, in nats, a few at a time."""
-    found = []
-    for p, q in zip(before.split(POSITIONS_AT_ONCE), after.split(POSITIONS_AT_ONCE), strict=True):
-        log_p, log_q = (logits.double().log_softmax(dim=1) for logits in (p, q))
-        found.append((log_p.exp() * (log_p - log_q)).sum(dim=1))
-    return torch.cat(found).clamp(min=0).numpy()

@@ -11,8 +11,9 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from featurestore.dictionaries.base import Dictionary, Nonlinearity, Origin
 from featurestore.encoder import Encoder
 from featurestore.live.runner import Runner, _with_bos
-from featurestore.live.substitution import N_DRAWS, divergence, substitute
+from featurestore.live.substitution import N_DRAWS, substitute
 from featurestore.live.weights import Loaded
+from featurestore.perturbation import divergence
 from tests.live_project import DICTIONARIES, IDS
 from tests.tiny_model import D_MODEL, module_of
 

@@ -1,8 +1,8 @@
 import torch
 
+from featurestore.decoding import decode
 from featurestore.dictionaries.base import Dictionary, Nonlinearity, Origin
 from featurestore.encoder import Encoder
-from featurestore.live.decoding import decode
 
 
 def test_sparse_decoding_is_dense_decoding() -> None:
