@@ -25,6 +25,7 @@ TORCH = (
     "featurestore.inference",
     "featurestore.remainder",
     "featurestore.corpus",
+    "featurestore.embedding_control",
     "featurestore.vocabulary",
 )
 DUCKDB = (
@@ -91,7 +92,8 @@ LAYERS = {
     "featurestore.workspace": ("featurestore.blocks", *RECORDS),
     "featurestore.stop": RECORDS,
     "featurestore.threads": (),
-    **dict.fromkeys(TORCH, (*TORCH, "featurestore.config", *RECORDS)),
+    **dict.fromkeys(TORCH, (*TORCH, "featurestore.config", "featurestore.documents", *RECORDS)),
+    "featurestore.documents": ("featurestore.config", *RECORDS),
     **dict.fromkeys(
         (*DUCKDB, "featurestore.verify"),
         (
@@ -115,7 +117,8 @@ LAYERS = {
         *RECORDS,
     ),
     "featurestore.spreadsheet": RECORDS,
-    "featurestore.config": RECORDS,
+    "featurestore.config": ("featurestore.toml_tables", *RECORDS),
+    "featurestore.toml_tables": RECORDS,
     "featurestore.records": RECORDS,
     "featurestore.detail_records": (),
     "featurestore.errors": (),
@@ -137,6 +140,7 @@ COMPUTING = (
     ),
 )
 HOMES = {
+    "datasets": ("featurestore.documents",),
     "duckdb": DUCKDB,
     "plotly": ("app.charts",),
     "ray": ("featurestore.ray_engine",),
@@ -149,7 +153,7 @@ HOMES = {
 }
 """A heavy library, and the modules or packages that alone may import it."""
 
-PLAIN = (*RECORDS, "featurestore.config")
+PLAIN = (*RECORDS, "featurestore.config", "featurestore.toml_tables")
 """Modules that import nothing but the standard library and each other."""
 
 READ_SIDE = (
@@ -163,7 +167,7 @@ READ_SIDE = (
     "app.live.service",
     "app.live.panels",
 )
-HEAVY = ("torch", "transformers", "transformer_lens", "umap")
+HEAVY = ("torch", "transformers", "transformer_lens", "umap", "datasets")
 
 SQL_METHODS = ("execute", "executemany", "sql", "rows")
 SQL_START = re.compile(r"\s*(select|insert into|delete from|attach|create table|drop table) ", re.I)
