@@ -123,7 +123,8 @@ def test_the_code_that_decides_numbers_is_all_there() -> None:
     harmless = set(
         "__init__ __main__ build config detail_records details dictionary_file digests documents "
         "errors feature_list listing literals notebook places plan precision ray_engine records "
-        "rows spreadsheet stop store text_search toml_tables verify workers workspace writer".split()
+        "rows spreadsheet stop store text_search toml_tables verify workers workspace "
+        "writer".split()
     )
     deciding = set(
         "activations blocks corpus embedding_control encoder inference publish remainder sweep "
