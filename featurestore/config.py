@@ -4,19 +4,15 @@ Every table of the file is a dataclass here, every key a field with a sentence u
 recipe imports nothing heavy, so a mistake is reported at once.
 """
 
-import difflib
 import os
 import re
 import tomllib
-import types
-import typing
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 from featurestore.errors import RecipeError
-
-Table = TypeVar("Table")
+from featurestore.toml_tables import read_table
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 """What a dictionary's id may be: it becomes a folder's name and a part of URLs."""
@@ -26,6 +22,23 @@ MAY_BE_NONE = ("n_ablated_top", "n_ablated_bands", "n_dependences", "n_neighbour
 """Settings of passes that may be 0."""
 
 DTYPE_NAMES = ("float32", "bfloat16")
+EMBEDDINGS = ("shuffled", "random")
+
+STEP_IN_REVISION = re.compile(r"(?:step|checkpoint-)(\d+)")
+"""How model families call the checkpoints of their training on the hub."""
+
+DATASET_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+"""Of a data set on the hub. Names without an owner are readers in the library, not data sets."""
+
+KINDS_OF_CORPUS = ("files", "dataset", "vocabulary")
+ONLY_FOR = {
+    "subset": ("dataset",),
+    "split": ("dataset",),
+    "column": ("files", "dataset"),
+    "context_length": ("files", "dataset"),
+    "max_tokens": ("files", "dataset"),
+}
+"""Keys of `[corpus]` that say nothing of the other kinds."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +52,11 @@ class ModelConfig:
     title: str | None = None
     """What to call it; the name, or the last part of a folder's, if absent."""
     step: int | None = None
-    """The model's own training step, shown beside its title."""
+    """The model's own training step, shown beside its title; that of a revision such as `step3000`
+    or `checkpoint-3000`, if absent."""
+    embedding: str | None = None
+    """A control for dictionaries of the embedding: `shuffled` gives each token the row of another,
+    `random` a random row as long as its own. The unembedding stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -69,18 +86,30 @@ class DictionaryConfig:
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """`[corpus]`: the text that dashboards are computed on."""
+    """`[corpus]`: what dashboards are computed on; exactly one of the first three keys."""
 
-    files: tuple[str, ...]
-    """Patterns of UTF-8 text files relative to the recipe, such as `texts/**/*.txt`."""
-    name: str = "text files"
-    """What to call it."""
+    files: tuple[str, ...] | None = None
+    """Patterns of files relative to the recipe, such as `texts/**/*.txt`: UTF-8 text, JSON lines
+    (`.jsonl`, `.ndjson`, also with `.gz`) or Parquet."""
+    dataset: str | None = None
+    """A data set on the hub (`owner/name`), or a folder relative to the recipe: of `save_to_disk`,
+    or of data files."""
+    vocabulary: bool = False
+    """Whether every token of the model's vocabulary is a context of its own."""
+    column: str = "text"
+    """Column of rows that holds their text, or lists of token ids."""
+    subset: str | None = None
+    """Configuration of the data set, if it has several."""
+    split: str = "train"
+    """Split of the data set."""
+    name: str | None = None
+    """What to call it; "text files", the data set's name or "vocabulary", if absent."""
     context_length: int = 128
     """Tokens in a context, BOS included."""
     prepend_bos: bool = True
     """Whether each context opens with the model's BOS token."""
     max_tokens: int | None = None
-    """Stop after this many tokens; all of them if absent."""
+    """Stop after this many tokens; all of them if absent, which a data set on the hub forbids."""
 
 
 @dataclass(frozen=True)
@@ -149,62 +178,10 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"Recipe '{path}' cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"Recipe '{path}' is not valid TOML: {error}.") from error
-    recipe = _read_table(Recipe, content, str(path), "")
+    recipe = read_table(Recipe, content, str(path))
     _check(recipe, path)
+    _check_corpus(recipe.corpus, content["corpus"].keys(), path)
     return _resolved(recipe, path)
-
-
-def _read_table(table: type[Table], content: dict[str, Any], path: str, prefix: str) -> Table:
-    hints = typing.get_type_hints(table)
-    for key in content:
-        if key not in hints:
-            close = difflib.get_close_matches(key, hints, n=1)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
-            raise RecipeError(
-                f"{path}: unknown key '{prefix}{key}'.{hint} Allowed here: {', '.join(hints)}."
-            )
-    values = {}
-    for item in fields(table):
-        if item.name in content:
-            where = f"{prefix}{item.name}"
-            values[item.name] = _read_value(hints[item.name], content[item.name], path, where)
-        elif item.default is MISSING and item.default_factory is MISSING:
-            expected = _expected(hints[item.name])
-            raise RecipeError(f"{path}: key '{prefix}{item.name}' is missing; expected {expected}.")
-    return table(**values)
-
-
-def _read_value(hint: Any, value: Any, path: str, where: str) -> Any:  # noqa: ANN401
-    """Check a value against a field's type; tables and lists of tables are read in turn."""
-    if isinstance(hint, types.UnionType):
-        hint = typing.get_args(hint)[0]
-    if is_dataclass(hint):
-        if not isinstance(value, dict):
-            raise _wrong_type(path, where, hint, value)
-        return _read_table(hint, value, path, f"{where}.")
-    if typing.get_origin(hint) is tuple:
-        element = typing.get_args(hint)[0]
-        if not isinstance(value, list):
-            raise _wrong_type(path, where, hint, value)
-        return tuple(
-            _read_value(element, item, path, f"{where}[{i}]") for i, item in enumerate(value)
-        )
-    if type(value) is not hint:
-        raise _wrong_type(path, where, hint, value)
-    return value
-
-
-def _wrong_type(path: str, where: str, hint: Any, value: object) -> RecipeError:  # noqa: ANN401
-    return RecipeError(f"{path}: '{where}' is {value!r}; expected {_expected(hint)}.")
-
-
-def _expected(hint: Any) -> str:  # noqa: ANN401
-    """A field's type in words."""
-    if typing.get_origin(hint) is tuple:
-        return f"a list, each element {_expected(typing.get_args(hint)[0])}"
-    if is_dataclass(hint):
-        return "a table"
-    return {str: "text", int: "a whole number", bool: "true or false"}[hint]
 
 
 def _check(recipe: Recipe, path: Path) -> None:
@@ -219,12 +196,15 @@ def _check(recipe: Recipe, path: Path) -> None:
             )
         if ids.count(name) > 1:
             raise RecipeError(f"{path}: 'dictionaries.id' {name!r} stands there twice.")
-    if not recipe.corpus.files:
-        raise RecipeError(f"{path}: 'corpus.files' is []; expected at least one pattern.")
-    if recipe.dtype not in DTYPE_NAMES:
-        raise RecipeError(
-            f"{path}: 'dtype' is {recipe.dtype!r}; expected one of {', '.join(DTYPE_NAMES)}."
-        )
+    choices = {
+        "dtype": (recipe.dtype, DTYPE_NAMES),
+        "model.embedding": (recipe.model.embedding, EMBEDDINGS),
+    }
+    for key, (value, allowed) in choices.items():
+        if value is not None and value not in allowed:
+            raise RecipeError(
+                f"{path}: '{key}' is {value!r}; expected one of {', '.join(allowed)}."
+            )
     limits = {
         "model.step": (recipe.model.step, 0, 2**62),
         **{
@@ -246,8 +226,26 @@ def _check(recipe: Recipe, path: Path) -> None:
             raise RecipeError(f"{path}: '{key}' is {value:,}; expected {least:,} to {most:,}.")
 
 
+def _check_corpus(corpus: CorpusConfig, given: Iterable[str], path: Path) -> None:
+    """Raise unless it is of one kind, and every key that is given says something of that kind."""
+    kinds = [name for name in KINDS_OF_CORPUS if getattr(corpus, name) not in (None, False)]
+    if len(kinds) != 1:
+        raise RecipeError(
+            f"{path}: [corpus] has {' and '.join(kinds) or 'none'} of 'files', 'dataset' and "
+            "'vocabulary = true'; expected exactly one."
+        )
+    if corpus.files == ():
+        raise RecipeError(f"{path}: 'corpus.files' is []; expected at least one pattern.")
+    for key in given:
+        if kinds[0] not in ONLY_FOR.get(key, KINDS_OF_CORPUS):
+            raise RecipeError(
+                f"{path}: 'corpus.{key}' says nothing of a corpus with '{kinds[0]}'; it goes with "
+                f"{' or '.join(ONLY_FOR[key])}. Take it out."
+            )
+
+
 def _resolved(recipe: Recipe, path: Path) -> Recipe:
-    """The same recipe with paths that hold from the working directory."""
+    """The same recipe: paths hold from the working directory, what follows is filled in."""
 
     def here(name: str) -> str:
         if name.startswith("hub:"):
@@ -255,6 +253,9 @@ def _resolved(recipe: Recipe, path: Path) -> Recipe:
         return str(path.parent / os.path.expanduser(name))
 
     model, folder = recipe.model, here(recipe.model.name)
+    checkpoint = STEP_IN_REVISION.fullmatch(model.revision or "")
+    if model.step is None and checkpoint:
+        model = replace(model, step=int(checkpoint[1]))
     if Path(folder).is_dir():
         model = replace(model, name=folder)
     elif model.name.startswith((".", "/", "~")):
@@ -262,5 +263,28 @@ def _resolved(recipe: Recipe, path: Path) -> Recipe:
             f"{path}: 'model.name' is {model.name!r}, but there is no folder '{folder}'."
         )
     dictionaries = tuple(replace(d, path=here(d.path)) for d in recipe.dictionaries)
-    corpus = replace(recipe.corpus, files=tuple(here(name) for name in recipe.corpus.files))
+    corpus = _resolved_corpus(recipe.corpus, here, path)
     return replace(recipe, model=model, dictionaries=dictionaries, corpus=corpus)
+
+
+def _resolved_corpus(corpus: CorpusConfig, here: Callable[[str], str], path: Path) -> CorpusConfig:
+    if corpus.vocabulary:
+        length = 1 + int(corpus.prepend_bos)
+        return replace(corpus, name=corpus.name or "vocabulary", context_length=length)
+    if corpus.files is not None:
+        files = tuple(here(name) for name in corpus.files)
+        return replace(corpus, name=corpus.name or "text files", files=files)
+    folder = Path(here(corpus.dataset))
+    if folder.is_dir():
+        return replace(corpus, name=corpus.name or folder.name, dataset=str(folder))
+    if corpus.dataset.startswith(".") or not DATASET_NAME.fullmatch(corpus.dataset):
+        raise RecipeError(
+            f"{path}: 'corpus.dataset' is {corpus.dataset!r}, but there is no folder '{folder}', "
+            "and on the hub names are like 'owner/name'."
+        )
+    if corpus.max_tokens is None:
+        raise RecipeError(
+            f"{path}: key 'corpus.max_tokens' is missing; a data set on the hub is read up to it, "
+            "such as 1_000_000."
+        )
+    return replace(corpus, name=corpus.name or corpus.dataset)

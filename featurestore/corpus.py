@@ -4,28 +4,21 @@ A document is tokenised whole and cut into contexts of `context_length` tokens, 
 if `prepend_bos`. Context numbers follow the order of the documents, so they mean the same in every
 run. The last context of a document is short: `n_valid` says how many of its tokens are real, and
 everything behind is padding that no statistic may count.
+
+The vocabulary can be a corpus too, each of its tokens a context: then the rows of the embedding
+matrix count alike, where a text counts each as often as it writes the token.
 """
 
-import glob
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Int32
 from transformers import PreTrainedTokenizerBase
 
+from featurestore.documents import Document
 from featurestore.errors import CorpusError
-
-
-@dataclass(frozen=True)
-class Document:
-    """One text, with the name that orders and splits it."""
-
-    name: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -70,65 +63,39 @@ class Corpus:
         return digest.hexdigest()
 
 
-def read_documents(patterns: Iterable[str]) -> list[Document]:
-    """The UTF-8 text files that match the patterns, in an order that mixes them but is fixed.
-
-    A document's name is its path below the folder that all of them share.
-
-    Raises:
-        CorpusError: nothing matches, or a file is no UTF-8 text.
-    """
-    patterns = tuple(patterns)
-    found = {p for pattern in patterns for p in glob.glob(pattern, recursive=True)}
-    paths = {path for path in map(Path, map(os.path.abspath, found)) if path.is_file()}
-    if not paths:
-        raise CorpusError(
-            f"No file matches {', '.join(patterns)}. Check 'corpus.files' in the recipe: patterns "
-            "are relative to it, and '**' goes through subfolders."
-        )
-    root = os.path.commonpath([path.parent for path in paths])
-    documents = [Document(path.relative_to(root).as_posix(), _read(path)) for path in paths]
-    return sorted(documents, key=lambda d: hashlib.sha256(d.name.encode()).digest())
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"Text file '{path}' is not UTF-8: {error}. Convert it first.") from error
-    except OSError as error:
-        raise CorpusError(f"Text file '{path}' cannot be read: {error.strerror}.") from error
-
-
 def make_corpus(
     documents: Iterable[Document],
     tokenizer: PreTrainedTokenizerBase,
     context_length: int,
     prepend_bos: bool,
     max_tokens: int | None = None,
+    d_vocab: int | None = None,
 ) -> Corpus:
     """Cut the documents, in the order given, into contexts; stop after `max_tokens` text tokens.
 
+    Token ids of a document that is tokenised already are taken as they are, if a model with
+    `d_vocab` tokens (the tokenizer's, if absent) can read them; only a BOS at their start goes
+    where one is put there anyway.
+
     Raises:
-        CorpusError: no text at all, or a BOS is asked for and the tokenizer has none.
+        CorpusError: no text at all, an id that the model has not, or a BOS is asked for and the
+            tokenizer has none.
     """
-    bos = tokenizer.bos_token_id
-    if prepend_bos and bos is None:
-        raise CorpusError(
-            "The tokenizer has no BOS token to prepend. Set 'prepend_bos = false' under [corpus]."
-        )
+    bos = _bos(tokenizer, prepend_bos)
+    padding = tokenizer.bos_token_id or 0
+    d_vocab = d_vocab or len(tokenizer)
     names, parts = [], []
     n_left = max_tokens
     for document in documents:
         if n_left is not None and n_left <= 0:
             break
-        ids = np.array(encode(tokenizer, document.text)[:n_left], dtype=np.int32)
+        ids = _ids(document, tokenizer, bos, d_vocab)[:n_left]
         n_left = None if n_left is None else n_left - len(ids)
-        parts.append(_cut(ids, context_length, bos if prepend_bos else None, bos or 0))
+        parts.append(_cut(ids, context_length, bos, padding))
         names.append(document.name)
     n_contexts = [len(n_valid) for _, n_valid in parts]
     if not sum(n_contexts):
-        raise CorpusError("The corpus holds no text: every file is empty.")
+        raise CorpusError("The corpus holds no text: every file or row is empty.")
     body = context_length - int(prepend_bos)
     return Corpus(
         tokens=np.concatenate([tokens for tokens, _ in parts]),
@@ -138,6 +105,57 @@ def make_corpus(
         start=np.concatenate([np.arange(n, dtype=np.int32) * body for n in n_contexts]),
         has_bos=prepend_bos,
     )
+
+
+def vocabulary_corpus(
+    tokenizer: PreTrainedTokenizerBase, d_vocab: int, prepend_bos: bool
+) -> Corpus:
+    """Every token of the vocabulary, by id, as a context of its own: [BOS, t], or [t] without BOS.
+
+    Special tokens are among them, since they are read too. Ids that the tokenizer does not know,
+    with which models fill up their matrices, are not. `start` of a context is the token's id.
+
+    Raises:
+        CorpusError: a BOS is asked for and the tokenizer has none.
+    """
+    bos = _bos(tokenizer, prepend_bos)
+    known = set(tokenizer.get_vocab().values())
+    ids = np.array([i for i in range(d_vocab) if i in known], dtype=np.int32)
+    columns = [ids] if bos is None else [np.full_like(ids, bos), ids]
+    return Corpus(
+        tokens=np.stack(columns, axis=1),
+        n_valid=np.full_like(ids, len(columns)),
+        documents=("vocabulary",),
+        document=np.zeros_like(ids),
+        start=ids,
+        has_bos=prepend_bos,
+    )
+
+
+def _bos(tokenizer: PreTrainedTokenizerBase, prepend_bos: bool) -> int | None:
+    """What contexts open with, if anything."""
+    if prepend_bos and tokenizer.bos_token_id is None:
+        raise CorpusError(
+            "The tokenizer has no BOS token to prepend. Set 'prepend_bos = false' under [corpus]."
+        )
+    return tokenizer.bos_token_id if prepend_bos else None
+
+
+def _ids(
+    document: Document, tokenizer: PreTrainedTokenizerBase, bos: int | None, d_vocab: int
+) -> Int32[np.ndarray, " n_ids"]:
+    """Token ids of a document, without the BOS that each of its contexts gets."""
+    if isinstance(document.text, str):
+        return np.array(encode(tokenizer, document.text), dtype=np.int32)
+    ids = document.text
+    if ids and not 0 <= min(ids) <= max(ids) < d_vocab:
+        wrong = next(i for i in ids if not 0 <= i < d_vocab)
+        raise CorpusError(
+            f"'{document.name}' holds the token id {wrong}; the model's are 0 to {d_vocab - 1}. "
+            "Take what was tokenised for this model, or give the text."
+        )
+    has_own_bos = bos is not None and ids[:1] == (bos,)
+    return np.array(ids[int(has_own_bos) :], dtype=np.int32)
 
 
 def _cut(

@@ -5,7 +5,7 @@
     │   ├── RecipeError      a recipe's key, type or value
     │   ├── DictionaryError  a dictionary's file, key or shape
     │   ├── ModelError       a model's folder, name or hook point
-    │   ├── CorpusError      a text file, or no text at all
+    │   ├── CorpusError      a file, row or data set, or no text at all
     │   ├── UnfinishedRun    an earlier build of the dictionary has other settings
     │   ├── TextError        a text too long to run, or none
     │   ├── AnnotationError  a label, note, tag or author that cannot be kept
@@ -51,7 +51,7 @@ class ModelError(BadInput):
 
 
 class CorpusError(BadInput):
-    """A corpus is missing or holds no text."""
+    """A corpus is missing, cannot be read or holds no text."""
 
 
 class UnfinishedRun(BadInput):

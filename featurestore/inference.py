@@ -23,6 +23,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
+from featurestore.embedding_control import replace_embedding
 from featurestore.errors import ModelError
 from featurestore.hook_points import is_residual
 
@@ -294,8 +295,12 @@ def load_model(
     revision: str | None = None,
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
+    embedding: str | None = None,
+    seed: int = 0,
 ) -> LanguageModel:
     """Open a model by hub name or local folder, with its raw weights.
+
+    `embedding` puts another in the place of its input embedding: see `replace_embedding`.
 
     Raises:
         ModelError: nothing loadable is there, or no such device.
@@ -321,18 +326,16 @@ def load_model(
             trust_remote_code=False,
             output_loading_info=True,
         )
+        if embedding is not None:
+            replace_embedding(weights, embedding, seed)
         bridge = TransformerBridge.boot_transformers(
             name, hf_model=weights, device=device, dtype=dtype, revision=revision
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        cure = (
-            "Save it again with save_pretrained; code that comes with a model is never run."
-            if folder.exists()
-            else "There is no such folder, written by save_pretrained, nor a model of this name "
-            "that is cached or reachable."
-        )
+        asked = f"'{name}' at revision '{revision}'" if revision else f"'{name}'"
         reason = str(error).partition("\n")[0]
-        raise ModelError(f"Model '{name}' could not be loaded. {cure} ({reason})") from error
+        cure = _cure(name, revision)
+        raise ModelError(f"Model {asked} could not be loaded. {cure} ({reason})") from error
     if found["missing_keys"]:
         missing = ", ".join(sorted(found["missing_keys"])[:4])
         raise ModelError(
@@ -347,3 +350,16 @@ def load_model(
             "tokenizer.save_pretrained(folder)."
         )
     return LanguageModel(bridge, name, device)
+
+
+def _cure(name: str, revision: str | None) -> str:
+    """What to do about a model that could not be loaded."""
+    if Path(name).exists():
+        return "Save it again with save_pretrained; code that comes with a model is never run."
+    at = f" --revision {revision}" if revision else ""
+    given = "the name and 'model.revision'" if revision else "the name"
+    return (
+        "There is no such folder, written by save_pretrained, nor a model of this name that is "
+        f"cached or reachable. Check {given} on https://huggingface.co, and the network; unset "
+        f"HF_HUB_OFFLINE if it is set, or fetch it where there is a network: hf download {name}{at}"
+    )

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from featurestore.config import DictionaryConfig
+from featurestore.config import EMBEDDINGS, DictionaryConfig
 from featurestore.errors import BuildFailed, WeightsError
 
 
@@ -26,6 +26,10 @@ class Place:
     """A folder, or a name on the hub."""
     revision: str | None
     dictionary: DictionaryConfig
+    embedding: str | None = None
+    """What was put in the place of the model's embedding, as the recipe says it."""
+    seed: int = 0
+    """What that was drawn by."""
 
 
 def write_place(store: Path, run_id: str, place: Place) -> None:
@@ -64,7 +68,10 @@ def read_place(store: Path, run_id: str, dictionary_id: str) -> Place:
         name = model if isinstance(model, str) else _found(model, store, "model")
         path = _found(dictionary["path"], store, "dictionary")
         config = replace(DictionaryConfig(**dictionary), path=path)
-        return Place(name, content["revision"], config)
+        embedding, seed = content.get("embedding"), content.get("seed", 0)
+        if embedding not in (None, *EMBEDDINGS) or type(seed) is not int:
+            raise ValueError(f"embedding {embedding!r}, seed {seed!r}")
+        return Place(name, content["revision"], config, embedding, seed)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             f"Where the weights of '{dictionary_id}' stand is not known here: the store came "

@@ -13,11 +13,12 @@ from pathlib import Path
 import torch
 
 from featurestore.config import DictionaryConfig, Recipe
-from featurestore.corpus import Corpus, make_corpus, read_documents
+from featurestore.corpus import Corpus, make_corpus, vocabulary_corpus
 from featurestore.dictionaries.base import Dictionary
 from featurestore.dictionaries.load import load_dictionary
 from featurestore.dictionary_file import SCHEMA_VERSION
 from featurestore.digests import folder_digest
+from featurestore.documents import read_documents
 from featurestore.errors import RecipeError
 from featurestore.hub import on_this_machine
 from featurestore.inference import LanguageModel, load_model
@@ -46,8 +47,10 @@ class Order:
 
     def load_model(self, dtype: torch.dtype) -> LanguageModel:
         """The recipe's model."""
-        settings = self.recipe.model
-        return load_model(settings.name, settings.revision, self.device, dtype)
+        settings, seed = self.recipe.model, self.recipe.seed
+        return load_model(
+            settings.name, settings.revision, self.device, dtype, settings.embedding, seed
+        )
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,7 @@ def make_plan(order: Order) -> Plan:
         for config, dictionary in zip(configs, dictionaries, strict=True)
     ]
     for job in jobs:
-        settings = order.recipe.model
-        write_place(order.store, job.run_id, Place(settings.name, settings.revision, job.config))
+        write_place(order.store, job.run_id, _place(order.recipe, job.config))
     jobs = [job for job in jobs if not _is_published(job)]
     for job in jobs:
         check_processing(job.config, job.dictionary, model, corpus)
@@ -128,8 +130,16 @@ def exact_model(order: Order, model: LanguageModel) -> LanguageModel:
 
 def title(recipe: Recipe) -> str:
     """What to call the model."""
-    name = recipe.model.name
-    return recipe.model.title or (Path(name).name if Path(name).is_dir() else name)
+    settings = recipe.model
+    name = Path(settings.name).name if Path(settings.name).is_dir() else settings.name
+    control = f", embedding {settings.embedding}" if settings.embedding else ""
+    return settings.title or name + control
+
+
+def _place(recipe: Recipe, config: DictionaryConfig) -> Place:
+    """What Live has to open."""
+    settings = recipe.model
+    return Place(settings.name, settings.revision, config, settings.embedding, recipe.seed)
 
 
 def _chosen(order: Order) -> list[DictionaryConfig]:
@@ -147,12 +157,15 @@ def _read_corpus(recipe: Recipe, model: LanguageModel) -> Corpus:
             f"'corpus.context_length' is {settings.context_length}, but model '{model.name}' "
             f"reads at most {model.context_limit} tokens."
         )
+    if settings.vocabulary:
+        return vocabulary_corpus(model.tokenizer, model.d_vocab, settings.prepend_bos)
     return make_corpus(
-        read_documents(settings.files),
+        read_documents(settings),
         model.tokenizer,
         settings.context_length,
         settings.prepend_bos,
         settings.max_tokens,
+        model.d_vocab,
     )
 
 
@@ -189,8 +202,8 @@ def _code_digest() -> str:
     folder = Path(__file__).parent
     parts = [folder_digest(folder / name, "*.py") for name in ("dictionaries", "passes")]
     modules = (
-        "activations blocks corpus decoding encoder hook_points inference perturbation publish "
-        "remainder sweep threads vocabulary"
+        "activations blocks corpus decoding embedding_control encoder hook_points inference "
+        "perturbation publish remainder sweep threads vocabulary"
     )
     parts += [(folder / f"{name}.py").read_text(encoding="utf-8") for name in modules.split()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -205,7 +205,11 @@ def _shareable(recipe: Recipe) -> dict[str, Any]:
     """Every setting, with folders cut from paths: a store may be sent to others."""
     settings = asdict(recipe)
     settings["model"]["name"] = Path(recipe.model.name).name
-    settings["corpus"]["files"] = [Path(pattern).name for pattern in recipe.corpus.files]
+    corpus = recipe.corpus
+    if corpus.files is not None:
+        settings["corpus"]["files"] = [Path(pattern).name for pattern in corpus.files]
+    if corpus.dataset is not None and Path(corpus.dataset).is_dir():
+        settings["corpus"]["dataset"] = Path(corpus.dataset).name
     for dictionary in settings["dictionaries"]:
         dictionary["path"] = Path(dictionary["path"]).name
     return settings

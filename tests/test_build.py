@@ -4,7 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -13,7 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from featurestore import build as build_module
 from featurestore.build import build, merge, sweep_shard
 from featurestore.config import read_recipe
-from featurestore.corpus import read_documents
+from featurestore.dictionary_file import KEYS
+from featurestore.documents import read_files
 from featurestore.errors import BuildFailed, RecipeError, UnfinishedRun
 from featurestore.plan import Order, Plan, make_plan
 from featurestore.records import FeatureQuery, Flag
@@ -58,7 +62,7 @@ def plain_contexts(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Token ids of every context, and which of them count; padding is 0."""
     tokenizer = AutoTokenizer.from_pretrained(folder / "model")
     rows, valid = [], []
-    for document in read_documents([str(folder / "texts" / "*.txt")]):
+    for document in read_files([str(folder / "texts" / "*.txt")]):
         ids = tokenizer(document.text, add_special_tokens=False)["input_ids"]
         for start in range(0, len(ids), CONTEXT_LENGTH - 1):
             row = [tokenizer.bos_token_id, *ids[start : start + CONTEXT_LENGTH - 1]]
@@ -116,7 +120,7 @@ def as_bytes(tokens: tuple[str, ...]) -> bytes:
 
 def test_the_texts_of_examples_stand_in_the_documents(run: Path) -> None:
     store = Store(run / "store")
-    texts = read_documents([str(run / "texts" / "*.txt")])
+    texts = read_files([str(run / "texts" / "*.txt")])
     documents = {document.name: document.text.encode() for document in texts}
     for row in store.features(FeatureQuery("sae")).rows[:5]:
         for band in store.bands("sae", row.feature, "random"):
@@ -124,6 +128,45 @@ def test_the_texts_of_examples_stand_in_the_documents(run: Path) -> None:
                 assert example.tokens[0] == "<bos>"
                 assert as_bytes(example.tokens[1:]) in documents[example.document]
     store.close()
+
+
+@pytest.mark.parametrize("prepend_bos", [True, False])
+def test_a_dictionary_of_the_embedding_is_built_on_the_vocabulary(
+    tmp_path: Path, prepend_bos: bool
+) -> None:
+    """Contexts of one token have no next one: what needs it is null, and nothing is NaN."""
+    path = save_recipe(tmp_path)
+    save_dictionary(tmp_path / "sae", hook_name="hook_embed")
+    corpus = f"vocabulary = true\nprepend_bos = {str(prepend_bos).lower()}\n"
+    text = path.read_text().replace('files = ["texts/*.txt"]\ncontext_length = 16\n', corpus)
+    path.write_text(text.replace("contexts_per_block = 4", "contexts_per_block = 50"))
+    (file,) = build(order(tmp_path))
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    weights = load_file(tmp_path / "sae" / "dictionary.safetensors")
+    rows = model.get_input_embeddings().weight.detach()
+    plain = torch.relu(rows @ weights["W_enc"] + weights["b_enc"]).numpy()
+    store = Store(tmp_path / "store")
+    info = store.dictionary("sae")
+    assert (info.n_tokens, info.n_contexts, info.corpus_name) == (300, 300, "vocabulary")
+    assert info.context_length == 1 + prepend_bos
+    for i in range(24):
+        feature = store.feature("sae", i)
+        assert feature.n_active == (plain[:, i] > 0).sum()
+        if feature.n_active:
+            (top,) = store.bands("sae", i, "top")
+            assert top.examples[0].token_ids[-1] == plain[:, i].argmax()
+            assert top.examples[0].start == plain[:, i].argmax()
+    store.close()
+    with duckdb.connect(str(file), read_only=True) as connection:
+        for table in KEYS:
+            frame = connection.sql(f"from {table}").arrow().read_all()
+            for name, column in zip(frame.column_names, frame.columns, strict=True):
+                while pa.types.is_list(column.type):
+                    column = pc.list_flatten(column)
+                if pa.types.is_floating(column.type):
+                    assert pc.sum(pc.is_nan(column)).as_py() in (0, None), (table, name)
+        effects = "select count(ablation_kl), sum(n_effects), count(*) from features"
+        assert connection.sql(effects).fetchall() == [(0, 0, 24)]
 
 
 def test_a_feature_that_overflows_is_flagged_and_never_ranked(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from featurestore.config import PassesConfig, Recipe, read_recipe
+from featurestore.config import CorpusConfig, PassesConfig, Recipe, read_recipe
 from featurestore.errors import RecipeError
 
 SMALLEST = """
@@ -14,6 +14,7 @@ files = ["a.txt"]
 id = "sae"
 path = "sae"
 """
+FILES = 'files = ["a.txt"]'
 COMPLETE = """
 seed = 3
 contexts_per_block = 8
@@ -22,8 +23,10 @@ name = "owner/model"
 revision = "main"
 title = "a model"
 step = 5
+embedding = "random"
 [corpus]
 files = ["a.txt", "b/**/*.txt"]
+column = "body"
 name = "letters"
 context_length = 16
 prepend_bos = false
@@ -83,9 +86,15 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "revision": "main",
         "title": "a model",
         "step": 5,
+        "embedding": "random",
     }
     assert vars(recipe.corpus) == {
         "files": (str(tmp_path / "a.txt"), str(tmp_path / "b/**/*.txt")),
+        "dataset": None,
+        "vocabulary": False,
+        "column": "body",
+        "subset": None,
+        "split": "train",
         "name": "letters",
         "context_length": 16,
         "prepend_bos": False,
@@ -128,6 +137,38 @@ def test_a_hub_name_is_left_alone(tmp_path: Path, name: str) -> None:
     assert read(tmp_path, SMALLEST.replace("gpt2", name)).model.name == name
 
 
+@pytest.mark.parametrize(
+    ("revision", "step"),
+    [("step3000", 3000), ("step0", 0), ("checkpoint-400", 400), ("main", None), ("step3-v0", None)],
+)
+def test_a_checkpoint_on_the_hub_says_its_step(
+    tmp_path: Path, revision: str, step: int | None
+) -> None:
+    text = SMALLEST.replace('"gpt2"', f'"gpt2"\nrevision = "{revision}"')
+    assert read(tmp_path, text).model.step == step
+    assert read(tmp_path, text.replace("[corpus]", "step = 7\n[corpus]")).model.step == 7
+
+
+def corpus_of(folder: Path, lines: str) -> CorpusConfig:
+    return read(folder, SMALLEST.replace(FILES, lines)).corpus
+
+
+def test_a_data_set_is_a_folder_or_a_name_on_the_hub(tmp_path: Path) -> None:
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+    local = corpus_of(tmp_path, 'dataset = "data/mine"')
+    assert (local.dataset, local.name) == (str(tmp_path / "data" / "mine"), "mine")
+    hub = corpus_of(tmp_path, 'dataset = "data/yours"\nsubset = "en"\nmax_tokens = 1000')
+    assert (hub.dataset, hub.name, hub.subset) == ("data/yours", "data/yours", "en")
+    assert corpus_of(tmp_path, 'dataset = "data/mine"\nname = "other"').name == "other"
+
+
+def test_contexts_of_the_vocabulary_hold_a_token(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, "vocabulary = true")
+    assert (corpus.context_length, corpus.name, corpus.files) == (2, "vocabulary", None)
+    corpus = corpus_of(tmp_path, "vocabulary = true\nprepend_bos = false\nname = 'all'")
+    assert (corpus.context_length, corpus.name) == (1, "all")
+
+
 @pytest.mark.parametrize("name", ["./mine", "../mine", "/no/such/mine", "~/no-such-mine"])
 def test_a_model_folder_must_be_there(tmp_path: Path, name: str) -> None:
     message = refusal(tmp_path, SMALLEST.replace("gpt2", name))
@@ -146,7 +187,7 @@ def test_a_model_folder_must_be_there(tmp_path: Path, name: str) -> None:
         ('name = "gpt2"', "", "key 'model.name' is missing; expected text."),
         ('[model]\nname = "gpt2"', "", "key 'model' is missing; expected a table."),
         ('path = "sae"', "", "key 'dictionaries[0].path' is missing; expected text."),
-        ('files = ["a.txt"]', "", "'corpus.files' is missing; expected a list, each element text."),
+        (f"[corpus]\n{FILES}", "", "key 'corpus' is missing; expected a table."),
         # wrong types
         ("[model]", "seed = true\n[model]", "'seed' is True; expected a whole number."),
         ("[model]", "seed = '1'\n[model]", "'seed' is '1'; expected a whole number."),
@@ -167,6 +208,19 @@ def test_a_model_folder_must_be_there(tmp_path: Path, name: str) -> None:
         ("[corpus]", "[passes]\nn_top = 1001\n[corpus]", "'passes.n_top' is 1,001; expected 1 to"),
         ("path =", "step = -1\npath =", "'dictionaries[0].step' is -1; expected 0 to"),
         ("[corpus]", "step = 9223372036854775808\n[corpus]", "'model.step' is 9,223,372,036,854,"),
+        ("[corpus]", "embedding = 'none'\n[corpus]", "'none'; expected one of shuffled, random."),
+        # kinds of corpus
+        (FILES, "", "[corpus] has none of 'files', 'dataset' and 'vocabulary = true'; expected"),
+        (FILES, "vocabulary = false", "[corpus] has none of"),
+        ("[corpus]", "[corpus]\nvocabulary = true", "has files and vocabulary of 'files'"),
+        ("[corpus]", "[corpus]\ndataset = 'a/b'", "[corpus] has files and dataset of 'files'"),
+        ("[corpus]", "[corpus]\nsplit = 'x'", "'corpus.split' says nothing of a corpus with"),
+        (FILES, "vocabulary = true\ncontext_length = 2", "it goes with files or dataset"),
+        (FILES, "vocabulary = true\nmax_tokens = 9", "'corpus.max_tokens' says nothing"),
+        (FILES, "dataset = 'a/b'", "key 'corpus.max_tokens' is missing; a data set on"),
+        (FILES, "dataset = 'json'", "'corpus.dataset' is 'json', but there is no folder"),
+        (FILES, "dataset = './b'", "'corpus.dataset' is './b', but there is no folder"),
+        (FILES, "dataset = '/a/b'", "on the hub names are like 'owner/name'."),
         # not TOML
         ("[model]", "[model", "is not valid TOML"),
         ("[corpus]", "[model]", "is not valid TOML"),

@@ -1,11 +1,11 @@
-import hashlib
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from featurestore.corpus import Document, encode, make_corpus, read_documents
+from featurestore.corpus import encode, make_corpus, vocabulary_corpus
+from featurestore.documents import Document
 from featurestore.errors import CorpusError
 from tests.tiny_model import TEXT, make_tokenizer
 
@@ -13,47 +13,6 @@ from tests.tiny_model import TEXT, make_tokenizer
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerFast:
     return make_tokenizer()
-
-
-def write(folder: Path, **texts: str) -> None:
-    for name, text in texts.items():
-        path = folder / name.replace("__", "/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-
-
-def test_documents_are_ordered_by_the_hash_of_their_names(tmp_path: Path) -> None:
-    names = [f"folder_{i % 3}__text_{i}" for i in range(20)]
-    write(tmp_path, **{name: f"this is {name}" for name in names})
-    found = read_documents([str(tmp_path / "**")])
-    wanted = [name.replace("__", "/") for name in names]
-    assert [d.name for d in found] == sorted(
-        wanted, key=lambda name: hashlib.sha256(name.encode()).hexdigest()
-    )
-    assert all(d.text == f"this is {d.name.replace('/', '__')}" for d in found)
-
-
-def test_a_file_is_read_once_and_named_alike_however_it_is_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path, a__one="1", b__two="2")
-    monkeypatch.chdir(tmp_path / "a")
-    patterns = ["one", str(tmp_path / "*" / "*"), "../b/two"]
-    assert read_documents(patterns) == read_documents([str(tmp_path / "**")])
-
-
-@pytest.mark.parametrize("pattern", ["*.txt", "no-such-folder/**"])
-def test_no_match_is_an_error(tmp_path: Path, pattern: str) -> None:
-    write(tmp_path, folder__text="x")
-    with pytest.raises(CorpusError, match="No file matches") as error:
-        read_documents([str(tmp_path / pattern)])
-    assert pattern in str(error.value)
-
-
-def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
-    (tmp_path / "latin.txt").write_bytes("caf\u00e9".encode("latin-1"))
-    with pytest.raises(CorpusError, match=r"latin\.txt' is not UTF-8"):
-        read_documents([str(tmp_path / "*")])
 
 
 @pytest.mark.parametrize("prepend_bos", [True, False])
@@ -106,15 +65,80 @@ def test_special_tokens_are_read_as_such_if_wanted(tokenizer: PreTrainedTokenize
 
 
 def test_nothing_but_empty_files_is_an_error(tokenizer: PreTrainedTokenizerFast) -> None:
-    with pytest.raises(CorpusError, match="every file is empty"):
+    with pytest.raises(CorpusError, match="every file or row is empty"):
         make_corpus([Document("a", ""), Document("b", "")], tokenizer, 10, True)
+
+
+@pytest.mark.parametrize("prepend_bos", [True, False])
+@pytest.mark.parametrize("has_own_bos", [True, False])
+def test_token_ids_are_cut_as_they_are(
+    tokenizer: PreTrainedTokenizerFast, prepend_bos: bool, has_own_bos: bool
+) -> None:
+    bos = tokenizer.bos_token_id
+    row = [bos] * has_own_bos + [5, bos, 7, 8, 9]
+    corpus = make_corpus([Document("a#0", tuple(row))], tokenizer, 4, prepend_bos)
+    text = row[1:] if prepend_bos and has_own_bos else row  # never two at the start
+    body = 4 - prepend_bos
+    parts = [[bos] * prepend_bos + text[i : i + body] for i in range(0, len(text), body)]
+    found = [t[:n].tolist() for t, n in zip(corpus.tokens, corpus.n_valid, strict=True)]
+    assert found == parts
+    assert corpus.n_tokens == len(text)
+
+
+def test_rows_that_were_cut_before_stay_one_context_each(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    rows = np.random.default_rng(0).integers(1, 300, (5, 8))
+    rows[:, 0] = tokenizer.bos_token_id
+    documents = [Document(f"a#{i}", tuple(row)) for i, row in enumerate(rows.tolist())]
+    assert np.array_equal(make_corpus(documents, tokenizer, 8, True).tokens, rows)
+
+
+@pytest.mark.parametrize("wrong", [-1, 302, 2**70])
+def test_an_id_that_the_model_has_not_is_told_with_its_row(
+    tokenizer: PreTrainedTokenizerFast, wrong: int
+) -> None:
+    documents = [Document("a#0", (301,)), Document("a#7", (4, wrong, 5))]
+    with pytest.raises(CorpusError, match=f"'a#7' holds the token id {wrong}; .* 0 to 301"):
+        make_corpus(documents, tokenizer, 10, True, d_vocab=302)
+    with pytest.raises(CorpusError, match="'a#0' holds the token id 301; the model's are 0 to 299"):
+        make_corpus(documents, tokenizer, 10, True)
+
+
+def test_documents_after_max_tokens_are_not_asked_for(tokenizer: PreTrainedTokenizerFast) -> None:
+    asked = []
+
+    def documents() -> Iterator[Document]:
+        for i in range(9):
+            asked.append(i)
+            yield Document(f"{i}", (5, 6, 7))
+
+    assert make_corpus(documents(), tokenizer, 10, True, max_tokens=6).n_tokens == 6
+    assert len(asked) <= 3
+
+
+@pytest.mark.parametrize("prepend_bos", [True, False])
+def test_every_known_token_of_the_vocabulary_is_a_context(
+    tokenizer: PreTrainedTokenizerFast, prepend_bos: bool
+) -> None:
+    corpus = vocabulary_corpus(tokenizer, 310, prepend_bos)  # ten ids that fill up a matrix
+    bos = tokenizer.bos_token_id
+    assert corpus.tokens.tolist() == [[bos] * prepend_bos + [i] for i in range(300)]
+    assert corpus.is_valid(slice(0, 300)).tolist() == [[False] * prepend_bos + [True]] * 300
+    assert corpus.n_tokens == 300
+    assert corpus.start.tolist() == list(range(300))
+    assert len(vocabulary_corpus(tokenizer, 7, prepend_bos).tokens) == 7
+    assert corpus.token_mask.startswith("padding")
 
 
 def test_a_bos_must_exist_to_be_prepended(tokenizer: PreTrainedTokenizerFast) -> None:
     bare = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer)
     with pytest.raises(CorpusError, match="prepend_bos = false"):
         make_corpus([Document("a", TEXT)], bare, 10, True)
+    with pytest.raises(CorpusError, match="prepend_bos = false"):
+        vocabulary_corpus(bare, 300, True)
     assert make_corpus([Document("a", TEXT)], bare, 10, False).n_tokens > 0
+    assert vocabulary_corpus(bare, 300, False).n_tokens == 300
 
 
 def test_the_digest_changes_with_the_text(tokenizer: PreTrainedTokenizerFast) -> None:

@@ -1,5 +1,6 @@
 import json
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -352,6 +353,55 @@ def test_what_is_no_model_says_what_to_do(
         load_model(str(copy))
     assert str(copy) in str(error.value)
     assert advice in str(error.value)
+
+
+@pytest.fixture
+def hub(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the hub that holds one checkpoint of one model; the network is not asked."""
+    cache = tmp_path / "cache"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: pytest.fail("it asked the network"))
+    folder = cache / "models--org--tiny"
+    shutil.copytree(copy, folder / "snapshots" / "a1")
+    (folder / "refs").mkdir()
+    (folder / "refs" / "step3000").write_text("a1")
+    return folder
+
+
+def test_a_checkpoint_in_the_cache_needs_no_network(hub: Path, copy: Path) -> None:
+    found = load_model("org/tiny", "step3000")
+    assert found.digest() == load_model(str(copy)).digest()
+    assert found.tokenizer.bos_token == "<bos>"
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "parts"),
+    [
+        (
+            "org/tiny",
+            "step3001",
+            (
+                "'org/tiny' at revision 'step3001'",
+                "Check the name and 'model.revision' on https://huggingface.co",
+                "unset HF_HUB_OFFLINE",
+                "hf download org/tiny --revision step3001",
+            ),
+        ),
+        (
+            "org/tiny",
+            None,
+            ("Model 'org/tiny' could", "Check the name on", "hf download org/tiny ("),
+        ),
+        ("org/none", "main", ("'org/none' at revision 'main'", "cached or reachable")),
+    ],
+)
+def test_what_the_hub_does_not_give_says_what_was_asked(
+    hub: Path, name: str, revision: str | None, parts: tuple[str, ...]
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        load_model(name, revision)
+    assert [part for part in parts if part not in str(caught.value)] == []
 
 
 def test_code_that_comes_with_a_model_is_never_run(copy: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ TORCH = (
     "featurestore.remainder",
     "featurestore.corpus",
     "featurestore.suitability",
+    "featurestore.embedding_control",
     "featurestore.vocabulary",
 )
 DUCKDB = (
@@ -97,7 +98,17 @@ LAYERS = {
     "featurestore.workspace": ("featurestore.blocks", *RECORDS),
     "featurestore.stop": RECORDS,
     "featurestore.threads": (),
-    **dict.fromkeys(TORCH, (*TORCH, "featurestore.config", "featurestore.hook_points", *RECORDS)),
+    **dict.fromkeys(
+        TORCH,
+        (
+            *TORCH,
+            "featurestore.config",
+            "featurestore.documents",
+            "featurestore.hook_points",
+            *RECORDS,
+        ),
+    ),
+    "featurestore.documents": ("featurestore.config", *RECORDS),
     "featurestore.hook_points": (),
     **dict.fromkeys(
         (*DUCKDB, "featurestore.verify"),
@@ -122,7 +133,8 @@ LAYERS = {
         *RECORDS,
     ),
     "featurestore.spreadsheet": RECORDS,
-    "featurestore.config": RECORDS,
+    "featurestore.config": ("featurestore.toml_tables", *RECORDS),
+    "featurestore.toml_tables": RECORDS,
     "featurestore.records": RECORDS,
     "featurestore.detail_records": (),
     "featurestore.errors": (),
@@ -139,11 +151,13 @@ COMPUTING = (
     *(
         f"featurestore.{name}"
         for name in (
-            "build encoder live plan publish precision ray_engine sweep threads workers".split()
+            "build decoding encoder live perturbation plan publish precision ray_engine sweep "
+            "threads workers".split()
         )
     ),
 )
 HOMES = {
+    "datasets": ("featurestore.documents",),
     "duckdb": DUCKDB,
     "plotly": ("app.charts",),
     "ray": ("featurestore.ray_engine",),
@@ -156,7 +170,7 @@ HOMES = {
 }
 """A heavy library, and the modules or packages that alone may import it."""
 
-PLAIN = (*RECORDS, "featurestore.config")
+PLAIN = (*RECORDS, "featurestore.config", "featurestore.toml_tables")
 """Modules that import nothing but the standard library and each other."""
 
 READ_SIDE = (
@@ -170,7 +184,7 @@ READ_SIDE = (
     "app.live.service",
     "app.live.panels",
 )
-HEAVY = ("torch", "transformers", "transformer_lens", "umap")
+HEAVY = ("torch", "transformers", "transformer_lens", "umap", "datasets")
 
 SQL_METHODS = ("execute", "executemany", "sql", "rows")
 SQL_START = re.compile(r"\s*(select|insert into|delete from|attach|create table|drop table) ", re.I)

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,30 @@ def test_a_name_on_the_hub_stays_a_name(place: Place, tmp_path: Path) -> None:
     named = Place("org/model", "step100", place.dictionary)
     write_place(tmp_path / "store", "run2", named)
     assert read_place(tmp_path / "store", "run2", "sae") == named
+
+
+def test_a_control_is_noted_with_its_seed(place: Place, tmp_path: Path) -> None:
+    control = replace(place, embedding="shuffled", seed=3)
+    write_place(tmp_path / "store", "run2", control)
+    assert read_place(tmp_path / "store", "run2", "sae") == control
+
+
+@pytest.mark.parametrize("change", [{"embedding": "zeros"}, {"embedding": 1}, {"seed": "3"}])
+def test_a_control_that_is_none_is_a_damaged_note(
+    place: Place, tmp_path: Path, change: dict[str, object]
+) -> None:
+    file = tmp_path / "project" / "store" / "local" / "run1.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(WeightsError, match="not known here"):
+        read_place(tmp_path / "project" / "store", "run1", "sae")
+
+
+def test_a_note_of_before_there_were_controls_is_read(place: Place, tmp_path: Path) -> None:
+    file = tmp_path / "project" / "store" / "local" / "run1.json"
+    content = json.loads(file.read_text())
+    del content["embedding"], content["seed"]
+    file.write_text(json.dumps(content))
+    assert read_place(tmp_path / "project" / "store", "run1", "sae") == place
 
 
 def test_project_and_store_may_be_moved(place: Place, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from transformers import AutoTokenizer
 
 from featurestore import plan as module
 from featurestore.config import PassesConfig, Recipe, read_recipe
-from featurestore.errors import DictionaryError, RecipeError
+from featurestore.errors import CorpusError, DictionaryError, RecipeError
 from featurestore.inference import load_model
+from featurestore.places import read_place
 from featurestore.plan import Order, make_plan, title
 from tests.tiny_model import make_model, save_dictionary, save_recipe
 from tests.tiny_plan import block_files, moved, plan_of, sweep_blocks
@@ -120,14 +121,14 @@ def test_the_code_that_decides_numbers_is_all_there() -> None:
     """What a block or a table is made by; a new module is to be put on one side or the other."""
     package = Path(module.__file__).parent
     harmless = set(
-        "__init__ __main__ build config detail_records details dictionary_file digests errors "
-        "feature_list hub listing literals notebook places plan precision ray_engine records "
-        "rows spreadsheet stop store suitability text_search verify workers workspace "
-        "writer".split()
+        "__init__ __main__ build config detail_records details dictionary_file digests documents "
+        "errors feature_list hub listing literals notebook places plan precision ray_engine "
+        "records rows spreadsheet stop store suitability text_search toml_tables verify workers "
+        "workspace writer".split()
     )
     deciding = set(
-        "activations blocks corpus decoding encoder hook_points inference perturbation publish "
-        "remainder sweep threads vocabulary".split()
+        "activations blocks corpus decoding embedding_control encoder hook_points inference "
+        "perturbation publish remainder sweep threads vocabulary".split()
     )
     assert {path.stem for path in package.glob("*.py")} == harmless | deciding
 
@@ -190,3 +191,26 @@ def test_a_model_is_called_by_its_title_its_folder_or_its_name(folder: Path) -> 
     assert title(recipe) == "model"
     assert title(replace(recipe, model=replace(recipe.model, title="Mine"))) == "Mine"
     assert title(replace(recipe, model=replace(recipe.model, name="org/name"))) == "org/name"
+    control = replace(recipe.model, embedding="shuffled")
+    assert title(replace(recipe, model=control)) == "model, embedding shuffled"
+    assert title(replace(recipe, model=replace(control, title="Mine"))) == "Mine"
+
+
+def test_a_control_is_another_model_and_its_place_says_so(folder: Path, tmp_path: Path) -> None:
+    recipe = read_recipe(folder / "recipe.toml")
+    control = replace(recipe, model=replace(recipe.model, embedding="random", title="model"))
+    digests = []
+    for each in (recipe, control, replace(control, seed=7)):
+        (job,) = make_plan(Order(each, tmp_path)).jobs
+        place = read_place(tmp_path, job.run_id, "sae")
+        assert (place.embedding, place.seed) == (each.model.embedding, each.seed)
+        digests.append(job.digests["model"])
+    assert len(set(digests)) == 3
+
+
+def test_token_ids_are_checked_against_the_models_vocabulary(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "ids.jsonl").write_text('{"text": [5, 299]}\n{"text": [5, 300]}\n')
+    recipe = read_recipe(folder / "recipe.toml")
+    recipe = replace(recipe, corpus=replace(recipe.corpus, files=(str(tmp_path / "ids.jsonl"),)))
+    with pytest.raises(CorpusError, match="'ids.jsonl#1' holds the token id 300; .* 0 to 299"):
+        make_plan(Order(recipe, tmp_path / "store"))

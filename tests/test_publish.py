@@ -11,7 +11,7 @@ import torch
 
 from featurestore import activations as reading
 from featurestore import publish as module
-from featurestore.config import read_recipe
+from featurestore.config import CorpusConfig, read_recipe
 from featurestore.errors import BuildFailed, Stopped
 from featurestore.inference import LanguageModel
 from featurestore.plan import Order, Plan, make_plan
@@ -76,6 +76,17 @@ def test_a_file_tells_nothing_of_the_folders_it_came_from(plan: Plan, recipe: Pa
     assert info.recipe["dictionaries"][0]["path"] == "sae"
     assert info.recipe["contexts_per_block"] == 4
     assert str(recipe.parent) not in json.dumps([info.recipe, info.versions, info.digests])
+
+
+@pytest.mark.parametrize(("is_there", "shown"), [(True, "mine"), (False, "data/mine")])
+def test_of_a_data_set_only_a_local_folders_name_is_told(
+    plan: Plan, tmp_path: Path, is_there: bool, shown: str
+) -> None:
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+    name = str(tmp_path / "data" / "mine") if is_there else "data/mine"
+    recipe = plan.order.recipe
+    told = module._shareable(replace(recipe, corpus=CorpusConfig(dataset=name)))
+    assert (told["corpus"]["dataset"], told["corpus"]["files"]) == (shown, None)
 
 
 def test_the_contexts_are_those_of_the_examples(

@@ -7,8 +7,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from featurestore.config import read_recipe
-from featurestore.corpus import make_corpus, read_documents
+from featurestore.corpus import make_corpus
 from featurestore.dictionaries import native
+from featurestore.documents import read_files
 from featurestore.errors import DictionaryError, ModelError
 from featurestore.inference import LanguageModel, load_model
 from featurestore.plan import Order, Plan, make_plan
@@ -38,7 +39,7 @@ def model(folder: Path) -> LanguageModel:
 
 def principal(model: LanguageModel, folder: Path, path: Path, centred: bool) -> None:
     """A dictionary of all principal components but one of a kind of vectors, at HOOK."""
-    documents = read_documents([str(folder / "texts" / "*.txt")])
+    documents = read_files([str(folder / "texts" / "*.txt")])
     tokens = make_corpus(documents, model.tokenizer, 16, prepend_bos=True).tokens
     vectors = model.hidden(tokens, {HOOK})[HOOK].flatten(0, 1).double().numpy()
     if centred:

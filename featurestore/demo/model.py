@@ -15,7 +15,8 @@ from jaxtyping import Int32
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from featurestore.corpus import Corpus, Document, make_corpus
+from featurestore.corpus import Corpus, make_corpus
+from featurestore.documents import Document
 
 logger = logging.getLogger(__name__)
 

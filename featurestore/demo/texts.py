@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from pydoc_data.topics import topics
 
-from featurestore.corpus import Document
+from featurestore.documents import Document
 
 HELD_OUT_SHARE = 0.1
 SKIPPED_FOLDERS = frozenset(

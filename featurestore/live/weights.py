@@ -90,7 +90,12 @@ class Weights:
         key = info.digests["model"], info.digests["tokenizer"], info.dtype
         if key not in self._models:
             on_step(f"model {info.model_name}")
-            model = load_model(_folder(place, info), dtype=getattr(torch, info.dtype))
+            model = load_model(
+                _folder(place, info),
+                dtype=getattr(torch, info.dtype),
+                embedding=place.embedding,
+                seed=place.seed,
+            )
             digest = model.digest()
             _compare("model", info, digest)
             tokenizer = hashlib.sha256(model.tokenizer_description().encode()).hexdigest()

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from featurestore.corpus import Document
 from featurestore.demo import model
+from featurestore.documents import Document
 from featurestore.inference import load_model
 
 DOCUMENTS = [

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from featurestore.corpus import Document
 from featurestore.demo import dictionaries, model, train
 from featurestore.dictionaries import native
+from featurestore.documents import Document
 from tests.dictionaries.opened import opened
 
 DOCUMENTS = [Document(f"{i}", "the cat sat, and the dog sat too.\n" * 80) for i in range(4)]

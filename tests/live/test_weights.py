@@ -11,6 +11,7 @@ from featurestore.build import build
 from featurestore.config import read_recipe
 from featurestore.dictionaries import native
 from featurestore.errors import WeightsError
+from featurestore.inference import load_model
 from featurestore.live.weights import Weights
 from featurestore.plan import Order
 from featurestore.store import Store
@@ -103,6 +104,25 @@ def test_the_precision_is_the_runs(folder: Path) -> None:
     hook_name = "blocks.0.hook_resid_post"
     ids = torch.tensor([[0, 5]]).numpy()
     assert loaded.model.language_model.hidden(ids, {hook_name})[hook_name].dtype == torch.bfloat16
+
+
+def test_a_control_is_loaded_with_the_embedding_of_its_build(folder: Path) -> None:
+    recipe = folder / "recipe.toml"
+    control = recipe.read_text().replace('name = "model"', 'name = "model"\nembedding = "shuffled"')
+    recipe.write_text("seed = 3\n" + control)
+    build(Order(read_recipe(recipe), folder / "store"))
+    store = Store(folder / "store")
+    info = store.dictionary("sae")
+    assert info.model_name == "model, embedding shuffled"
+    loaded = Weights(store.folder).load(info)
+    plain = load_model(str(folder / "model"))
+    found = loaded.model.language_model
+    assert not torch.equal(found.embedding(), plain.embedding())
+    assert torch.equal(found.unembedding().weight, plain.unembedding().weight)
+    for note in (folder / "store" / "local").iterdir():
+        note.write_text(json.dumps(json.loads(note.read_text()) | {"seed": 4}))
+    with pytest.raises(WeightsError, match="The model of 'sae' has changed since the build"):
+        Weights(store.folder).load(info)
 
 
 @pytest.fixture
