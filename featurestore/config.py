@@ -27,6 +27,20 @@ MAY_BE_NONE = ("n_ablated_top", "n_ablated_bands", "n_dependences", "n_neighbour
 
 DTYPE_NAMES = ("float32", "bfloat16")
 
+BASELINES = {
+    "neurons": ("signs",),
+    "identity": ("signs",),
+    "random": ("n_features",),
+    "pca": ("n_features", "signs"),
+    "ica": ("n_features", "signs"),
+}
+"""Dictionaries that a build makes itself, and the keys that are theirs alone."""
+
+OF_ANY_BASELINE = ("id", "baseline", "hook_name", "like", "family")
+OF_A_BASELINE_ONLY = ("baseline", "like", "n_features", "signs")
+
+SIGNS = ("split", "signed")
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -48,7 +62,7 @@ class DictionaryConfig:
 
     id: str
     """Name in the store and in URLs: letters, digits, '.', '_' and '-'."""
-    path: str
+    path: str | None = None
     """Its folder or file, relative to the recipe."""
     hook_name: str | None = None
     """Hook point it reads, if its file does not say or says it wrongly."""
@@ -65,6 +79,15 @@ class DictionaryConfig:
     centred: bool | None = None
     """Whether it was trained on residual vectors less the mean of their entries, as models give
     whose weights TransformerLens centred; likewise."""
+    baseline: str | None = None
+    """Instead of a path, what the build makes itself: neurons, identity, random, pca or ica."""
+    like: str | None = None
+    """For a baseline: id of the dictionary that it is compared with, whose hook point it reads."""
+    n_features: int | None = None
+    """For a baseline: how many, both signs counted; all that there are, or as `like` has."""
+    signs: str | None = None
+    """For a baseline: "split" makes two features of a direction, one for each sign, as if absent;
+    "signed" one whose activations may be negative."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +239,8 @@ def _check(recipe: Recipe, path: Path) -> None:
             )
         if ids.count(name) > 1:
             raise RecipeError(f"{path}: 'dictionaries.id' {name!r} stands there twice.")
+    for i, dictionary in enumerate(recipe.dictionaries):
+        _check_source(dictionary, recipe, f"{path}: 'dictionaries[{i}]'")
     if not recipe.corpus.files:
         raise RecipeError(f"{path}: 'corpus.files' is []; expected at least one pattern.")
     if recipe.dtype not in DTYPE_NAMES:
@@ -225,8 +250,9 @@ def _check(recipe: Recipe, path: Path) -> None:
     limits = {
         "model.step": (recipe.model.step, 0, 2**62),
         **{
-            f"dictionaries[{i}].step": (dictionary.step, 0, 2**62)
+            f"dictionaries[{i}].{key}": (getattr(dictionary, key), least, most)
             for i, dictionary in enumerate(recipe.dictionaries)
+            for key, least, most in (("step", 0, 2**62), ("n_features", 1, 2**24))
         },
         "seed": (recipe.seed, 0, 2**62),
         "corpus.context_length": (recipe.corpus.context_length, 2, 2**15),
@@ -243,6 +269,64 @@ def _check(recipe: Recipe, path: Path) -> None:
             raise RecipeError(f"{path}: '{key}' is {value:,}; expected {least:,} to {most:,}.")
 
 
+def _check_source(config: DictionaryConfig, recipe: Recipe, where: str) -> None:
+    """Raise RecipeError unless a dictionary is a file or a baseline, with the keys of that one."""
+    given = [item.name for item in fields(config) if getattr(config, item.name) is not None]
+    kinds = ", ".join(BASELINES)
+    if (config.path is None) == (config.baseline is None):
+        found = "neither 'path' nor" if config.path is None else "both 'path' and"
+        raise RecipeError(
+            f"{where} has {found} 'baseline'. Give one of them: 'path', the folder or file of a "
+            f"dictionary, or 'baseline', one of {kinds}."
+        )
+    if config.baseline not in (None, *BASELINES):
+        raise RecipeError(f"{where}: 'baseline' is {config.baseline!r}; expected one of {kinds}.")
+    known = [item.name for item in fields(config)]
+    if config.baseline is None:
+        source, allowed = "'path'", [name for name in known if name not in OF_A_BASELINE_ONLY]
+    else:
+        source = f"baseline = {config.baseline!r}"
+        allowed = [*OF_ANY_BASELINE, *BASELINES[config.baseline]]
+    for key in given:
+        if key not in allowed:
+            raise RecipeError(
+                f"{where}: '{key}' does not go with {source}; take one of them out. Allowed beside "
+                f"it: {', '.join(name for name in allowed if name not in ('path', 'baseline'))}."
+            )
+    if config.baseline is not None:
+        _check_baseline(config, recipe, where)
+
+
+def _check_baseline(config: DictionaryConfig, recipe: Recipe, where: str) -> None:
+    """Raise RecipeError unless a baseline's keys say all that is needed."""
+    files = [dictionary.id for dictionary in recipe.dictionaries if dictionary.path is not None]
+    if config.like is not None and config.like not in files:
+        raise RecipeError(
+            f"{where}: 'like' is {config.like!r}; expected the id of a dictionary of this recipe "
+            f"that has a 'path': {', '.join(files) or 'there is none'}."
+        )
+    if config.hook_name is None and config.like is None:
+        raise RecipeError(
+            f"{where}: key 'hook_name' is missing. Give it, or in its place 'like', the id of a "
+            "dictionary that reads the same hook point."
+        )
+    if config.baseline == "random" and config.n_features is None and config.like is None:
+        raise RecipeError(
+            f"{where}: key 'n_features' is missing. Give it, or 'like', the id of a dictionary "
+            "that has as many."
+        )
+    if config.signs not in (None, *SIGNS):
+        raise RecipeError(
+            f"{where}: 'signs' is {config.signs!r}; expected one of {', '.join(SIGNS)}."
+        )
+    is_split = config.baseline != "random" and config.signs != "signed"
+    if is_split and config.n_features is not None and config.n_features % 2:
+        raise RecipeError(
+            f"{where}: 'n_features' is {config.n_features:,}, but each direction is two features, "
+            'one for each sign. Give an even number, or signs = "signed".'
+        )
+
+
 def _resolved(recipe: Recipe, path: Path) -> Recipe:
     """The same recipe with paths that hold from the working directory."""
 
@@ -256,6 +340,8 @@ def _resolved(recipe: Recipe, path: Path) -> Recipe:
         raise RecipeError(
             f"{path}: 'model.name' is {model.name!r}, but there is no folder '{folder}'."
         )
-    dictionaries = tuple(replace(d, path=here(d.path)) for d in recipe.dictionaries)
+    dictionaries = tuple(
+        d if d.path is None else replace(d, path=here(d.path)) for d in recipe.dictionaries
+    )
     corpus = replace(recipe.corpus, files=tuple(here(name) for name in recipe.corpus.files))
     return replace(recipe, model=model, dictionaries=dictionaries, corpus=corpus)

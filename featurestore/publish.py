@@ -205,7 +205,8 @@ def _shareable(recipe: Recipe) -> dict[str, Any]:
     settings["model"]["name"] = Path(recipe.model.name).name
     settings["corpus"]["files"] = [Path(pattern).name for pattern in recipe.corpus.files]
     for dictionary in settings["dictionaries"]:
-        dictionary["path"] = Path(dictionary["path"]).name
+        if dictionary["path"] is not None:
+            dictionary["path"] = Path(dictionary["path"]).name
     return settings
 
 

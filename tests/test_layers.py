@@ -82,6 +82,16 @@ LAYERS = {
         *TORCH,
         *RECORDS,
     ),
+    "featurestore.baselines": (
+        "featurestore.baselines",
+        "featurestore.config",
+        "featurestore.digests",
+        "featurestore.encoder",
+        "featurestore.stop",
+        "featurestore.threads",
+        *TORCH,
+        *RECORDS,
+    ),
     "featurestore.activations": ("featurestore.blocks", *RECORDS),
     "featurestore.blocks": RECORDS,
     "featurestore.encoder": ("featurestore.dictionaries", "featurestore.inference", *RECORDS),
@@ -128,6 +138,7 @@ Within one row of the design a module may import its neighbour; the test of cycl
 
 COMPUTING = (
     *TORCH,
+    "featurestore.baselines",
     "featurestore.passes",
     *(
         f"featurestore.{name}"
@@ -140,6 +151,7 @@ HOMES = {
     "duckdb": DUCKDB,
     "plotly": ("app.charts",),
     "ray": ("featurestore.ray_engine",),
+    "threadpoolctl": ("featurestore.baselines",),
     "sqlalchemy": ("featurestore.annotations",),
     "streamlit": ("app", "pages"),
     "torch": (*COMPUTING, "featurestore.demo"),
