@@ -118,7 +118,7 @@ def _merge(options: argparse.Namespace) -> None:
 
 
 def _order(options: argparse.Namespace) -> "Order":
-    from featurestore.config import read_recipe
+    from featurestore.recipes import read_recipe
 
     recipe = read_recipe(options.recipe)  # before anything heavy is imported
     from featurestore.plan import Order

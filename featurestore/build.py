@@ -49,7 +49,8 @@ def build(
         BuildFailed: the run could not be finished; the store is as it was.
         Stopped: a signal came; the same build goes on where it stopped.
     """
-    return build_plan(make_plan(order), stop, engine, discard)
+    stop = stop or Stop()
+    return build_plan(make_plan(order, stop), stop, engine, discard)
 
 
 def build_plan(
@@ -67,9 +68,10 @@ def sweep_shard(
 ) -> Plan:
     """Write every n-th block from the i-th on (from 1), and publish nothing; raises as `build`."""
     i, n = shard
-    plan = make_plan(order)
+    stop = stop or Stop()
+    plan = make_plan(order, stop)
     with _open(plan, discard, f"{i}-of-{n}"):
-        _sweep(plan, list(plan.blocks[i - 1 :: n]), stop or Stop(), sweep)
+        _sweep(plan, list(plan.blocks[i - 1 :: n]), stop, sweep)
     return plan
 
 
@@ -79,7 +81,8 @@ def merge(order: Order, stop: Stop | None = None) -> list[Path]:
     Raises:
         BuildFailed: a block is missing or damaged, or a shard is still running.
     """
-    plan = make_plan(order)
+    stop = stop or Stop()
+    plan = make_plan(order, stop)
     with _open(plan):
         missing = plan.missing()
         if missing:
@@ -91,7 +94,7 @@ def merge(order: Order, stop: Stop | None = None) -> list[Path]:
         for job in plan.jobs:  # all of them, before the first is published
             for number in plan.blocks:
                 job.workspace.block(number)
-        return _publish_all(plan, stop or Stop())
+        return _publish_all(plan, stop)
 
 
 @contextlib.contextmanager

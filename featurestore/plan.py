@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 
+from featurestore.baselines.fitted import Source, fit_missing
+from featurestore.baselines.spec import Baseline
 from featurestore.config import DictionaryConfig, Recipe
 from featurestore.corpus import Corpus, make_corpus, vocabulary_corpus
 from featurestore.dictionaries.base import Dictionary
@@ -23,6 +25,7 @@ from featurestore.errors import RecipeError
 from featurestore.hub import on_this_machine
 from featurestore.inference import LanguageModel, load_model
 from featurestore.places import Place, write_place
+from featurestore.stop import Stop
 from featurestore.suitability import check_hook_points, check_processing
 from featurestore.workspace import Workspace
 
@@ -93,24 +96,35 @@ class Plan:
         return [n for n in self.blocks if not all(each.has(n) for each in workspaces)]
 
 
-def make_plan(order: Order) -> Plan:
-    """Load what a recipe names, find out what is to be done, and note where the weights stand.
+def make_plan(order: Order, stop: Stop | None = None) -> Plan:
+    """Load what a recipe names, fit its baselines, and find out what is to be done.
+
+    Where the weights stand is noted, for Live.
 
     Raises:
         BadInput: a dictionary, the model or the corpus cannot be used.
+        BuildFailed: the store cannot be written to.
+        Stopped: a signal came while baselines were fitted.
     """
-    configs = [replace(c, path=on_this_machine(c.path)) for c in _chosen(order)]
-    dictionaries = [load_dictionary(config) for config in configs]
+    recipe = order.recipe
+    configs = [_fetched(config) for config in _chosen(order)]
+    given = _given(recipe, configs)
+    baselines = [Baseline.of(c, given.get(c.like)) for c in configs if c.baseline]
     model = order.load_model(order.dtype)
-    for config, dictionary in zip(configs, dictionaries, strict=True):
-        check_hook_points(config, dictionary, model)
-    corpus = _read_corpus(order.recipe, model)
+    for config in recipe.dictionaries:
+        if config.id in given:
+            check_hook_points(config, given[config.id], model)
+    corpus = _read_corpus(recipe, model)
     shared = {
         "model": model.digest(),
         "tokenizer": hashlib.sha256(model.tokenizer_description().encode()).hexdigest(),
         "corpus": corpus.digest(),
         "code": _code_digest(),
     }
+    source = Source(model, corpus, shared, recipe.dtype, recipe.seed)
+    folders = fit_missing(order.store, baselines, source, stop or Stop())
+    configs = [_at(config, folders) for config in configs]
+    dictionaries = [given.get(config.id) or load_dictionary(config) for config in configs]
     jobs = [
         _job(order, config, dictionary, shared | {"dictionary": dictionary.digest()})
         for config, dictionary in zip(configs, dictionaries, strict=True)
@@ -118,7 +132,7 @@ def make_plan(order: Order) -> Plan:
     for job in jobs:
         write_place(order.store, job.run_id, _place(order.recipe, job.config))
     jobs = [job for job in jobs if not _is_published(job)]
-    for job in jobs:
+    for job in (each for each in jobs if each.config.id not in folders):
         check_processing(job.config, job.dictionary, model, corpus)
     return Plan(order, model, corpus, tuple(jobs))
 
@@ -148,6 +162,29 @@ def _chosen(order: Order) -> list[DictionaryConfig]:
         if name not in known:
             raise RecipeError(f"--only {name}: the recipe has no such id. It has: {known}.")
     return [c for c in order.recipe.dictionaries if not order.only or c.id in order.only]
+
+
+def _fetched(config: DictionaryConfig) -> DictionaryConfig:
+    """With its path on this machine, whose place is noted: Live fetches nothing."""
+    return replace(config, path=on_this_machine(config.path)) if config.path else config
+
+
+def _given(recipe: Recipe, configs: list[DictionaryConfig]) -> dict[str, Dictionary]:
+    """Dictionaries with files, by id: those to build, and those that baselines are like."""
+    names = {name for config in configs for name in (config.id, config.like)}
+    return {
+        config.id: load_dictionary(_fetched(config))
+        for config in recipe.dictionaries
+        if config.path is not None and config.id in names
+    }
+
+
+def _at(config: DictionaryConfig, folders: dict[str, Path]) -> DictionaryConfig:
+    """A baseline as the file that it has become; others as they are."""
+    if config.id not in folders:
+        return config
+    path = str(folders[config.id])
+    return DictionaryConfig(config.id, path, family=config.family)
 
 
 def _read_corpus(recipe: Recipe, model: LanguageModel) -> Corpus:

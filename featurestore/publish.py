@@ -211,7 +211,8 @@ def _shareable(recipe: Recipe) -> dict[str, Any]:
     if corpus.dataset is not None and Path(corpus.dataset).is_dir():
         settings["corpus"]["dataset"] = Path(corpus.dataset).name
     for dictionary in settings["dictionaries"]:
-        dictionary["path"] = Path(dictionary["path"]).name
+        if dictionary["path"] is not None:
+            dictionary["path"] = Path(dictionary["path"]).name
     return settings
 
 

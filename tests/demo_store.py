@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from featurestore.build import build
-from featurestore.config import read_recipe
 from featurestore.demo.__main__ import RECIPES
 from featurestore.demo.texts import held_out_documents
 from featurestore.plan import Order
+from featurestore.recipes import read_recipe
 
 N_TOKENS = 30_000
 SKIPPED = {"n_ablated_top": 0, "n_ablated_bands": 0, "n_dependences": 0, "map": False}

@@ -15,11 +15,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from featurestore import build as build_module
 from featurestore.build import build, merge, sweep_shard
-from featurestore.config import read_recipe
 from featurestore.dictionary_file import KEYS
 from featurestore.documents import read_files
 from featurestore.errors import BuildFailed, RecipeError, UnfinishedRun
 from featurestore.plan import Order, Plan, make_plan
+from featurestore.recipes import read_recipe
 from featurestore.records import FeatureQuery, Flag
 from featurestore.stop import Stop
 from featurestore.store import Store

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from featurestore.build import build
-from featurestore.config import read_recipe
 from featurestore.plan import Job, Order, Plan
 from featurestore.publish import publish
+from featurestore.recipes import read_recipe
 from featurestore.stop import Stop
 from tests.builder import Build, Builder, wait_until
 from tests.tiny_model import save_dictionary, save_recipe

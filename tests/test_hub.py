@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from featurestore.config import read_recipe
 from featurestore.dictionaries.load import load_dictionary
 from featurestore.errors import DictionaryError
 from featurestore.hub import on_this_machine
 from featurestore.plan import Order, make_plan
+from featurestore.recipes import read_recipe
 from tests.tiny_model import save_dictionary, save_recipe
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -86,6 +86,16 @@ LAYERS = {
         *TORCH,
         *RECORDS,
     ),
+    "featurestore.baselines": (
+        "featurestore.baselines",
+        "featurestore.config",
+        "featurestore.digests",
+        "featurestore.encoder",
+        "featurestore.stop",
+        "featurestore.threads",
+        *TORCH,
+        *RECORDS,
+    ),
     "featurestore.activations": ("featurestore.blocks", *RECORDS),
     "featurestore.blocks": RECORDS,
     "featurestore.encoder": ("featurestore.dictionaries", "featurestore.inference", *RECORDS),
@@ -133,7 +143,8 @@ LAYERS = {
         *RECORDS,
     ),
     "featurestore.spreadsheet": RECORDS,
-    "featurestore.config": ("featurestore.toml_tables", *RECORDS),
+    "featurestore.config": (),
+    "featurestore.recipes": ("featurestore.config", "featurestore.toml_tables", *RECORDS),
     "featurestore.toml_tables": RECORDS,
     "featurestore.records": RECORDS,
     "featurestore.detail_records": (),
@@ -147,6 +158,7 @@ Within one row of the design a module may import its neighbour; the test of cycl
 
 COMPUTING = (
     *TORCH,
+    "featurestore.baselines",
     "featurestore.passes",
     *(
         f"featurestore.{name}"
@@ -161,6 +173,7 @@ HOMES = {
     "duckdb": DUCKDB,
     "plotly": ("app.charts",),
     "ray": ("featurestore.ray_engine",),
+    "threadpoolctl": ("featurestore.baselines",),
     "sqlalchemy": ("featurestore.annotations",),
     "streamlit": ("app", "pages"),
     "torch": (*COMPUTING, "featurestore.demo"),
@@ -170,7 +183,7 @@ HOMES = {
 }
 """A heavy library, and the modules or packages that alone may import it."""
 
-PLAIN = (*RECORDS, "featurestore.config", "featurestore.toml_tables")
+PLAIN = (*RECORDS, "featurestore.config", "featurestore.recipes", "featurestore.toml_tables")
 """Modules that import nothing but the standard library and each other."""
 
 READ_SIDE = (

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from featurestore.build import build
-from featurestore.config import read_recipe
 from featurestore.errors import StoreNotFound, TextError, UnknownDictionary, UnknownFeature
 from featurestore.notebook import Notebook, open_store
 from featurestore.plan import Order
+from featurestore.recipes import read_recipe
 from tests.tiny_model import CONTEXT_LIMIT, save_recipe
 
 

@@ -8,11 +8,12 @@ import torch
 from transformers import AutoTokenizer
 
 from featurestore import plan as module
-from featurestore.config import PassesConfig, Recipe, read_recipe
+from featurestore.config import PassesConfig, Recipe
 from featurestore.errors import CorpusError, DictionaryError, RecipeError
 from featurestore.inference import load_model
 from featurestore.places import read_place
 from featurestore.plan import Order, make_plan, title
+from featurestore.recipes import read_recipe
 from tests.tiny_model import make_model, save_dictionary, save_recipe
 from tests.tiny_plan import block_files, moved, plan_of, sweep_blocks
 
@@ -123,8 +124,8 @@ def test_the_code_that_decides_numbers_is_all_there() -> None:
     harmless = set(
         "__init__ __main__ build config detail_records details dictionary_file digests documents "
         "errors feature_list hub listing literals notebook places plan precision ray_engine "
-        "records rows spreadsheet stop store suitability text_search toml_tables verify workers "
-        "workspace writer".split()
+        "recipes records rows spreadsheet stop store suitability text_search toml_tables verify "
+        "workers workspace writer".split()
     )
     deciding = set(
         "activations blocks corpus decoding embedding_control encoder hook_points inference "

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from featurestore.config import read_recipe
 from featurestore.inference import LanguageModel
 from featurestore.plan import Job, Order, Plan, make_plan
 from featurestore.precision import dtype_change
+from featurestore.recipes import read_recipe
 from tests.tiny_model import save_dictionary, save_recipe
 from tests.tiny_plan import opened, sweep_blocks
 

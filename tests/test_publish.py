@@ -11,11 +11,12 @@ import torch
 
 from featurestore import activations as reading
 from featurestore import publish as module
-from featurestore.config import CorpusConfig, read_recipe
+from featurestore.config import CorpusConfig
 from featurestore.errors import BuildFailed, Stopped
 from featurestore.inference import LanguageModel
 from featurestore.plan import Order, Plan, make_plan
 from featurestore.publish import publish
+from featurestore.recipes import read_recipe
 from featurestore.records import DictionaryInfo
 from featurestore.stop import Stop
 from featurestore.store import Store

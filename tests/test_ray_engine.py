@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from featurestore.build import build
-from featurestore.config import read_recipe
 from featurestore.errors import BuildFailed, Stopped
 from featurestore.plan import Order, Plan
+from featurestore.recipes import read_recipe
 from featurestore.stop import Stop
 from featurestore.sweep import OnBlock
 from tests.builder import is_alive, wait_until

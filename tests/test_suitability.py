@@ -6,13 +6,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from featurestore.config import read_recipe
 from featurestore.corpus import make_corpus
 from featurestore.dictionaries import native
 from featurestore.documents import read_files
 from featurestore.errors import DictionaryError, ModelError
 from featurestore.inference import LanguageModel, load_model
 from featurestore.plan import Order, Plan, make_plan
+from featurestore.recipes import read_recipe
 from featurestore.suitability import explained_variance
 from tests.tiny_model import D_MODEL, make_model, save_dictionary, save_recipe
 

@@ -9,9 +9,9 @@ import pytest
 
 from featurestore import workers
 from featurestore.build import build
-from featurestore.config import read_recipe
 from featurestore.errors import BuildFailed, Stopped
 from featurestore.plan import Order, Plan, make_plan
+from featurestore.recipes import read_recipe
 from featurestore.stop import Stop
 from featurestore.workers import (
     publish_in_processes,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from featurestore.blocks import Block
 from featurestore.build import build
-from featurestore.config import read_recipe
 from featurestore.plan import Order, Plan, make_plan
+from featurestore.recipes import read_recipe
 from featurestore.stop import Stop
 from featurestore.store import Store
 from featurestore.sweep import sweep

@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _build(options: argparse.Namespace) -> None:
-    from featurestore.config import read_recipe
+    from featurestore.recipes import read_recipe
 
     recipes = [read_recipe(path) for path in RECIPES]
     wanted = {dictionary.id for recipe in recipes for dictionary in recipe.dictionaries}

@@ -7,10 +7,10 @@ import pytest
 from benchmarks.live import as_text, bare, main, make_texts
 from benchmarks.live_page import page_as_text
 from featurestore.build import build
-from featurestore.config import read_recipe
 from featurestore.corpus import encode
 from featurestore.live.runner import Runner
 from featurestore.plan import Order
+from featurestore.recipes import read_recipe
 from tests.live_project import IDS, loaded, save_project
 from tests.tiny_model import make_tokenizer
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from featurestore.config import read_recipe
 from featurestore.demo import __main__ as command
 from featurestore.demo.train import WEIGHTS
 from featurestore.dictionaries.load import load_dictionary
+from featurestore.recipes import read_recipe
 
 RECIPES = [read_recipe(path) for path in command.RECIPES]
 MEGABYTE = 1_000_000

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from featurestore.build import build
-from featurestore.config import read_recipe
 from featurestore.live.runner import Runner
 from featurestore.plan import Order
+from featurestore.recipes import read_recipe
 from tests.live_project import loaded, save_project
 
 

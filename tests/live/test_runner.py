@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from featurestore.config import DictionaryConfig, read_recipe
+from featurestore.config import DictionaryConfig
 from featurestore.dictionaries.load import load_dictionary
 from featurestore.encoder import encode_tokens
 from featurestore.errors import StoreError, TextError, UnknownDictionary, WeightsError
@@ -15,6 +15,7 @@ from featurestore.live.records import Edit, TextActivations
 from featurestore.live.runner import Runner
 from featurestore.live.weights import Weights
 from featurestore.plan import Order, make_plan
+from featurestore.recipes import read_recipe
 from featurestore.store import Store
 from featurestore.threads import one_thread
 from tests.live_project import DICTIONARIES, IDS, loaded

@@ -8,12 +8,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from featurestore.build import build
-from featurestore.config import read_recipe
 from featurestore.dictionaries import native
 from featurestore.errors import WeightsError
 from featurestore.inference import load_model
 from featurestore.live.weights import Weights
 from featurestore.plan import Order
+from featurestore.recipes import read_recipe
 from featurestore.store import Store
 from tests.tiny_model import save_recipe
 

@@ -10,9 +10,9 @@ from streamlit.testing.v1 import AppTest
 from app import links
 from app.live.service import Service
 from featurestore.build import build
-from featurestore.config import read_recipe
 from featurestore.errors import Busy
 from featurestore.plan import Order
+from featurestore.recipes import read_recipe
 from tests.live_project import IDS, save_project
 from tests.pages.conftest import Open, texts
 

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from featurestore.config import CorpusConfig, PassesConfig, Recipe, read_recipe
+from featurestore.config import CorpusConfig, PassesConfig, Recipe
 from featurestore.errors import RecipeError
+from featurestore.recipes import read_recipe
 
 SMALLEST = """
 [model]
@@ -44,6 +45,12 @@ centred = true
 [[dictionaries]]
 id = "SAE_2.x"
 path = "/two"
+[[dictionaries]]
+id = "pca"
+baseline = "pca"
+like = "sae-1"
+n_features = 64
+signs = "signed"
 [passes]
 n_top = 1
 n_bands = 2
@@ -100,8 +107,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "prepend_bos": False,
         "max_tokens": 1000,
     }
-    first, second = recipe.dictionaries
-    assert vars(first) == {
+    first, second, third = recipe.dictionaries
+    of_a_baseline = {"baseline": None, "like": None, "n_features": None, "signs": None}
+    assert vars(first) == of_a_baseline | {
         "id": "sae-1",
         "path": str(tmp_path / "one"),
         "hook_name": "blocks.0.hook_resid_pre",
@@ -113,6 +121,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "centred": True,
     }
     assert (second.id, second.path, second.hook_name) == ("SAE_2.x", "/two", None)
+    assert (third.path, third.baseline, third.like) == (None, "pca", "sae-1")
+    assert (third.n_features, third.signs) == (64, "signed")
     assert tuple(vars(recipe.passes).values()) == (*range(1, 15), False)
 
 
@@ -186,7 +196,7 @@ def test_a_model_folder_must_be_there(tmp_path: Path, name: str) -> None:
         # missing keys
         ('name = "gpt2"', "", "key 'model.name' is missing; expected text."),
         ('[model]\nname = "gpt2"', "", "key 'model' is missing; expected a table."),
-        ('path = "sae"', "", "key 'dictionaries[0].path' is missing; expected text."),
+        ('path = "sae"', "", "'dictionaries[0]' has neither 'path' nor 'baseline'. Give one of"),
         (f"[corpus]\n{FILES}", "", "key 'corpus' is missing; expected a table."),
         # wrong types
         ("[model]", "seed = true\n[model]", "'seed' is True; expected a whole number."),
@@ -229,6 +239,53 @@ def test_a_model_folder_must_be_there(tmp_path: Path, name: str) -> None:
 def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, expected: str) -> None:
     assert old in SMALLEST
     assert expected in refusal(tmp_path, SMALLEST.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("path = 'a'\nbaseline = 'pca'", "has both 'path' and 'baseline'. Give one of them"),
+        ("path = 'a'\nlike = 'sae'", "'like' does not go with 'path'; take one of them out"),
+        ("path = 'a'\nn_features = 5", "'n_features' does not go with 'path'"),
+        ("path = 'a'\nsigns = 'split'", "'signs' does not go with 'path'"),
+        ("baseline = 'nmf'", "'baseline' is 'nmf'; expected one of neurons, identity, random, pca"),
+        ("baseline = 'pca'", "key 'hook_name' is missing. Give it, or in its place 'like'"),
+        ("baseline = 'pca'\nlike = 'x'", "'like' is 'x'; expected the id of a dictionary of this"),
+        ("baseline = 'pca'\nlike = 'new'", "'like' is 'new'; expected the id of a dictionary"),
+        ("baseline = 'random'\nhook_name = 'x'", "key 'n_features' is missing. Give it, or 'like"),
+        ("baseline = 'random'\nlike = 'sae'\nsigns = 'split'", "'signs' does not go with base"),
+        ("baseline = 'identity'\nlike = 'sae'\nn_features = 8", "'n_features' does not go with"),
+        ("baseline = 'neurons'\nlike = 'sae'\nn_features = 8", "beside it: id, hook_name, like,"),
+        ("baseline = 'pca'\nlike = 'sae'\nstep = 8", "'step' does not go with baseline = 'pca'"),
+        ("baseline = 'pca'\nlike = 'sae'\nk = 8", "'k' does not go with baseline = 'pca'"),
+        ("baseline = 'pca'\nlike = 'sae'\nindex = 0", "'index' does not go with baseline"),
+        ("baseline = 'pca'\nlike = 'sae'\ncentred = true", "'centred' does not go with"),
+        ("baseline = 'pca'\nlike = 'sae'\nhook_name_out = 'x'", "'hook_name_out' does not go"),
+        ("baseline = 'pca'\nlike = 'sae'\nsigns = 'both'", "'signs' is 'both'; expected one of"),
+        ("baseline = 'ica'\nlike = 'sae'\nn_features = 5", "is 5, but each direction is two"),
+        ("baseline = 'ica'\nlike = 'sae'\nn_features = 0", "n_features' is 0; expected 1 to"),
+        ("baseline = 3", "'dictionaries[1].baseline' is 3; expected text."),
+    ],
+)
+def test_a_wrong_baseline_is_told_how_to_mend_it(tmp_path: Path, keys: str, expected: str) -> None:
+    message = refusal(tmp_path, f'{SMALLEST}[[dictionaries]]\nid = "new"\n{keys}\n')
+    assert "dictionaries[1]" in message
+    assert expected in message
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "baseline = 'neurons'\nhook_name = 'blocks.0.mlp.hook_post'\nsigns = 'split'",
+        "baseline = 'identity'\nlike = 'sae'\nfamily = 'mine'",
+        "baseline = 'random'\nlike = 'sae'",
+        "baseline = 'random'\nhook_name = 'hook_embed'\nn_features = 5",
+        "baseline = 'ica'\nlike = 'sae'\nsigns = 'signed'\nn_features = 5",
+    ],
+)
+def test_a_baseline_has_no_path(tmp_path: Path, keys: str) -> None:
+    _, found = read(tmp_path, f'{SMALLEST}[[dictionaries]]\nid = "new"\n{keys}\n').dictionaries
+    assert found.path is None
 
 
 @pytest.mark.parametrize(
