@@ -89,7 +89,7 @@ class Plan:
 
 
 def make_plan(order: Order) -> Plan:
-    """Load what a recipe names, find out what is to be done, and note where the weights stand.
+    """Load what a recipe names, find out what is to be done, and note where all of it stands.
 
     Raises:
         BadInput: a dictionary, the model or the corpus cannot be used.
@@ -111,8 +111,9 @@ def make_plan(order: Order) -> Plan:
         for config, dictionary in zip(configs, dictionaries, strict=True)
     ]
     for job in jobs:
-        settings = order.recipe.model
-        write_place(order.store, job.run_id, Place(settings.name, settings.revision, job.config))
+        model_at, texts = order.recipe.model, order.recipe.corpus.files
+        place = Place(model_at.name, model_at.revision, job.config, texts)
+        write_place(order.store, job.run_id, place)
     return Plan(order, model, corpus, tuple(job for job in jobs if not _is_published(job)))
 
 

@@ -19,7 +19,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("pages", "app", "featurestore")
 
-RECORDS = ("featurestore.records", "featurestore.detail_records", "featurestore.errors")
+RECORDS = tuple(
+    f"featurestore.{name}" for name in "records detail_records pair_records errors".split()
+)
 TORCH = (
     "featurestore.dictionaries",
     "featurestore.inference",
@@ -31,6 +33,8 @@ DUCKDB = (
     "featurestore.store",
     "featurestore.writer",
     "featurestore.dictionary_file",
+    "featurestore.pairs",
+    "featurestore.store_file",
     "featurestore.details",
     "featurestore.listing",
     "featurestore.text_search",
@@ -66,7 +70,8 @@ LAYERS = {
         [
             f"featurestore.{name}"
             for name in (
-                "build live notebook plan publish precision ray_engine sweep workers".split()
+                "build live matching notebook plan publish precision ray_engine sweep "
+                "workers".split()
             )
         ],
         ("featurestore",),
@@ -84,6 +89,7 @@ LAYERS = {
     ),
     "featurestore.activations": ("featurestore.blocks", *RECORDS),
     "featurestore.blocks": RECORDS,
+    "featurestore.built_from": (*TORCH, "featurestore.places", *RECORDS),
     "featurestore.encoder": ("featurestore.dictionaries", "featurestore.inference", *RECORDS),
     "featurestore.literals": (),
     "featurestore.live.records": RECORDS,
@@ -118,6 +124,7 @@ LAYERS = {
     "featurestore.config": RECORDS,
     "featurestore.records": RECORDS,
     "featurestore.detail_records": (),
+    "featurestore.pair_records": (),
     "featurestore.errors": (),
     "featurestore": (),
 }
@@ -132,12 +139,13 @@ COMPUTING = (
     *(
         f"featurestore.{name}"
         for name in (
-            "build encoder live plan publish precision ray_engine sweep threads workers".split()
+            "build built_from encoder live matching plan publish precision ray_engine sweep "
+            "threads workers".split()
         )
     ),
 )
 HOMES = {
-    "duckdb": DUCKDB,
+    "duckdb": (*DUCKDB, "featurestore.matching.pair_file"),
     "plotly": ("app.charts",),
     "ray": ("featurestore.ray_engine",),
     "sqlalchemy": ("featurestore.annotations",),

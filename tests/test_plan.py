@@ -120,9 +120,10 @@ def test_the_code_that_decides_numbers_is_all_there() -> None:
     """What a block or a table is made by; a new module is to be put on one side or the other."""
     package = Path(module.__file__).parent
     harmless = set(
-        "__init__ __main__ build config detail_records details dictionary_file digests errors "
-        "feature_list listing literals notebook places plan precision ray_engine records "
-        "rows spreadsheet stop store text_search verify workers workspace writer".split()
+        "__init__ __main__ build built_from config detail_records details dictionary_file digests "
+        "errors feature_list listing literals notebook pair_records pairs places plan precision "
+        "ray_engine records rows spreadsheet stop store store_file text_search verify workers "
+        "workspace writer".split()
     )
     deciding = set(
         "activations blocks corpus encoder inference publish remainder sweep threads "
