@@ -8,13 +8,14 @@ A file is opened for one question and closed again: there may be thousands.
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
 from featurestore.errors import MatchError, StoreError
 from featurestore.pair_records import Match, MatchKind, MatchPage, MatchSort, PairInfo, Side
 from featurestore.records import DictionaryInfo
-from featurestore.store_file import StoreFile
+from featurestore.store_file import StoreFile, stamp
 
 SCHEMA_VERSION = 1
 
@@ -88,6 +89,12 @@ def check_comparable(one: DictionaryInfo, other: DictionaryInfo) -> None:
 
 def read_pair(path: Path) -> PairInfo:
     """What a file is; raises as `PairFile.info`."""
+    return _read_pair(path, stamp(path))
+
+
+@lru_cache(maxsize=10_000)
+def _read_pair(path: Path, _stamp: object) -> PairInfo:
+    """Kept, since a page of a family asks for all of its pairs, and each takes some 10 ms."""
     with closing(PairFile(path)) as file:
         return file.info()
 
