@@ -94,7 +94,7 @@ def read_pair(path: Path) -> PairInfo:
 
 @lru_cache(maxsize=10_000)
 def _read_pair(path: Path, _stamp: object) -> PairInfo:
-    """Kept, since a page of a family asks for all of its pairs, and each takes some 10 ms."""
+    """Kept, since a page of a family asks for all of its pairs, and each takes some 30 ms."""
     with closing(PairFile(path)) as file:
         return file.info()
 
