@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from featurestore.annotations import command as annotations
 from featurestore.errors import DamagedStore, FeatureStoreError
 from featurestore.explanations import command as explanations
+from featurestore.matching import command as matching
 
 if TYPE_CHECKING:
     from featurestore.build import Engine
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--store", type=Path, default=Path("store"), help="folder (store)")
     formats = commands.add_parser("formats", help="dictionary formats, how each is recognised")
     formats.set_defaults(run=_formats)
+    matching.add_command(commands)
     annotations.add_commands(commands)
     explanations.add_commands(commands)
     return parser

@@ -17,8 +17,10 @@ import numpy as np
 from jaxtyping import Bool, Int32
 from transformers import PreTrainedTokenizerBase
 
-from featurestore.documents import Document
-from featurestore.errors import CorpusError
+from featurestore.config import CorpusConfig
+from featurestore.documents import Document, read_documents
+from featurestore.errors import CorpusError, RecipeError
+from featurestore.inference import LanguageModel
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,29 @@ class Corpus:
         for array in (self.tokens, self.n_valid, self.document, self.start):
             digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
         return digest.hexdigest()
+
+
+def read_corpus(settings: CorpusConfig, model: LanguageModel) -> Corpus:
+    """The contexts that a recipe asks for.
+
+    Raises:
+        BadInput: the texts cannot be read, or contexts are longer than the model reads.
+    """
+    if settings.context_length > model.context_limit:
+        raise RecipeError(
+            f"'corpus.context_length' is {settings.context_length}, but model '{model.name}' "
+            f"reads at most {model.context_limit} tokens."
+        )
+    if settings.vocabulary:
+        return vocabulary_corpus(model.tokenizer, model.d_vocab, settings.prepend_bos)
+    return make_corpus(
+        read_documents(settings),
+        model.tokenizer,
+        settings.context_length,
+        settings.prepend_bos,
+        settings.max_tokens,
+        model.d_vocab,
+    )
 
 
 def make_corpus(

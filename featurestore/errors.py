@@ -9,11 +9,13 @@
     │   ├── UnfinishedRun    an earlier build of the dictionary has other settings
     │   ├── TextError        a text too long to run, or none
     │   ├── AnnotationError  a label, note, tag or author that cannot be kept
-    │   └── TableError       a file of annotations or explanations that cannot be read
+    │   ├── TableError       a file of annotations or explanations that cannot be read
+    │   └── MatchError       two dictionaries that cannot be compared
     ├── StoreError           the store cannot answer
     │   ├── StoreNotFound    no store at this path
     │   ├── UnknownDictionary
     │   ├── UnknownFeature
+    │   ├── NotCompared      two dictionaries without a file of matches
     │   ├── TooSlow          a question that was stopped
     │   └── DamagedStore     a file that cannot be read
     ├── AnnotationsError     annotations cannot be read or saved now: locked, full, unreachable
@@ -70,6 +72,10 @@ class TableError(BadInput):
     """A file of annotations or explanations is no such table, or its rows cannot all be taken."""
 
 
+class MatchError(BadInput):
+    """Dictionaries that cannot be compared, or that were not named."""
+
+
 class AnnotationsError(FeatureStoreError):
     """Annotations cannot be read or saved now; nothing was changed."""
 
@@ -96,6 +102,10 @@ class UnknownDictionary(StoreError):
 
 class UnknownFeature(StoreError):
     """The dictionary has no feature of this number."""
+
+
+class NotCompared(StoreError):
+    """Two dictionaries were not compared, or not as they are now."""
 
 
 class TooSlow(StoreError):

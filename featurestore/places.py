@@ -1,4 +1,4 @@
-"""Where the weights stand that a run was made from, so that Live can run them again.
+"""Where weights and texts stand that a run was made from, so that they can be run again.
 
     store/local/<run_id>.json
 
@@ -7,6 +7,7 @@ in them. A path is written twice, from the root and from the store: it holds whe
 with its store, and when the store is moved alone.
 """
 
+import glob
 import json
 import os
 import secrets
@@ -30,6 +31,8 @@ class Place:
     """What was put in the place of the model's embedding, as the recipe says it."""
     seed: int = 0
     """What that was drawn by."""
+    texts: tuple[str, ...] = ()
+    """Patterns of the corpus's files; without those that match nothing any more."""
 
 
 def write_place(store: Path, run_id: str, place: Place) -> None:
@@ -42,6 +45,7 @@ def write_place(store: Path, run_id: str, place: Place) -> None:
     if Path(place.model).is_dir():
         content["model"] = _both(place.model, store)
     content["dictionary"]["path"] = _both(place.dictionary.path, store)
+    content["texts"] = [_both(pattern, store) for pattern in place.texts]
     file = _file(store, run_id)
     unfinished = file.with_suffix(f".{secrets.token_hex(8)}.tmp")
     try:
@@ -71,7 +75,8 @@ def read_place(store: Path, run_id: str, dictionary_id: str) -> Place:
         embedding, seed = content.get("embedding"), content.get("seed", 0)
         if embedding not in (None, *EMBEDDINGS) or type(seed) is not int:
             raise ValueError(f"embedding {embedding!r}, seed {seed!r}")
-        return Place(name, content["revision"], config, embedding, seed)
+        texts = (_found_texts(both, store) for both in content.get("texts", []))
+        return Place(name, content["revision"], config, embedding, seed, tuple(filter(None, texts)))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             f"Where the weights of '{dictionary_id}' stand is not known here: the store came "
@@ -98,3 +103,9 @@ def _found(paths: dict[str, str], store: Path, what: str) -> str:
         if path.exists():
             return os.path.abspath(path)
     raise WeightsError(f"The {what} '{Path(paths['absolute']).name}'")
+
+
+def _found_texts(patterns: dict[str, str], store: Path) -> str | None:
+    """The first of both patterns that matches a file."""
+    both = os.path.abspath(store / patterns["from_store"]), patterns["absolute"]
+    return next((each for each in both if any(glob.iglob(each, recursive=True))), None)

@@ -15,12 +15,11 @@ import torch
 from featurestore.baselines.fitted import Source, fit_missing
 from featurestore.baselines.spec import Baseline
 from featurestore.config import DictionaryConfig, Recipe
-from featurestore.corpus import Corpus, make_corpus, vocabulary_corpus
+from featurestore.corpus import Corpus, read_corpus
 from featurestore.dictionaries.base import Dictionary
 from featurestore.dictionaries.load import load_dictionary
 from featurestore.dictionary_file import SCHEMA_VERSION
 from featurestore.digests import folder_digest
-from featurestore.documents import read_documents
 from featurestore.errors import RecipeError
 from featurestore.hub import on_this_machine
 from featurestore.inference import LanguageModel, load_model
@@ -99,7 +98,7 @@ class Plan:
 def make_plan(order: Order, stop: Stop | None = None) -> Plan:
     """Load what a recipe names, fit its baselines, and find out what is to be done.
 
-    Where the weights stand is noted, for Live.
+    Where weights and texts stand is noted, for Live and for matches.
 
     Raises:
         BadInput: a dictionary, the model or the corpus cannot be used.
@@ -114,7 +113,7 @@ def make_plan(order: Order, stop: Stop | None = None) -> Plan:
     for config in recipe.dictionaries:
         if config.id in given:
             check_hook_points(config, given[config.id], model)
-    corpus = _read_corpus(recipe, model)
+    corpus = read_corpus(recipe.corpus, model)
     shared = {
         "model": model.digest(),
         "tokenizer": hashlib.sha256(model.tokenizer_description().encode()).hexdigest(),
@@ -151,9 +150,10 @@ def title(recipe: Recipe) -> str:
 
 
 def _place(recipe: Recipe, config: DictionaryConfig) -> Place:
-    """What Live has to open."""
+    """What has to be opened to run it again."""
     settings = recipe.model
-    return Place(settings.name, settings.revision, config, settings.embedding, recipe.seed)
+    texts = recipe.corpus.files or ()
+    return Place(settings.name, settings.revision, config, settings.embedding, recipe.seed, texts)
 
 
 def _chosen(order: Order) -> list[DictionaryConfig]:
@@ -185,25 +185,6 @@ def _at(config: DictionaryConfig, folders: dict[str, Path]) -> DictionaryConfig:
         return config
     path = str(folders[config.id])
     return DictionaryConfig(config.id, path, family=config.family)
-
-
-def _read_corpus(recipe: Recipe, model: LanguageModel) -> Corpus:
-    settings = recipe.corpus
-    if settings.context_length > model.context_limit:
-        raise RecipeError(
-            f"'corpus.context_length' is {settings.context_length}, but model '{model.name}' "
-            f"reads at most {model.context_limit} tokens."
-        )
-    if settings.vocabulary:
-        return vocabulary_corpus(model.tokenizer, model.d_vocab, settings.prepend_bos)
-    return make_corpus(
-        read_documents(settings),
-        model.tokenizer,
-        settings.context_length,
-        settings.prepend_bos,
-        settings.max_tokens,
-        model.d_vocab,
-    )
 
 
 def _job(

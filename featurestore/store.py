@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from featurestore import details, feature_list
+from featurestore import details, feature_list, pairs
 from featurestore.detail_records import (
     AblatedContext,
     Cluster,
@@ -19,9 +19,23 @@ from featurestore.detail_records import (
     Measure,
     Neighbours,
 )
-from featurestore.dictionary_file import DictionaryFile, check_feature, stamp
-from featurestore.errors import DamagedStore, StoreError, StoreNotFound, UnknownDictionary
+from featurestore.dictionary_file import DictionaryFile, check_feature
+from featurestore.errors import (
+    DamagedStore,
+    NotCompared,
+    StoreError,
+    StoreNotFound,
+    UnknownDictionary,
+)
 from featurestore.listing import Listing, Remarks
+from featurestore.pair_records import (
+    Match,
+    MatchKind,
+    MatchPage,
+    MatchSort,
+    PairCatalogue,
+    PairInfo,
+)
 from featurestore.records import (
     Band,
     Catalogue,
@@ -38,6 +52,7 @@ from featurestore.records import (
     StoredContext,
 )
 from featurestore.rows import to_example, to_feature, to_stored, to_summary, token_ids, tokens_of
+from featurestore.store_file import stamp
 
 _FEATURE = "select * from features where feature = ?"
 _BANDS = """
@@ -258,6 +273,50 @@ class Store:
         """Numbers about the whole dictionary, by name."""
         return details.measures(self._served(dictionary_id))
 
+    def pairs(self) -> PairCatalogue:
+        """Every two dictionaries that were compared as they are now."""
+        found, problems = [], []
+        for path in pairs.pair_paths(self.folder, self.catalogue().dictionaries):
+            try:
+                found.append(pairs.read_pair(path))
+            except StoreError as error:
+                problems.append(str(error))
+        return PairCatalogue(tuple(found), tuple(problems))
+
+    def pair(self, dictionary_id: str, other_id: str) -> PairInfo:
+        """Two dictionaries that were compared, given in any order.
+
+        Raises:
+            NotCompared: they were not, or not as they are now.
+        """
+        return pairs.read_pair(self._pair_path(dictionary_id, other_id))
+
+    def matches(
+        self,
+        dictionary_id: str,
+        other_id: str,
+        kind: MatchKind = "nearest",
+        sort: MatchSort = "cosine",
+        descending: bool = True,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> MatchPage:
+        """A page of a dictionary's features, each beside one of the other's; unknowns last.
+
+        Raises:
+            NotCompared: the two were not compared, or not as they are now.
+            StoreError: the list asked for is none that there is.
+        """
+        path = self._pair_path(dictionary_id, other_id)
+        side = pairs.side_of(dictionary_id, other_id)
+        return pairs.read_matches(path, side, kind, sort, descending, limit, offset)
+
+    def nearest(self, dictionary_id: str, feature: int, other_id: str) -> tuple[Match, ...]:
+        """The features of another dictionary nearest to a feature, then its match if it is none."""
+        path = self._pair_path(dictionary_id, other_id)
+        check_feature(feature, self.dictionary(dictionary_id))
+        return pairs.read_nearest(path, pairs.side_of(dictionary_id, other_id), int(feature))
+
     def close(self) -> None:
         """Close every file. The store can be used again; it reopens what it needs."""
         with self._lock:
@@ -268,6 +327,15 @@ class Store:
     def _listing(self, query: FeatureQuery) -> tuple[DictionaryFile, Listing]:
         file = self._served(query.dictionary_id)
         return file, Listing(file, query, self._remarks)
+
+    def _pair_path(self, one: str, other: str) -> Path:
+        path = pairs.pair_path(self.folder, self.dictionary(one), self.dictionary(other))
+        if not path.exists():
+            raise NotCompared(
+                f"'{one}' and '{other}' were not compared, or not as they are now. Compare them: "
+                f"python -m featurestore match {one} {other} --store {self.folder}"
+            )
+        return path
 
     def _served(self, dictionary_id: str) -> DictionaryFile:
         return self._file(Path(self.dictionary(dictionary_id).path))

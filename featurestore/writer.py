@@ -18,9 +18,10 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
-from featurestore.dictionary_file import KEYS, SCHEMA_VERSION, attach, connected
+from featurestore.dictionary_file import KEYS, SCHEMA_VERSION
 from featurestore.digests import TableDigest
 from featurestore.errors import BuildFailed
+from featurestore.store_file import attach, connected
 
 SCHEMA = (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
 

@@ -19,7 +19,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("pages", "app", "featurestore")
 
-RECORDS = ("featurestore.records", "featurestore.detail_records", "featurestore.errors")
+RECORDS = tuple(
+    f"featurestore.{name}" for name in "records detail_records pair_records errors".split()
+)
 TORCH = (
     "featurestore.dictionaries",
     "featurestore.inference",
@@ -33,6 +35,8 @@ DUCKDB = (
     "featurestore.store",
     "featurestore.writer",
     "featurestore.dictionary_file",
+    "featurestore.pairs",
+    "featurestore.store_file",
     "featurestore.details",
     "featurestore.listing",
     "featurestore.text_search",
@@ -68,7 +72,8 @@ LAYERS = {
         [
             f"featurestore.{name}"
             for name in (
-                "build live notebook plan publish precision ray_engine sweep workers".split()
+                "build live matching notebook plan publish precision ray_engine sweep "
+                "workers".split()
             )
         ],
         ("featurestore",),
@@ -98,6 +103,7 @@ LAYERS = {
     ),
     "featurestore.activations": ("featurestore.blocks", *RECORDS),
     "featurestore.blocks": RECORDS,
+    "featurestore.built_from": (*TORCH, "featurestore.config", "featurestore.places", *RECORDS),
     "featurestore.encoder": ("featurestore.dictionaries", "featurestore.inference", *RECORDS),
     "featurestore.decoding": ("featurestore.dictionaries", "featurestore.encoder"),
     "featurestore.perturbation": (),
@@ -148,6 +154,7 @@ LAYERS = {
     "featurestore.toml_tables": RECORDS,
     "featurestore.records": RECORDS,
     "featurestore.detail_records": (),
+    "featurestore.pair_records": (),
     "featurestore.errors": (),
     "featurestore": (),
 }
@@ -163,14 +170,15 @@ COMPUTING = (
     *(
         f"featurestore.{name}"
         for name in (
-            "build decoding encoder live perturbation plan publish precision ray_engine sweep "
+            "build built_from decoding encoder live matching perturbation plan publish precision "
+            "ray_engine sweep "
             "threads workers".split()
         )
     ),
 )
 HOMES = {
     "datasets": ("featurestore.documents",),
-    "duckdb": DUCKDB,
+    "duckdb": (*DUCKDB, "featurestore.matching.pair_file"),
     "plotly": ("app.charts",),
     "ray": ("featurestore.ray_engine",),
     "threadpoolctl": ("featurestore.baselines",),

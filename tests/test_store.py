@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from featurestore import dictionary_file
+from featurestore import dictionary_file, store_file
 from featurestore.dictionary_file import DictionaryFile
 from featurestore.errors import (
     DamagedStore,
@@ -396,7 +396,7 @@ def test_sql_in_a_text_is_just_text(store: Store, text: str) -> None:
 def test_a_question_without_end_is_stopped(
     store: Store, monkeypatch: pytest.MonkeyPatch, statement: str
 ) -> None:
-    monkeypatch.setattr(dictionary_file, "QUERY_LIMIT_S", 0.3)
+    monkeypatch.setattr(store_file, "QUERY_LIMIT_S", 0.3)
     (path,) = store.folder.glob("dictionaries/*/*.duckdb")
     started = time.monotonic()
     with pytest.raises(StoreError, match=r"longer than 0\.3 s") as caught:
@@ -421,7 +421,7 @@ def test_questions_have_limits_of_their_own(store: Store) -> None:
         with pytest.raises(TooSlow, match="longer than 1 s"):
             long.result()
         assert 1.0 <= time.monotonic() - started < 1.5
-    assert dictionary_file.QUERY_LIMIT_S == 5
+    assert store_file.QUERY_LIMIT_S == 5
 
 
 def test_a_limit_that_passes_just_then_harms_nothing(
@@ -429,8 +429,8 @@ def test_a_limit_that_passes_just_then_harms_nothing(
 ) -> None:
     """Questions of half a millisecond, a limit of as much: some are stopped, none is damaged."""
     (path,) = store.folder.glob("dictionaries/*/*.duckdb")
-    watch, file = dictionary_file._WATCH, store._file(path)
-    monkeypatch.setattr(dictionary_file, "QUERY_LIMIT_S", 0.0005)
+    watch, file = store_file._WATCH, store._file(path)
+    monkeypatch.setattr(store_file, "QUERY_LIMIT_S", 0.0005)
     over = threading.Event()
 
     def interrupt() -> None:

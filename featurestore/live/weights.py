@@ -1,19 +1,17 @@
 """The models and dictionaries of a store, loaded once and compared with what it was built from."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import torch
-from transformers.utils import cached_file
 
+from featurestore.built_from import built_dictionary, built_model
 from featurestore.dictionaries.base import Dictionary
-from featurestore.dictionaries.load import load_dictionary
 from featurestore.encoder import Encoder
-from featurestore.errors import BadInput, WeightsError
-from featurestore.inference import LanguageModel, load_model
+from featurestore.errors import WeightsError
+from featurestore.inference import LanguageModel
 from featurestore.places import Place, read_place
 from featurestore.records import DictionaryInfo
 from featurestore.vocabulary import token_texts
@@ -72,16 +70,9 @@ class Weights:
         """
         if info.run_id not in self._loaded:
             place = read_place(self._store, info.run_id, info.dictionary_id)
-            try:
-                model = self._model(info, place, on_step)
-                on_step(f"dictionary {info.dictionary_id}")
-                dictionary = load_dictionary(place.dictionary)
-            except BadInput as error:
-                raise WeightsError(
-                    f"The weights of '{info.dictionary_id}' cannot be loaded any more. The build "
-                    "of its recipe says what is wrong with them."
-                ) from error
-            _compare("dictionary", info, dictionary.digest())
+            model = self._model(info, place, on_step)
+            on_step(f"dictionary {info.dictionary_id}")
+            dictionary = built_dictionary(info, place)
             encoder = Encoder(dictionary, getattr(torch, info.dtype))
             self._loaded[info.run_id] = Loaded(info, model, dictionary, encoder)
         return self._loaded[info.run_id]
@@ -90,43 +81,5 @@ class Weights:
         key = info.digests["model"], info.digests["tokenizer"], info.dtype
         if key not in self._models:
             on_step(f"model {info.model_name}")
-            model = load_model(
-                _folder(place, info),
-                dtype=getattr(torch, info.dtype),
-                embedding=place.embedding,
-                seed=place.seed,
-            )
-            digest = model.digest()
-            _compare("model", info, digest)
-            tokenizer = hashlib.sha256(model.tokenizer_description().encode()).hexdigest()
-            _compare("tokenizer", info, tokenizer)
-            self._models[key] = Model(model, digest, tokenizer)
+            self._models[key] = Model(built_model(info, place), *key[:2])
         return self._models[key]
-
-
-def _folder(place: Place, info: DictionaryInfo) -> str:
-    """Where the model is on this machine: Live fetches nothing, whatever a store asks for."""
-    if Path(place.model).is_dir():
-        return place.model
-    try:
-        found = cached_file(
-            place.model, "config.json", revision=place.revision, local_files_only=True
-        )
-    except (OSError, ValueError) as error:
-        at = f" --revision {place.revision}" if place.revision else ""
-        raise WeightsError(
-            f"The model '{place.model}' of '{info.dictionary_id}' is not on this machine, and Live "
-            f"fetches nothing. Fetch it: hf download {place.model}{at}"
-        ) from error
-    return str(Path(found).parent)
-
-
-def _compare(what: str, info: DictionaryInfo, found: str) -> None:
-    """Raise WeightsError unless this is what the store was built from."""
-    built = info.digests[what]
-    if built != found:
-        raise WeightsError(
-            f"The {what} of '{info.dictionary_id}' has changed since the build: its digest was "
-            f"{built[:12]}…, now it is {found[:12]}…. Put the old one back, or build again to "
-            "replace what the store says."
-        )

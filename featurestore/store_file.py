@@ -1,0 +1,231 @@
+"""One file of a store, open.
+
+It is read-only, with everything switched off that could reach beyond it. A question that takes too
+long is stopped, and an error of a question is told from a damaged file.
+"""
+
+import atexit
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import duckdb
+
+from featurestore.errors import DamagedStore, StoreError, TooSlow
+
+QUERY_LIMIT_S = 5.0
+"""A query that runs longer is interrupted: no question of ours takes a tenth of this."""
+
+_WAKE_S = 0.1
+"""How often the watch looks; so late may an interrupt come."""
+
+ROWS_TOGETHER = 32_768
+"""Rows of a group, which one thread reads: all contexts of most files would be one of DuckDB's."""
+
+_LIMITS = {
+    "python_enable_replacements": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "allow_persistent_secrets": "false",
+    "memory_limit": "1GB",
+    "threads": "2",
+    "max_temp_directory_size": "1GB",
+}
+_LOCK = "set enable_external_access = false; set lock_configuration = true"
+
+_UNANSWERABLE = (duckdb.DataError, duckdb.InvalidInputException, duckdb.OutOfMemoryException)
+"""Errors of a question, not of the file that it is put to."""
+
+_ATTACHED_AS = {
+    "read": f"file (row_group_size {ROWS_TOGETHER}, read_only)",
+    "write": f"file (row_group_size {ROWS_TOGETHER})",
+    "gather": "gathered",
+}
+_USE = "use file"
+_PATTERN = "select regexp_matches('', ?)"
+
+
+class _Watch:
+    """Interrupts what runs too long: one thread for all, since starting one takes longer than most
+    questions, and in a crowd each waits for its turn.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: dict[object, tuple[float, duckdb.DuckDBPyConnection]] = {}
+        self._thread: threading.Thread | None = None
+        self._is_over = threading.Event()
+        atexit.register(self._end)
+
+    @contextlib.contextmanager
+    def over(self, cursor: duckdb.DuckDBPyConnection, limit_s: float) -> Iterator[None]:
+        """Interrupt a cursor that is still busy after `limit_s`, or up to _WAKE_S later."""
+        key = object()
+        with self._lock:
+            self._running[key] = time.monotonic() + limit_s, cursor
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._watch, daemon=True, name="watch")
+                self._thread.start()
+        try:
+            yield
+        finally:
+            with self._lock:  # so it is not interrupted once it may be closed
+                del self._running[key]
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(_WAKE_S):
+            self._interrupt_late_ones()
+
+    def _interrupt_late_ones(self) -> None:
+        with self._lock:
+            for deadline, cursor in self._running.values():
+                if time.monotonic() > deadline:
+                    cursor.interrupt()
+
+    def _end(self) -> None:
+        self._is_over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+
+_WATCH = _Watch()
+
+
+class StoreFile:
+    """A file, open. Safe to share between threads."""
+
+    cure: ClassVar[str]
+    """What makes the file anew: the end of "Delete it and ..."."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.stamp = stamp(path)
+        try:
+            self._connection = connected(path, _LIMITS, "read")
+            self._connection.execute(_LOCK)
+        except duckdb.Error as error:
+            raise self._damaged(error) from error
+
+    def rows(
+        self, statement: str, *parameters: object, limit_s: float | None = None
+    ) -> list[dict[str, Any]]:
+        """All rows of a statement, as dicts.
+
+        Raises:
+            TooSlow: there was no answer within `limit_s`, by default QUERY_LIMIT_S.
+            StoreError: DuckDB cannot answer it.
+            DamagedStore: the file cannot be read.
+        """
+        limit_s = QUERY_LIMIT_S if limit_s is None else limit_s
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute(_USE)
+            with _WATCH.over(cursor, limit_s):
+                result = cursor.execute(statement, list(parameters))
+                names = [column[0] for column in result.description]
+                return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        except duckdb.InterruptException as error:
+            raise TooSlow(
+                f"The question took longer than {limit_s:g} s and was stopped."
+            ) from error
+        except _UNANSWERABLE as error:
+            raise StoreError(f"The question cannot be answered ({_first_line(error)}).") from error
+        except duckdb.Error as error:
+            raise self._damaged(error) from error
+        finally:
+            cursor.close()
+
+    def refusal(self, pattern: str) -> str:
+        """Why RE2 cannot read a pattern; empty if it can."""
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(_PATTERN, [pattern])
+        except _UNANSWERABLE as error:
+            return _first_line(error).partition(": ")[2]
+        return ""
+
+    def manifest(self, statement: str, schema_version: int) -> dict[str, Any]:
+        """The one row that is written last, and says what the file is.
+
+        Raises:
+            DamagedStore: there is none, or it is of another version.
+        """
+        rows = self.rows(statement)
+        if len(rows) != 1:
+            raise DamagedStore(
+                f"{self._path} is not complete: it has no manifest. Delete it and {self.cure}."
+            )
+        found = rows[0].get("schema_version")
+        if found != schema_version:
+            raise DamagedStore(
+                f"{self._path} has schema version {found}; this program reads {schema_version}. "
+                f"{self.cure.capitalize()} with this version."
+            )
+        return rows[0]
+
+    @contextlib.contextmanager
+    def _relation(self, statement: str) -> Iterator[duckdb.DuckDBPyRelation]:
+        """What a statement without parameters gives, to be read within the block."""
+        with self._connection.cursor() as cursor:
+            try:
+                cursor.execute(_USE)
+                yield cursor.sql(statement)
+            except (duckdb.Error, OSError) as error:
+                raise self._damaged(error) from error
+
+    def close(self) -> None:
+        """Release the file."""
+        self._connection.close()
+
+    def _damaged(self, error: duckdb.Error | OSError) -> DamagedStore:
+        return DamagedStore(
+            f"{self._path} cannot be read ({_first_line(error)}). Delete it and {self.cure}, or "
+            "restore it from a copy."
+        )
+
+
+def connected(
+    path: Path, settings: dict[str, str], use: Literal["read", "write"]
+) -> duckdb.DuckDBPyConnection:
+    """A connection whose tables are those of a file; its cursors must say `use file`.
+
+    The file is attached, since that alone takes a size of groups; readers name it too, because by
+    it DuckDB decides how many threads share a scan.
+    """
+    connection = duckdb.connect(config=settings | {"temp_directory": f"{path}.tmp"})
+    try:
+        attach(connection, path, use)
+        connection.execute(_USE)
+    except duckdb.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def attach(
+    connection: duckdb.DuckDBPyConnection, path: Path, use: Literal["read", "write", "gather"]
+) -> None:
+    """Open a file as the database of a name that its use decides; make it if there is none."""
+    connection.execute(f"attach '{_quoted(path)}' as {_ATTACHED_AS[use]}")
+
+
+def _quoted(path: Path) -> str:
+    """A path inside single quotes: ATTACH takes no bound parameter."""
+    return str(path).replace("'", "''")
+
+
+def stamp(path: Path) -> tuple[int, int, int] | None:
+    """What tells a file from another that took its name; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,102 @@
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from featurestore.errors import BuildFailed, DamagedStore
+from featurestore.matching import pair_file
+from featurestore.matching.pair_file import write_pair
+from featurestore.pairs import SCHEMA_VERSION, read_pair
+
+SIDE = {
+    "dictionary_id": "one",
+    "run_id": "run1",
+    "hook_name": "blocks.0.hook_resid_post",
+    "n_features": 3,
+    "n": 2,
+    "mmcs": 0.5,
+    "share_above": 0.25,
+    "floor": None,
+    "histogram": [1, 0, 1],
+}
+PAIR = {
+    "a": SIDE,
+    "b": SIDE | {"dictionary_id": "two", "run_id": "run2"},
+    "d_out": 4,
+    "is_same_model": True,
+    "is_absolute": False,
+    "method": "mutual",
+    "n_matched": 0,
+    "mean_matched": None,
+    "n_tokens": None,
+    "built_at": "2026-01-01T00:00:00+00:00",
+}
+MATCHES = [
+    {"side": "a", "feature": 0, "rank": 0, "other": 1, "cosine": 0.5, "is_matched": True},
+    {"side": "a", "feature": 1, "rank": 0, "other": None, "cosine": None, "is_matched": False},
+]
+
+
+def write(folder: Path, matches: list[dict[str, Any]] = MATCHES, **changes: object) -> Path:
+    """A file of the rows above."""
+    path = folder / "pairs" / "run1--run2.duckdb"
+    (folder / "work").mkdir(exist_ok=True)
+    write_pair(path, folder / "work", PAIR | changes, pa.Table.from_pylist(matches))
+    return path
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    found = read_pair(path)
+    assert (found.a.dictionary_id, found.b.dictionary_id) == ("one", "two")
+    assert (found.a.mmcs, found.a.floor, found.a.histogram) == (0.5, None, (1, 0, 1))
+    assert (found.method, found.mean_matched, found.n_tokens) == ("mutual", None, None)
+    assert found.side("two") is found.b and found.side("one") is found.a
+    assert [p.name for p in tmp_path.rglob("*.duckdb*")] == [path.name]
+
+
+def test_a_row_that_does_not_fit_leaves_the_older_file(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    before = path.read_bytes()
+    with pytest.raises(BuildFailed, match="(?s)writing .* stopped: .*The store is as it was"):
+        write(tmp_path, [MATCHES[0] | {"no column": 1}])
+    assert path.read_bytes() == before
+
+
+def test_a_disk_that_is_full_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pair_file, "force_to_disk", full)
+    with pytest.raises(BuildFailed, match="No space left on device"):
+        write(tmp_path)
+    assert list((tmp_path / "pairs").iterdir()) == []
+
+
+def spoil(path: Path, statement: str) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(statement)
+
+
+def test_other_versions_and_incomplete_files_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    spoil(path, "update pair set schema_version = 0")
+    with pytest.raises(
+        DamagedStore, match=f"version 0; this program reads {SCHEMA_VERSION}. Match"
+    ):
+        read_pair(path)
+    spoil(path, "delete from pair")
+    with pytest.raises(
+        DamagedStore, match="is not complete: it has no manifest. Delete it and match"
+    ):
+        read_pair(path)
+    spoil(path, "drop table pair")
+    with pytest.raises(DamagedStore, match="cannot be read"):
+        read_pair(path)
+    path.write_bytes(b"nothing")
+    with pytest.raises(DamagedStore, match="cannot be read"):
+        read_pair(path)

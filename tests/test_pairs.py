@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from featurestore.errors import NotCompared, StoreError, UnknownDictionary, UnknownFeature
+from featurestore.matching.pair_file import write_pair
+from featurestore.store import Store
+from tests.matching.test_pair_file import PAIR
+from tests.small_store import publish
+
+COLUMNS = ("side", "feature", "rank", "other", "cosine", "is_matched", "correlation")
+ROWS = [
+    ("a", 0, 0, 2, 0.5, False, 0.1),
+    ("a", 0, 1, 1, 0.25, True, None),
+    ("a", 1, 0, None, None, False, None),
+    ("a", 2, 0, 3, 0.5, True, -0.5),
+    ("a", 2, None, 4, -0.5, True, None),
+    ("a", 3, 0, 1, 0.75, False, 0.9),
+    ("b", 1, 0, 3, 0.75, False, 0.9),
+    ("b", 3, 0, 2, 0.5, True, -0.5),
+]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Two dictionaries, compared; a third is not."""
+    for name, run_id in (("one", "run1"), ("two", "run2"), ("three", "run3")):
+        publish(tmp_path, name, run_id)
+    rows = pa.Table.from_pylist([dict(zip(COLUMNS, row, strict=True)) for row in ROWS])
+    write_pair(tmp_path / "pairs" / "run1--run2.duckdb", tmp_path / "work", PAIR, rows)
+    return Store(tmp_path)
+
+
+def features(store: Store, *arguments: object, **options: object) -> list[tuple]:
+    page = store.matches("one", "two", *arguments, **options)
+    return [(row.feature, row.other) for row in page.rows]
+
+
+def test_lists_are_sorted_and_unknowns_are_last(store: Store) -> None:
+    assert features(store) == [(3, 1), (0, 2), (2, 3), (1, None)]
+    assert features(store, descending=False) == [(0, 2), (2, 3), (3, 1), (1, None)]
+    assert features(store, sort="correlation") == [(3, 1), (0, 2), (2, 3), (1, None)]
+    assert features(store, sort="correlation", descending=False)[:3] == [(2, 3), (0, 2), (3, 1)]
+    assert features(store, "matched") == [(2, 3), (0, 1), (2, 4)]
+    assert features(store, "unmatched") == [(3, 1), (1, None)]
+
+
+def test_lists_come_by_the_page(store: Store) -> None:
+    page = store.matches("one", "two", limit=2, offset=1)
+    assert ([row.feature for row in page.rows], page.n_kept) == ([0, 2], 4)
+    assert store.matches("one", "two", limit=0).n_kept == 4
+    assert store.matches("one", "two", offset=9).n_kept == 4
+
+
+def test_each_side_has_its_own_list(store: Store) -> None:
+    found = store.matches("two", "one")
+    assert [(row.feature, row.other) for row in found.rows] == [(1, 3), (3, 2)]
+    assert store.pair("two", "one") == store.pair("one", "two")
+
+
+def test_all_of_a_feature(store: Store) -> None:
+    assert [(m.rank, m.other) for m in store.nearest("one", 2, "two")] == [(0, 3), (None, 4)]
+    assert [m.other for m in store.nearest("two", 3, "one")] == [2]
+    with pytest.raises(UnknownFeature):
+        store.nearest("one", 5, "two")
+
+
+@pytest.mark.parametrize("bad", [{"kind": "x"}, {"sort": "1; drop table pair"}, {"limit": -1}])
+def test_lists_that_there_are_not(store: Store, bad: dict) -> None:
+    with pytest.raises(StoreError, match="No list|No page"):
+        store.matches("one", "two", **bad)
+
+
+def test_pairs_are_those_of_the_runs_that_are_served(store: Store) -> None:
+    (pair,) = store.pairs().pairs
+    assert (pair.a.run_id, pair.b.run_id, pair.d_out) == ("run1", "run2", 4)
+    publish(store.folder, "two", "run4", built_at="2027-01-01")
+    assert store.pairs().pairs == store.pairs().problems == ()
+    with pytest.raises(NotCompared, match="python -m featurestore match one two --store"):
+        store.pair("one", "two")
+    with pytest.raises(NotCompared):
+        store.matches("one", "three")
+    with pytest.raises(UnknownDictionary):
+        store.matches("one", "four")
+
+
+def test_a_file_that_cannot_be_read_is_a_problem(store: Store) -> None:
+    path = store.folder / "pairs" / "run1--run3.duckdb"
+    path.write_bytes(b"nothing")
+    found = store.pairs()
+    assert len(found.pairs) == len(found.problems) == 1
+    assert str(path) in found.problems[0] and "Delete it" in found.problems[0]
