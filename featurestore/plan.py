@@ -26,7 +26,7 @@ from featurestore.hub import on_this_machine
 from featurestore.inference import LanguageModel, load_model
 from featurestore.places import Place, write_place
 from featurestore.stop import Stop
-from featurestore.suitability import check_hook_points, check_processing
+from featurestore.suitability import check_hook_points, check_processing, width
 from featurestore.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -114,6 +114,8 @@ def make_plan(order: Order, stop: Stop | None = None) -> Plan:
     for config in recipe.dictionaries:
         if config.id in given:
             check_hook_points(config, given[config.id], model)
+    for baseline in baselines:
+        baseline.check_width(width(baseline.id, baseline.hook_name, model))
     corpus = _read_corpus(recipe, model)
     shared = {
         "model": model.digest(),
@@ -192,7 +194,8 @@ def _read_corpus(recipe: Recipe, model: LanguageModel) -> Corpus:
     if settings.context_length > model.context_limit:
         raise RecipeError(
             f"'corpus.context_length' is {settings.context_length}, but model '{model.name}' "
-            f"reads at most {model.context_limit} tokens."
+            f"reads at most {model.context_limit} tokens. Set 'context_length' under [corpus] to "
+            "that or less."
         )
     if settings.vocabulary:
         return vocabulary_corpus(model.tokenizer, model.d_vocab, settings.prepend_bos)

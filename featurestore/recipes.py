@@ -158,6 +158,11 @@ def _check_source(config: DictionaryConfig, recipe: Recipe, where: str) -> None:
                 f"{where}: '{key}' does not go with {source}; take one of them out. Allowed beside "
                 f"it: {', '.join(name for name in allowed if name not in ('path', 'baseline'))}."
             )
+    if config.path is not None and config.path.startswith(("https://", "http://")):
+        raise RecipeError(
+            f"{where}: 'path' is {config.path!r}, an address of the web. Of a model on the Hugging "
+            "Face hub write hub:owner/name/path; fetch anything else, and give its file."
+        )
     if config.baseline is not None:
         _check_baseline(config, recipe, where)
 
