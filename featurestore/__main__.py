@@ -79,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     verify.set_defaults(run=_verify)
     for command in (build, merge, info, verify):
         command.add_argument("--store", type=Path, default=Path("store"), help="folder (store)")
-    formats = commands.add_parser("formats", help="dictionary formats, how each is recognised")
+    formats = commands.add_parser(
+        "formats", help="dictionary formats, what a recipe needs for each"
+    )
     formats.set_defaults(run=_formats)
     annotations.add_commands(commands)
     explanations.add_commands(commands)

@@ -131,12 +131,12 @@ def make_plan(order: Order, stop: Stop | None = None) -> Plan:
         _job(order, config, dictionary, shared | {"dictionary": dictionary.digest()})
         for config, dictionary in zip(configs, dictionaries, strict=True)
     ]
+    missing = [job for job in jobs if not _is_published(job)]
+    for job in (each for each in missing if each.config.id not in folders):
+        check_processing(job.config, job.dictionary, model, corpus)
     for job in jobs:
         write_place(order.store, job.run_id, _place(order.recipe, job.config))
-    jobs = [job for job in jobs if not _is_published(job)]
-    for job in (each for each in jobs if each.config.id not in folders):
-        check_processing(job.config, job.dictionary, model, corpus)
-    return Plan(order, model, corpus, tuple(jobs))
+    return Plan(order, model, corpus, tuple(missing))
 
 
 def exact_model(order: Order, model: LanguageModel) -> LanguageModel:

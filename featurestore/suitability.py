@@ -91,7 +91,7 @@ def check_processing(
         raise DictionaryError(
             f"Dictionary '{config.id}' explains {share[other]:.0%} of the variance of "
             f"{words[other]} vectors at '{dictionary.origin.hook_name}', but {share[mine]:.0%} of "
-            f"{words[mine]} ones, which it would be given: it was trained on the others. Add to "
+            f"{words[mine]} ones, which it would be given: it seems made for the others. Add to "
             f"the recipe, under this dictionary: centred = {str(other == 'centred').lower()} "
             f"(or centred = {str(mine == 'centred').lower()}, to go on as it is)."
         )

@@ -193,6 +193,12 @@ def test_a_model_folder_must_be_there(tmp_path: Path, name: str) -> None:
         ("[corpus]", "[corpus]\nfile = 1", "unknown key 'corpus.file'. Did you mean 'files'?"),
         ("path =", "hook = 'x'\npath =", "unknown key 'dictionaries[0].hook'. Did you mean"),
         ("[model]", "zzz = 1\n[model]", "unknown key 'zzz'. Allowed here: model, dictionaries,"),
+        (
+            "[model]",
+            "[model]\nseed = 1",
+            "'seed' stands below [model]; it goes above the first table",
+        ),
+        ("path =", "dtype = 'float32'\npath =", "'dtype' stands below [dictionaries]; it goes"),
         # missing keys
         ('name = "gpt2"', "", "key 'model.name' is missing; expected text."),
         ('[model]\nname = "gpt2"', "", "key 'model' is missing; expected a table."),
