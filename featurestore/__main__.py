@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from featurestore.plan import Order
 
 
+ABOUT = (
+    "Compute what the features of a language model's dictionaries do, into a store that the pages "
+    "show: python -m app STORE"
+)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; 0 done, 1 failed, 2 bad usage or input, 130 or 143 stopped by a signal."""
     return run(_parser().parse_args(arguments))
@@ -43,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m featurestore", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m featurestore", description=ABOUT)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     build = commands.add_parser("build", help="build a recipe's dictionaries into a store")
     engine = build.add_mutually_exclusive_group()
@@ -65,14 +71,18 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--only", nargs="+", default=[], metavar="ID", help="only these ids")
         command.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="(cpu)")
     info = commands.add_parser("info", help="what a store, or a dictionary's file, holds")
-    info.add_argument("path", type=Path, nargs="?", help="a dictionary's file or folder")
+    info.add_argument(
+        "path", type=Path, nargs="?", help="a dictionary's file or folder, or hub:owner/name/path"
+    )
     info.add_argument("--json", action="store_true", help="everything, as JSON")
     info.set_defaults(run=_info)
     verify = commands.add_parser("verify", help="read every table, compare with what was written")
     verify.set_defaults(run=_verify)
     for command in (build, merge, info, verify):
         command.add_argument("--store", type=Path, default=Path("store"), help="folder (store)")
-    formats = commands.add_parser("formats", help="dictionary formats, how each is recognised")
+    formats = commands.add_parser(
+        "formats", help="dictionary formats, what a recipe needs for each"
+    )
     formats.set_defaults(run=_formats)
     matching.add_command(commands)
     annotations.add_commands(commands)
@@ -150,8 +160,9 @@ def _info(options: argparse.Namespace) -> None:
 
     if options.path:
         from featurestore.dictionaries.description import describe
+        from featurestore.hub import on_this_machine
 
-        facts = describe(options.path)
+        facts = describe(Path(on_this_machine(str(options.path))))
         if options.json:
             print(json.dumps(facts, indent=1))
         else:
@@ -188,10 +199,17 @@ def _verify(options: argparse.Namespace) -> None:
 
 def _formats(options: argparse.Namespace) -> None:
     import inspect
+    import textwrap
 
     from featurestore.dictionaries.load import FORMATS
 
-    print("\n\n".join(inspect.cleandoc(format_.__doc__ or "") for format_ in FORMATS))
+    for format_ in FORMATS:
+        title, _, more = inspect.cleandoc(format_.__doc__ or "").partition("\n\n")
+        print(f"{title}\n\n{textwrap.indent(more, '    ')}\n")
+    print(
+        "Which one a 'path' is in is seen from its files and keys. Anything else: write it in our\n"
+        "own format with featurestore.dictionaries.native.save(folder, settings, weights)."
+    )
 
 
 if __name__ == "__main__":

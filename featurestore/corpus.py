@@ -74,7 +74,8 @@ def read_corpus(settings: CorpusConfig, model: LanguageModel) -> Corpus:
     if settings.context_length > model.context_limit:
         raise RecipeError(
             f"'corpus.context_length' is {settings.context_length}, but model '{model.name}' "
-            f"reads at most {model.context_limit} tokens."
+            f"reads at most {model.context_limit} tokens. Set 'context_length' under [corpus] to "
+            "that or less."
         )
     if settings.vocabulary:
         return vocabulary_corpus(model.tokenizer, model.d_vocab, settings.prepend_bos)

@@ -77,9 +77,11 @@ def read_files(patterns: Iterable[str], column: str = "text") -> Iterator[Docume
     found = {p for pattern in patterns for p in glob.glob(pattern, recursive=True)}
     paths = {path for path in map(Path, map(os.path.abspath, found)) if path.is_file()}
     if not paths:
+        folder = next((pattern for pattern in patterns if os.path.isdir(pattern)), None)
+        hint = f" '{folder}' is a folder; its files are '{folder}/**/*'." if folder else ""
         raise CorpusError(
-            f"No file matches {', '.join(patterns)}. Check 'corpus.files' in the recipe: patterns "
-            "are relative to it, and '**' goes through subfolders."
+            f"No file matches {', '.join(patterns)}.{hint} Check 'corpus.files' in the recipe: "
+            "patterns are relative to it, and '**' goes through subfolders."
         )
     root = os.path.commonpath([path.parent for path in paths])
     named = {path.relative_to(root).as_posix(): path for path in paths}

@@ -25,7 +25,7 @@ from featurestore.hub import on_this_machine
 from featurestore.inference import LanguageModel, load_model
 from featurestore.places import Place, write_place
 from featurestore.stop import Stop
-from featurestore.suitability import check_hook_points, check_processing
+from featurestore.suitability import check_hook_points, check_processing, width
 from featurestore.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -113,6 +113,8 @@ def make_plan(order: Order, stop: Stop | None = None) -> Plan:
     for config in recipe.dictionaries:
         if config.id in given:
             check_hook_points(config, given[config.id], model)
+    for baseline in baselines:
+        baseline.check_width(width(baseline.id, baseline.hook_name, model))
     corpus = read_corpus(recipe.corpus, model)
     shared = {
         "model": model.digest(),
@@ -128,12 +130,12 @@ def make_plan(order: Order, stop: Stop | None = None) -> Plan:
         _job(order, config, dictionary, shared | {"dictionary": dictionary.digest()})
         for config, dictionary in zip(configs, dictionaries, strict=True)
     ]
+    missing = [job for job in jobs if not _is_published(job)]
+    for job in (each for each in missing if each.config.id not in folders):
+        check_processing(job.config, job.dictionary, model, corpus)
     for job in jobs:
         write_place(order.store, job.run_id, _place(order.recipe, job.config))
-    jobs = [job for job in jobs if not _is_published(job)]
-    for job in (each for each in jobs if each.config.id not in folders):
-        check_processing(job.config, job.dictionary, model, corpus)
-    return Plan(order, model, corpus, tuple(jobs))
+    return Plan(order, model, corpus, tuple(missing))
 
 
 def exact_model(order: Order, model: LanguageModel) -> LanguageModel:

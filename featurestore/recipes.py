@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from featurestore.config import EMBEDDINGS, CorpusConfig, DictionaryConfig, PassesConfig, Recipe
 from featurestore.errors import RecipeError
@@ -19,6 +20,9 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 MAY_BE_NONE = ("n_ablated_top", "n_ablated_bands", "n_dependences", "n_neighbours", "n_scored")
 """Settings of passes that may be 0."""
+
+TOP_LEVEL = ("seed", "dtype", "contexts_per_block")
+"""Keys that belong to no table."""
 
 DTYPE_NAMES = ("float32", "bfloat16")
 
@@ -65,10 +69,23 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"Recipe '{path}' cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"Recipe '{path}' is not valid TOML: {error}.") from error
+    _check_top_level(content, path)
     recipe = read_table(Recipe, content, str(path))
     _check(recipe, path)
     _check_corpus(recipe.corpus, content["corpus"].keys(), path)
     return _resolved(recipe, path)
+
+
+def _check_top_level(content: dict[str, Any], path: Path) -> None:
+    """Raise RecipeError at a key of the top level below a table, which TOML puts into that."""
+    for name, value in content.items():
+        for table in value if isinstance(value, list) else [value]:
+            for key in TOP_LEVEL:
+                if isinstance(table, dict) and key in table:
+                    raise RecipeError(
+                        f"{path}: '{key}' stands below [{name}]; it goes above the first table, to "
+                        "the top of the file."
+                    )
 
 
 def _check(recipe: Recipe, path: Path) -> None:
@@ -158,6 +175,11 @@ def _check_source(config: DictionaryConfig, recipe: Recipe, where: str) -> None:
                 f"{where}: '{key}' does not go with {source}; take one of them out. Allowed beside "
                 f"it: {', '.join(name for name in allowed if name not in ('path', 'baseline'))}."
             )
+    if config.path is not None and config.path.startswith(("https://", "http://")):
+        raise RecipeError(
+            f"{where}: 'path' is {config.path!r}, an address of the web. Of a model on the Hugging "
+            "Face hub write hub:owner/name/path; fetch anything else, and give its file."
+        )
     if config.baseline is not None:
         _check_baseline(config, recipe, where)
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from featurestore.config import DictionaryConfig
 from featurestore.corpus import Corpus
 from featurestore.dictionaries.base import Dictionary
-from featurestore.errors import DictionaryError
+from featurestore.errors import DictionaryError, ModelError
 from featurestore.hook_points import is_residual
 from featurestore.inference import LanguageModel
 
@@ -31,7 +31,7 @@ MARGIN = 0.1
 def check_hook_points(
     config: DictionaryConfig, dictionary: Dictionary, model: LanguageModel
 ) -> None:
-    """Raise DictionaryError unless the hook points exist and their vectors are long enough.
+    """Raise DictionaryError unless the hook points exist and their vectors are as long.
 
     Raises:
         ModelError: there is no such hook point.
@@ -39,7 +39,7 @@ def check_hook_points(
     origin = dictionary.origin
     sides = ((origin.hook_name, dictionary.d_in), (origin.hook_name_out, dictionary.d_out))
     for hook_name, found in sides:
-        expected = model.width(hook_name)
+        expected = width(config.id, hook_name, model)
         if found != expected:
             raise DictionaryError(
                 f"Dictionary '{config.id}' ({config.path}) has vectors of {found} dimensions, but "
@@ -53,6 +53,20 @@ def check_hook_points(
             f"'{origin.hook_name}' and writes '{origin.hook_name_out}' of '{model.name}'. Vectors "
             "there are the same either way: say centred = false."
         )
+
+
+def width(dictionary_id: str, hook_name: str, model: LanguageModel) -> int:
+    """Length of a model's vectors where a dictionary stands.
+
+    Raises:
+        ModelError: there is no such hook point.
+    """
+    try:
+        return model.width(hook_name)
+    except ModelError as error:
+        raise ModelError(
+            f"Dictionary '{dictionary_id}': {error} Mend its 'hook_name' in the recipe."
+        ) from error
 
 
 def check_processing(
@@ -77,7 +91,7 @@ def check_processing(
         raise DictionaryError(
             f"Dictionary '{config.id}' explains {share[other]:.0%} of the variance of "
             f"{words[other]} vectors at '{dictionary.origin.hook_name}', but {share[mine]:.0%} of "
-            f"{words[mine]} ones, which it would be given: it was trained on the others. Add to "
+            f"{words[mine]} ones, which it would be given: it seems made for the others. Add to "
             f"the recipe, under this dictionary: centred = {str(other == 'centred').lower()} "
             f"(or centred = {str(mine == 'centred').lower()}, to go on as it is)."
         )

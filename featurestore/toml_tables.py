@@ -31,8 +31,9 @@ def read_table(table: type[Table], content: dict[str, Any], path: str, prefix: s
             where = f"{prefix}{item.name}"
             values[item.name] = _read_value(hints[item.name], content[item.name], path, where)
         elif item.default is MISSING and item.default_factory is MISSING:
-            expected = _expected(hints[item.name])
-            raise RecipeError(f"{path}: key '{prefix}{item.name}' is missing; expected {expected}.")
+            where = f"{prefix}{item.name}"
+            expected = _expected(hints[item.name], where)
+            raise RecipeError(f"{path}: key '{where}' is missing; expected {expected}.")
     return table(**values)
 
 
@@ -57,13 +58,16 @@ def _read_value(hint: Any, value: Any, path: str, where: str) -> Any:  # noqa: A
 
 
 def _wrong_type(path: str, where: str, hint: Any, value: object) -> RecipeError:  # noqa: ANN401
-    return RecipeError(f"{path}: '{where}' is {value!r}; expected {_expected(hint)}.")
+    return RecipeError(f"{path}: '{where}' is {value!r}; expected {_expected(hint, where)}.")
 
 
-def _expected(hint: Any) -> str:  # noqa: ANN401
+def _expected(hint: Any, where: str) -> str:  # noqa: ANN401
     """A field's type in words."""
     if typing.get_origin(hint) is tuple:
-        return f"a list, each element {_expected(typing.get_args(hint)[0])}"
+        element = typing.get_args(hint)[0]
+        if is_dataclass(element):
+            return f"tables, each below [[{where}]]"
+        return f"a list in brackets, each element {_expected(element, where)}"
     if is_dataclass(hint):
         return "a table"
     return {str: "text", int: "a whole number", bool: "true or false"}[hint]

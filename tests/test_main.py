@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from featurestore import writer
 from featurestore.__main__ import main
+from featurestore.dictionaries.load import FORMATS
 from featurestore.store import Store
 from tests.small_store import publish
 from tests.tiny_model import D_MODEL, save_dictionary, save_recipe
@@ -136,7 +137,11 @@ BAD = {
     "Inf": (weight("W_dec", float("inf")), ["'W_dec' holds 1 values that are NaN or infinite"]),
     "hook point": (
         recipe('path = "sae"', 'path = "sae"\nhook_name = "blocks.0.hook_resid_pst"'),
-        ["no hook point 'blocks.0.hook_resid_pst'", "Nearest: blocks.0.hook_resid_post"],
+        [
+            "Dictionary 'sae': Model",
+            "no hook point 'blocks.0.hook_resid_pst'",
+            "Nearest: blocks.0.",
+        ],
     ),
     "layer": (
         recipe('path = "sae"', 'path = "sae"\nhook_name = "blocks.9.hook_resid_post"'),
@@ -145,12 +150,34 @@ BAD = {
     "foreign objects": (pickled, ["ae.pt: refused", "could run code", "system"]),
     "a plain pickle": (plain_pickle, ["ae.pt: "]),
     "no text": (empty_texts, ["holds no text"]),
+    "a folder of text": (
+        recipe("texts/*.txt", "texts"),
+        ["No file matches", "texts' is a folder; its files are"],
+    ),
+    "an address of the web": (
+        recipe('path = "sae"', 'path = "https://huggingface.co/owner/name"'),
+        ["'path' is 'https://", "write hub:owner/name/path"],
+    ),
+    "a baseline's hook point": (
+        recipe('path = "sae"', 'baseline = "pca"\nhook_name = "blocks.0.hook_resid"'),
+        ["Dictionary 'sae': Model", "no hook point 'blocks.0.hook_resid'"],
+    ),
+    "more components than dimensions": (
+        recipe(
+            'path = "sae"',
+            'baseline = "ica"\nhook_name = "blocks.0.hook_resid_post"\nn_features = 34',
+        ),
+        ["'n_features' is 34", "has 16 dimensions", "at most 32 features"],
+    ),
     "no file of text": (recipe("*.txt", "*.md"), ["No file matches", "'corpus.files'"]),
     "text that is none": (
         lambda folder: (folder / "texts" / "text-1.txt").write_bytes(b"\xff\xfe\xfd"),
         ["text-1.txt' is not UTF-8"],
     ),
-    "long contexts": (recipe("= 16", "= 64"), ["'corpus.context_length' is 64", "at most 32"]),
+    "long contexts": (
+        recipe("= 16", "= 64"),
+        ["'corpus.context_length' is 64", "at most 32", "under [corpus]"],
+    ),
 }
 
 
@@ -345,7 +372,7 @@ def test_verify_reads_every_file(store: Path, capsys: pytest.CaptureFixture) -> 
     lines = capsys.readouterr().out.splitlines()
     paths = sorted((store / "dictionaries").glob("*/*.duckdb"))
     assert [line.split()[:2] for line in lines] == [["ok", f"{path}:"] for path in paths]
-    assert lines[0].endswith(": 29 rows in 13 tables")
+    assert lines[0].endswith(": 29 rows in 14 tables")
 
 
 @pytest.mark.parametrize(
@@ -422,3 +449,12 @@ def test_bad_usage(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
         main(arguments)
     assert caught.value.code == 2
     assert "usage: python -m featurestore" in capsys.readouterr().err
+
+
+def test_formats_are_told_apart(capsys: pytest.CaptureFixture) -> None:
+    assert main(["formats"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    titles = [line for line in lines if line and not line.startswith(" ")]
+    assert len(titles) == len(FORMATS) + 2  # with what to do where none fits
+    assert sum("The recipe needs `path`" in line for line in lines) == len(FORMATS)
+    assert titles[-1].startswith("own format with featurestore.dictionaries.native.save(")

@@ -193,6 +193,12 @@ def test_a_model_folder_must_be_there(tmp_path: Path, name: str) -> None:
         ("[corpus]", "[corpus]\nfile = 1", "unknown key 'corpus.file'. Did you mean 'files'?"),
         ("path =", "hook = 'x'\npath =", "unknown key 'dictionaries[0].hook'. Did you mean"),
         ("[model]", "zzz = 1\n[model]", "unknown key 'zzz'. Allowed here: model, dictionaries,"),
+        (
+            "[model]",
+            "[model]\nseed = 1",
+            "'seed' stands below [model]; it goes above the first table",
+        ),
+        ("path =", "dtype = 'float32'\npath =", "'dtype' stands below [dictionaries]; it goes"),
         # missing keys
         ('name = "gpt2"', "", "key 'model.name' is missing; expected text."),
         ('[model]\nname = "gpt2"', "", "key 'model' is missing; expected a table."),
@@ -205,10 +211,14 @@ def test_a_model_folder_must_be_there(tmp_path: Path, name: str) -> None:
         ('"gpt2"', "7", "'model.name' is 7; expected text."),
         ('"gpt2"', "2026-01-01", "'model.name' is datetime.date(2026, 1, 1); expected text."),
         ('[model]\nname = "gpt2"', "model = []", "'model' is []; expected a table."),
-        ('["a.txt"]', '"a.txt"', "'corpus.files' is 'a.txt'; expected a list, each element text."),
+        (
+            '["a.txt"]',
+            '"a.txt"',
+            "'corpus.files' is 'a.txt'; expected a list in brackets, each element text.",
+        ),
         ('["a.txt"]', '["a", 1]', "'corpus.files[1]' is 1; expected text."),
         ("[corpus]", "[corpus]\nprepend_bos = 1", "'corpus.prepend_bos' is 1; expected true or"),
-        ("[[dictionaries]]", "[dictionaries]", "expected a list, each element a table."),
+        ("[[dictionaries]]", "[dictionaries]", "expected tables, each below [[dictionaries]]."),
         # values
         ('["a.txt"]', "[]", "'corpus.files' is []; expected at least one pattern."),
         ("[model]", "seed = -1\n[model]", "'seed' is -1; expected 0 to"),

@@ -79,6 +79,7 @@ def test_what_was_trained_on_centred_vectors_is_not_fed_raw_ones(
         plan(folder, tmp_path)
     assert "of the variance of centred vectors at 'blocks.0.hook_resid_post'" in str(caught.value)
     assert "centred = true (or centred = false, to go on as it is)" in str(caught.value)
+    assert not (tmp_path / "store").exists()
     (job,) = plan(folder, tmp_path, centred=True).jobs
     assert job.dictionary.standardisation == "centred"
     (raw,) = plan(folder, tmp_path, centred=False).jobs

@@ -56,6 +56,11 @@ class Baseline:
             return set()
         return {self.hook_name} | ({self.like.origin.hook_name} if self.like else set())
 
+    def check_width(self, d: int) -> None:
+        """Raise DictionaryError if it has more directions than vectors of this length can have."""
+        if self.kind in ("pca", "ica"):
+            self.n_axes(d, "dimensions")
+
     def n_axes(self, n_available: int, what: str) -> int:
         """How many axes make its features; all that are available if it does not say.
 

@@ -212,10 +212,12 @@ def check_weights(
     """
     missing, unknown = required.keys() - weights, weights.keys() - required - optional.keys()
     if missing or unknown:
+        wrong = {"missing tensors": missing, "unknown tensors": unknown}
+        found = "; ".join(f"{what}: {', '.join(sorted(it))}" for what, it in wrong.items() if it)
+        more = f" and optionally {', '.join(sorted(optional))}" if optional else ""
         raise DictionaryError(
-            f"{file}: missing tensors: {', '.join(sorted(missing)) or 'none'}; unknown tensors: "
-            f"{', '.join(sorted(unknown)) or 'none'}. Expected {', '.join(sorted(required))} and "
-            f"optionally {', '.join(sorted(optional)) or 'none'}."
+            f"{file}: {found}. Expected {', '.join(sorted(required))}{more}. "
+            "See the formats: python -m featurestore formats"
         )
     sizes: dict[str, int] = {}
     for name, shape in (required | optional).items():
@@ -232,22 +234,31 @@ def check_weights(
 def _check_shape(
     file: Path, name: str, found: tuple[int, ...], dimensions: list[str], sizes: dict[str, int]
 ) -> None:
-    if len(found) == len(dimensions):
-        for dimension, size in zip(dimensions, found, strict=True):
-            sizes.setdefault(dimension, size)
-    expected = tuple(sizes.get(dimension, 0) for dimension in dimensions)
-    if found != expected or 0 in found:
-        wanted = (f"{d} = {sizes[d]}" if sizes.get(d) else d for d in dimensions)
-        raise DictionaryError(
-            f"{file}: '{name}' has shape {found}, expected ({', '.join(wanted)}), none of them 0."
-        )
+    is_right = _fits(found, dimensions, sizes)
+    if not is_right or 0 in found:
+        wanted = ", ".join(f"{d} = {sizes[d]}" if d in sizes else d for d in dimensions)
+        hint = ", none of them 0" if 0 in found else ""
+        if not is_right and len(found) == 2 and _fits(found[::-1], dimensions, sizes):
+            hint = "; perhaps it, or another tensor, is transposed"
+        raise DictionaryError(f"{file}: '{name}' has shape {found}, expected ({wanted}){hint}.")
+    sizes.update(zip(dimensions, found, strict=True))
+
+
+def _fits(found: tuple[int, ...], dimensions: list[str], sizes: dict[str, int]) -> bool:
+    """Whether a shape agrees with the sizes that are known, and with itself."""
+    if len(found) != len(dimensions):
+        return False
+    known = dict(sizes)
+    return all(known.setdefault(d, n) == n for d, n in zip(dimensions, found, strict=True))
 
 
 def check_k(file: Path, k: object, n_features: int, key: str = "k") -> None:
     """Raise DictionaryError unless `k`, which the source calls `key`, can be the k of a topk."""
     if type(k) is not int or not 0 < k <= n_features:
+        found = "missing" if k is None else repr(k)
         raise DictionaryError(
-            f"{file}: '{key}' is {k!r}; it must be a whole number from 1 to {n_features}."
+            f"{file}: '{key}' is {found}; it must be a whole number from 1 to {n_features}, the "
+            "number of features."
         )
 
 

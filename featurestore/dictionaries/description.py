@@ -9,7 +9,7 @@ from featurestore.dictionaries.base import Dictionary, Nonlinearity
 from featurestore.dictionaries.load import format_of, load_dictionary
 from featurestore.errors import DictionaryError
 
-NOT_SAID = "not said: give it in the recipe"
+NOT_SAID = 'not said; the recipe has to, such as: hook_name = "blocks.0.hook_resid_post"'
 
 
 def describe(path: Path) -> dict[str, str]:
@@ -18,19 +18,25 @@ def describe(path: Path) -> dict[str, str]:
     Raises:
         DictionaryError: it is of no known format, or something in it is wrong.
     """
+    if not path.exists():
+        raise DictionaryError(
+            f"'{path}' does not exist. Give a dictionary's folder or file, or its address on the "
+            "hub: hub:owner/name/path"
+        )
     asked = DictionaryConfig(path.stem, str(path))
     try:
         dictionary = load_dictionary(asked)
     except DictionaryError:  # perhaps for want of a hook point alone
         dictionary = load_dictionary(DictionaryConfig(path.stem, str(path), NOT_SAID, NOT_SAID))
     origin = dictionary.origin
+    writes_elsewhere = origin.hook_name_out != origin.hook_name
     return {
         "format": (format_of(asked).__doc__ or "").partition("\n")[0],
         "kind": origin.kind,
         "hook_name": origin.hook_name,
-        "hook_name_out": origin.hook_name_out,
-        "family": origin.family or NOT_SAID,
-        "step": NOT_SAID if origin.step is None else f"{origin.step:,}",
+        **({"hook_name_out": origin.hook_name_out} if writes_elsewhere else {}),
+        "family": origin.family or "none",
+        "step": "none" if origin.step is None else f"{origin.step:,}",
         "features": f"{dictionary.n_features:,}",
         "d_in, d_out": f"{dictionary.d_in:,}, {dictionary.d_out:,}",
         "nonlinearity": _nonlinearity(dictionary.nonlinearity),
@@ -51,8 +57,9 @@ def _nonlinearity(found: Nonlinearity) -> str:
 def _weights(dictionary: Dictionary) -> dict[str, str]:
     """Lengths, and how far encoder and decoder agree: near 0 if one of them were turned."""
     lengths = dictionary.directions.double().norm(dim=1)
+    n_zero = int((lengths == 0).sum())
     facts = {
-        "direction lengths": f"{_spread(lengths)}; {int((lengths == 0).sum()):,} of length 0",
+        "direction lengths": _spread(lengths) + (f"; {n_zero:,} of length 0" if n_zero else ""),
         "pre_bias": "yes" if dictionary.pre_bias.any() else "none",
     }
     if dictionary.d_in == dictionary.d_out:
@@ -69,4 +76,4 @@ def _weights(dictionary: Dictionary) -> dict[str, str]:
 
 def _spread(values: torch.Tensor) -> str:
     low, high, median = (f"{each.item():.4g}" for each in (*values.aminmax(), values.median()))
-    return f"{low} to {high}, median {median}"
+    return low if low == high else f"{low} to {high}, median {median}"

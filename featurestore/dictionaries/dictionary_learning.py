@@ -12,6 +12,8 @@ which stands beside the file or, for `checkpoints/ae_<step>.pt`, one folder up. 
     AutoEncoderTopK         relu, then the k largest of a token
     BatchTopKSAE            relu, where it is above one threshold, as its authors run it on new text
     MatryoshkaBatchTopKSAE  the same; all groups are active
+
+The recipe needs `path`, and `hook_name` if neither config.json nor a folder's name says it.
 """
 
 import math

@@ -48,8 +48,12 @@ def read_safetensors(file: Path) -> dict[str, torch.Tensor]:
     try:
         refuse_pointer(file)
         return load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise DictionaryError(f"{file}: not readable as safetensors ({error}).") from error
+    except OSError as error:
+        raise DictionaryError(f"{file}: cannot be read: {error.strerror or error}.") from error
+    except SafetensorError as error:
+        raise DictionaryError(
+            f"{file}: not readable as safetensors ({error}). If it was cut short, fetch it again."
+        ) from error
 
 
 class StandIn:
@@ -127,7 +131,10 @@ def _load(file: Path, names: Sequence[str] = (), mmap: bool = False) -> object:
                 f"{file}: refused, it holds more than tensors and could run code "
                 f"({', '.join(foreign)}). Save the state_dict alone, or better as safetensors."
             ) from error
-        raise DictionaryError(f"{file}: not readable as a torch file ({error}).") from error
+        raise DictionaryError(
+            f"{file}: not readable as a torch file ({error}). If it was cut short, fetch it again; "
+            "else save its state_dict again with torch.save."
+        ) from error
 
 
 def only_tensors(file: Path, content: dict[str, Any]) -> dict[str, torch.Tensor]:
@@ -158,7 +165,7 @@ def refuse_pointer(file: Path) -> None:
 def _check_archive(file: Path) -> None:
     """Raise ValueError unless a file is the uncompressed archive that torch writes since 1.6."""
     if not zipfile.is_zipfile(file):
-        raise ValueError("no zip archive: cut short, or saved by an old torch or by pickle")
+        raise ValueError("no zip archive: cut short, or written by pickle or by an old torch")
     with zipfile.ZipFile(file) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > file.stat().st_size:
             raise ValueError("compressed, which torch never does")

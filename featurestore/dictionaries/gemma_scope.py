@@ -6,6 +6,8 @@ is subtracted first. The files say nothing of where they read, but the folders o
 `...-res/layer_20/width_16k/average_l0_71` reads `blocks.20.hook_resid_post`. What is in a folder
 `embedding` was trained on rows of the embedding matrix; the model multiplies them by sqrt(d_in),
 and so are W_dec and b_dec here, while W_enc is divided by it.
+
+The recipe needs `path`, and `hook_name` if the folders are called otherwise.
 """
 
 import math

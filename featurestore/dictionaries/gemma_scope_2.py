@@ -10,6 +10,8 @@ x affine_skip_connection is written too. The config.json names `hf_hook_point_in
     model.layers.20.self_attn.o_proj.input              blocks.20.attn.hook_z
     model.layers.20.pre_feedforward_layernorm.output    blocks.20.mlp.hook_in
     model.layers.20.post_feedforward_layernorm.output   blocks.20.hook_mlp_out
+
+The recipe needs `path`, and `hook_name` if config.json names another module.
 """
 
 import re

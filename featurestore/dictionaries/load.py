@@ -3,6 +3,7 @@
 A format is recognised by its files and keys, never by the shape of a matrix.
 """
 
+import difflib
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +31,9 @@ FORMATS = (
 )
 """Modules of `recognises(path)` and `load(config)`, asked in this order."""
 
+NEEDED_BY = {"k": tokenized, "index": sparse_coding}
+"""Keys of a recipe that say what only one format leaves open."""
+
 
 def load_dictionary(config: DictionaryConfig) -> Dictionary:
     """Read and check the dictionary that a recipe names.
@@ -40,10 +44,25 @@ def load_dictionary(config: DictionaryConfig) -> Dictionary:
     path = Path(config.path)
     if not path.exists():
         raise DictionaryError(
-            f"Dictionary '{config.id}': '{path}' does not exist. Mend 'path' in the recipe; it is "
-            "relative to the recipe's folder."
+            f"Dictionary '{config.id}': '{path}' does not exist.{_nearest(path)} Mend 'path' in "
+            "the recipe; it is relative to the recipe's folder."
         )
-    return _with_overrides(format_of(config).load(config), config)
+    format_ = format_of(config)
+    dictionary = format_.load(config)
+    for key, owner in NEEDED_BY.items():
+        if getattr(config, key) is not None and format_ is not owner:
+            raise DictionaryError(
+                f"Dictionary '{config.id}': '{key}' says nothing of '{path}', whose format needs "
+                "none. Take it out of the recipe."
+            )
+    return _with_overrides(dictionary, config)
+
+
+def _nearest(path: Path) -> str:
+    """Names beside a path that is not there, if some are like it."""
+    there = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, there, n=3)
+    return f" Nearest there: {', '.join(close)}." if close else ""
 
 
 def format_of(config: DictionaryConfig) -> ModuleType:
@@ -53,15 +72,22 @@ def format_of(config: DictionaryConfig) -> ModuleType:
         DictionaryError: none knows it.
     """
     path = Path(config.path)
-    for format_ in FORMATS:
-        if format_.recognises(path):
-            return format_
-    found = sorted(p.name for p in path.iterdir())[:8] if path.is_dir() else [path.name]
+    found = _recognised(path)
+    if found:
+        return found
+    inside = sorted(path.iterdir()) if path.is_dir() else []
+    holds = ", ".join(entry.name for entry in inside[:8]) or "an empty folder"
+    known = next((entry.name for entry in inside if _recognised(entry)), None)
     raise DictionaryError(
-        f"Dictionary '{config.id}': no known format in '{path}' (found: "
-        f"{', '.join(found) or 'an empty folder'}). "
-        "See the formats: python -m featurestore formats"
+        f"Dictionary '{config.id}': no known format in '{path}'"
+        + (f" (found: {holds}). " if path.is_dir() else ". ")
+        + (f"Give the one that you mean as 'path', such as '{path / known}'. " if known else "")
+        + "See the formats: python -m featurestore formats"
     )
+
+
+def _recognised(path: Path) -> ModuleType | None:
+    return next((format_ for format_ in FORMATS if format_.recognises(path)), None)
 
 
 def _with_overrides(dictionary: Dictionary, config: DictionaryConfig) -> Dictionary:

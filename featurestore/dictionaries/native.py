@@ -3,8 +3,10 @@
 Tensors: W_enc (d_in, n_features), b_enc (n_features), W_dec (n_features, d_out), b_dec (d_out);
 optional: b_pre (d_in), threshold (n_features), lookup (d_vocab, d_out), W_skip (d_in, d_out). The
 JSON file holds `format`, `kind`, `nonlinearity` (relu, jumprelu, topk, signed_topk, abs_topk,
-identity), `k` where it is a topk, `hook_name`, and optionally `hook_name_out`, `standardisation`
+identity), `k` where it is a topk, and optionally `hook_name`, `hook_name_out`, `standardisation`
 (none, centred, layer_norm, constant_norm), `family`, `step` and notes of any name.
+
+The recipe needs `path`, and `hook_name` if the JSON file does not say it.
 """
 
 import json
@@ -20,6 +22,7 @@ from featurestore.dictionaries.base import (
     Dictionary,
     Nonlinearity,
     Origin,
+    check_hook_name,
     check_k,
     check_weights,
 )
@@ -68,7 +71,7 @@ def load(said: DictionaryConfig) -> Dictionary:
     folder = Path(said.path)
     settings = _read_settings(folder / SETTINGS)
     weights = _read_weights(folder / WEIGHTS)
-    read_at = said.hook_name or settings["hook_name"]
+    read_at = check_hook_name(folder / SETTINGS, said.hook_name or settings.get("hook_name"))
     origin = Origin(
         kind=settings["kind"],
         hook_name=read_at,
@@ -93,20 +96,21 @@ def load(said: DictionaryConfig) -> Dictionary:
 def _read_settings(path: Path) -> dict[str, Any]:
     settings = read_json(path)
     if settings.get("format") != FORMAT:
-        raise DictionaryError(f"{path}: 'format' must be '{FORMAT}'.")
-    for key in ("kind", "hook_name", "nonlinearity"):
-        if not isinstance(settings.get(key), str):
-            raise DictionaryError(f"{path}: key '{key}' is missing or no text.")
-    if settings["kind"] not in KINDS:
         raise DictionaryError(
-            f"{path}: 'kind' is {settings['kind']!r}; allowed: {', '.join(KINDS)}."
+            f"{path}: 'format' is {settings.get('format')!r}; it must be '{FORMAT}'."
         )
+    known = {"kind": KINDS, "nonlinearity": NONLINEARITIES}
+    for key, allowed in known.items():
+        if settings.get(key) not in allowed:
+            found = repr(settings[key]) if key in settings else "missing"
+            raise DictionaryError(f"{path}: '{key}' is {found}; allowed: {', '.join(allowed)}.")
     how = settings.get("standardisation", "none")
     if how not in STANDARDISATIONS:
         raise DictionaryError(
             f"{path}: 'standardisation' is {how!r}; allowed: {', '.join(STANDARDISATIONS)}."
         )
-    for key, kind in (("hook_name_out", str), ("family", str), ("step", int)):
+    optional = {"hook_name": str, "hook_name_out": str, "family": str, "step": int}
+    for key, kind in optional.items():
         if not isinstance(settings.get(key), kind | None):
             raise DictionaryError(
                 f"{path}: key '{key}' is {settings[key]!r}; expected {kind.__name__} or nothing."
@@ -124,10 +128,6 @@ def _nonlinearity(
     settings: dict[str, Any], weights: dict[str, torch.Tensor], path: Path
 ) -> Nonlinearity:
     name, k = settings["nonlinearity"], settings.get("k")
-    if name not in NONLINEARITIES:
-        raise DictionaryError(
-            f"{path}: 'nonlinearity' is '{name}'; allowed: {', '.join(NONLINEARITIES)}."
-        )
     if name in ("relu", "identity"):
         return Nonlinearity(name)
     if name == "jumprelu":

@@ -5,7 +5,9 @@ Tensors: W_enc (d_in, n_features), b_enc (n_features), W_dec (n_features, d_in),
     activations = relu((x - b_dec) W_enc + b_enc)
     decoded     = activations W_dec + b_dec
 
-The hook point is `act_name` of the JSON file; where that is absent, the recipe has to say it.
+The hook point is `act_name` of the JSON file.
+
+The recipe needs `path`, and `hook_name` if the JSON file does not say it.
 """
 
 from pathlib import Path

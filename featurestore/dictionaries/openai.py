@@ -9,9 +9,11 @@ them stands the name of the `activation`, with its settings in `activation_state
     TopK      the k largest of z, then `postact_fn` (ReLU or Identity); x is first less its mean and
               divided by its standard deviation, which is undone in what is decoded
 
-The file does not say where it reads, so a recipe has to. The published ones are named in this way:
+The file does not say where it reads. The published ones are named in this way:
 mlp_post_act is mlp.hook_post, resid_delta_attn hook_attn_out, resid_post_attn hook_resid_mid,
 resid_delta_mlp hook_mlp_out, and resid_post_mlp hook_resid_post.
+
+The recipe needs `path` and `hook_name`.
 """
 
 from pathlib import Path

@@ -19,6 +19,8 @@ are divided by it. A training checkpoint holds weights for vectors that were mul
 scaling_factor of its `activation_scaler.json`, and is read as SAELens would finish it. Vectors
 that were normalised one by one, or are of a model with centred weights, are standardised first.
 Files from before version 6 are read too.
+
+The recipe needs `path`, and `hook_name` if cfg.json does not say it.
 """
 
 from pathlib import Path

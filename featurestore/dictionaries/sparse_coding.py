@@ -1,7 +1,7 @@
 """The format of HoagyC/sparse_coding: a file `learned_dicts.pt`, or a folder with it.
 
-It is a list of pairs, an object and its hyperparameters; where there are several, `index` in the
-recipe says which. Of the objects only what they hold is read, never their classes. Matrices are
+It is a list of pairs, an object and its hyperparameters; where there are several, `index` says
+which, from 0. Of the objects only what they hold is read, never their classes. Matrices are
 (n_features, d_in):
 
     TiedSAE           relu(encoder x + encoder_bias), decoded by encoder's rows at length 1; where
@@ -10,13 +10,17 @@ recipe says which. Of the objects only what they hold is read, never their class
     UntiedSAE         relu(encoder x + encoder_bias), decoded by decoder's rows at length 1
     RandomDict        relu(encoder x + encoder_bias), decoded by encoder's rows
     TopKLearnedDict   relu of the `sparsity` largest of dict x, decoded by dict's rows
+    PCAEncoder        the `sparsity` of pca_dict x that are farthest from 0, whatever their sign,
+                      decoded by pca_dict's rows
     Identity          x
     IdentityPositive  relu(x) and relu(-x)
     IdentityReLU      relu(x + bias)
 
 ReverseSAE decodes other numbers than its activations, ICAEncoder and NMFEncoder are objects of
-scikit-learn: these cannot be read. The file does not say where it reads, so the recipe has to. Its
-step is the number of its folder, as in `_3/learned_dicts.pt`.
+scikit-learn: these cannot be read. The step is the number of its folder, as in
+`_3/learned_dicts.pt`.
+
+The recipe needs `path` and `hook_name`, and `index` where there are several.
 """
 
 import re
@@ -143,7 +147,7 @@ def _chosen(file: Path, pairs: list[tuple[StandIn, Held]], index: int | None) ->
 def _described(chosen: StandIn, settings: Held) -> str:
     """Class, size and hyperparameters on a line."""
     held = chosen.state if isinstance(chosen.state, dict) else {}
-    matrix = held.get("encoder", held.get("dict"))
+    matrix = next((held[name] for name in _MATRICES if name in held), None)
     n_features = len(matrix) if isinstance(matrix, torch.Tensor) and matrix.ndim else None
     facts = {"n_features": n_features or held.get("n_feats")} | settings
     plain = [f"{k} = {v!r:.40}" for k, v in facts.items() if isinstance(v, int | float | str)]
@@ -206,6 +210,12 @@ def _topk(held: Held, file: Path) -> dict[str, Any]:
     return _linear(rows, rows, Nonlinearity("topk", k=k))
 
 
+def _pca(held: Held, file: Path) -> dict[str, Any]:
+    rows, k = held["pca_dict"], held.get("sparsity")
+    check_k(file, k, len(rows), "sparsity")
+    return _linear(rows, rows, Nonlinearity("abs_topk", k=k))
+
+
 def _identity(held: Held, file: Path) -> dict[str, Any]:
     eye = _eye(held.get("activation_size"), file)
     return _linear(eye, eye, Nonlinearity("identity"))
@@ -240,6 +250,7 @@ def _linear(rows: Rows, directions: Rows, nonlinearity: Nonlinearity) -> dict[st
     return {"readers": readers, "directions": directions, "nonlinearity": nonlinearity}
 
 
+_MATRICES = ("encoder", "dict", "pca_dict")
 _ENCODER = {"encoder": "n_features d_in", "encoder_bias": "n_features"}
 _CENTRE = {"center_trans": "d_in", "center_rot": "d_in d_in", "center_scale": "d_in"}
 CLASSES = {
@@ -247,6 +258,7 @@ CLASSES = {
     "learned_dict.UntiedSAE": _Class("sae", _untied, _ENCODER | {"decoder": "n_features d_in"}),
     "learned_dict.RandomDict": _Class("random", _random, _ENCODER),
     "topk_encoder.TopKLearnedDict": _Class("topk", _topk, {"dict": "n_features d_in"}),
+    "pca.PCAEncoder": _Class("pca", _pca, {"pca_dict": "n_features d_in"}),
     "learned_dict.Identity": _Class("identity", _identity),
     "learned_dict.IdentityPositive": _Class("identity", _identity_positive),
     "learned_dict.IdentityReLU": _Class("identity", _identity_relu, {"bias": "n_features"}),

@@ -5,6 +5,9 @@ Tensors: encoder.weight (n_features, d_in), turned here; encoder.bias (n_feature
 transcoder (`transcode`) subtracts nothing. With `skip_connection`, x W_skip.T is written too, with
 W_skip (d_out, d_in). The folder is named after the module that was read, as
 in `layers.3` or `layers.3.mlp`: a dictionary reads its output, a transcoder its input too.
+
+The recipe needs `path`, and `hook_name`, of a transcoder `hook_name_out` too, if the
+folder is called otherwise.
 """
 
 import re

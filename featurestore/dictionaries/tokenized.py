@@ -6,9 +6,11 @@ Tensors: W_enc (n_features, d_in), W_dec (d_in, n_features), which are both turn
     activations = the k largest of W_enc (x - b_dec) + b_enc, whatever their sign
     decoded     = W_dec activations + b_dec + lookup[token]
 
-The file does not hold `k`, so a recipe has to. The hook point is read from the file's name. These
+The file does not hold `k`. The hook point is read from the file's name. These
 dictionaries were trained on a model that TransformerLens had processed, which takes the mean of the
 entries from every residual vector; the same is done here, unless the recipe says `centred = false`.
+
+The recipe needs `path` and `k`, and `hook_name` if the file's name does not say it.
 """
 
 import re

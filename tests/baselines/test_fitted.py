@@ -247,7 +247,7 @@ def test_more_components_than_there_are_dimensions_are_refused(
     recipe: Path, tmp_path: Path
 ) -> None:
     changed(recipe, "n_features = 8", "n_features = 34")
-    message = "'ica': 'n_features' is 34, but 'blocks.0.hook_resid_post' has 16 directions"
+    message = "'ica': 'n_features' is 34, but 'blocks.0.hook_resid_post' has 16 dimensions"
     with pytest.raises(DictionaryError, match=message):
         plan_of(recipe, tmp_path / "store")
 

@@ -74,6 +74,14 @@ def test_more_than_there_are_is_refused() -> None:
         baseline("ica", hook_name=RESID).n_axes(0, "directions")
 
 
+def test_a_width_is_checked_where_it_bounds_the_number() -> None:
+    for kind in ("pca", "ica"):
+        with pytest.raises(DictionaryError, match="at most 10 features"):
+            baseline(kind, hook_name=RESID, n_features=12).check_width(5)
+        baseline(kind, hook_name=RESID, n_features=10).check_width(5)
+    baseline("random", hook_name=RESID, n_features=12).check_width(5)
+
+
 def test_whatever_decides_the_weights_decides_the_digest() -> None:
     first = baseline("random", dictionary(), n_features=6)
     others = [

@@ -38,10 +38,13 @@ def test_a_file_that_does_not_say_where_it_reads(tmp_path: Path) -> None:
         "encoder.bias": torch.zeros(3),
         "decoder.weight": torch.ones(2, 3),
     }
+    state["decoder.weight"] = torch.full((2, 3), 1.5**0.5)
     torch.save(state, tmp_path / "ae.pt")
     facts = describe(tmp_path / "ae.pt")
     assert facts["format"].startswith("The format of saprmarks/dictionary_learning")
-    assert facts["hook_name"] == facts["hook_name_out"] == NOT_SAID
+    assert facts["hook_name"] == NOT_SAID
+    assert facts["family"] == facts["step"] == "none"  # which no recipe has to say
+    assert facts["direction lengths"] == "1.732"
     torch.save(state | {"gate": torch.ones(3)}, tmp_path / "ae.pt")
     with pytest.raises(DictionaryError, match="unknown tensors: gate"):
         describe(tmp_path / "ae.pt")
@@ -57,4 +60,14 @@ def test_the_command_line_tells_of_a_file(
     assert main(["info", "--json", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out)["kind"] == "sae"
     assert main(["info", str(tmp_path / "nothing")]) == 2
-    assert "does not exist" in capsys.readouterr().err
+    assert "does not exist. Give a dictionary's folder or file" in capsys.readouterr().err
+    assert main(["info", "hub:nothing"]) == 2
+    assert "Expected hub:owner/name/path" in capsys.readouterr().err
+
+
+def test_where_it_writes_is_told_of_a_transcoder_alone(tmp_path: Path) -> None:
+    settings = {"kind": "transcoder", "nonlinearity": "relu", "hook_name": HOOK}
+    native.save(tmp_path, settings, WEIGHTS)
+    assert "hook_name_out" not in describe(tmp_path)
+    native.save(tmp_path, settings | {"hook_name_out": "blocks.1.hook_mlp_out"}, WEIGHTS)
+    assert describe(tmp_path)["hook_name_out"] == "blocks.1.hook_mlp_out"

@@ -54,7 +54,7 @@ def test_a_file_that_could_run_code_is_refused_and_not_run(tmp_path: Path) -> No
     torch.save(weights, tmp_path / "b.pt", _use_new_zipfile_serialization=False)
     assert "not readable as a torch file" in refusal(tmp_path / "b.pt")
     (tmp_path / "c.pt").write_bytes(pickle.dumps(weights))
-    assert "saved by an old torch or by pickle" in refusal(tmp_path / "c.pt")
+    assert "written by pickle or by an old torch" in refusal(tmp_path / "c.pt")
     assert not canary.exists()
     torch.load(tmp_path / "a.pt", weights_only=False)
     assert canary.exists()  # so it was a bomb
@@ -147,7 +147,7 @@ def test_a_pointer_is_not_a_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(DictionaryError, match="git lfs pull"):
         read(tmp_path / name)
     (tmp_path / name).unlink()
-    with pytest.raises(DictionaryError, match="not readable"):
+    with pytest.raises(DictionaryError, match="not readable|cannot be read"):
         read(tmp_path / name)
 
 

@@ -48,6 +48,37 @@ def test_the_recipe_goes_before_the_file(tmp_path: Path) -> None:
     assert (origin.hook_name_out, origin.family, origin.step) == ("hook_embed", "file", 1)
 
 
+def test_a_name_that_is_nearly_right(tmp_path: Path) -> None:
+    save_dictionary(tmp_path / "my-sae")
+    with pytest.raises(DictionaryError, match=r"my-sea' does not exist\. Nearest there: my-sae\."):
+        load_dictionary(DictionaryConfig("x", str(tmp_path / "my-sea")))
+
+
+@pytest.mark.parametrize("key", ["k", "index"])
+def test_a_key_that_would_change_nothing_is_refused(tmp_path: Path, key: str) -> None:
+    path = str(save_dictionary(tmp_path))
+    with pytest.raises(DictionaryError, match=f"'{key}' says nothing of .* Take it out"):
+        load_dictionary(DictionaryConfig("x", path, **{key: 0}))
+
+
+def test_a_folder_that_holds_a_dictionarys_file(tmp_path: Path) -> None:
+    torch.save({"pre_bias": torch.zeros(1), "latent_bias": torch.zeros(1)}, tmp_path / "8.pt")
+    (tmp_path / "7.txt").write_text("")
+    with pytest.raises(DictionaryError) as error:
+        load_dictionary(DictionaryConfig("x", str(tmp_path)))
+    assert "(found: 7.txt, 8.pt)" in str(error.value)
+    assert f"Give the one that you mean as 'path', such as '{tmp_path / '8.pt'}'." in str(
+        error.value
+    )
+
+
+def test_every_format_says_what_a_recipe_needs() -> None:
+    for format_ in FORMATS:
+        needed = (format_.__doc__ or "").rpartition("\n\n")[2]
+        assert needed.startswith("The recipe needs `path`"), format_.__name__
+        assert "`hook_name`" in needed
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     path = tmp_path / "nowhere"
     with pytest.raises(DictionaryError, match=r"'x'.*nowhere' does not exist"):

@@ -109,7 +109,9 @@ def test_a_missing_tensor_is_named(tmp_path: Path, name: str) -> None:
     weights = make_weights()
     del weights[name]
     native.save(tmp_path, SETTINGS, weights)
-    assert f"missing tensors: {name};" in refusal(tmp_path)
+    assert f"missing tensors: {name}. Expected W_dec, W_enc, b_dec, b_enc and opt" in refusal(
+        tmp_path
+    )
 
 
 def test_an_unknown_tensor_is_named(tmp_path: Path) -> None:
@@ -121,15 +123,15 @@ def test_an_unknown_tensor_is_named(tmp_path: Path) -> None:
     ("name", "found", "wanted"),
     [
         ("W_enc", (9,), "(d_in, n_features)"),
-        ("W_enc", (0, 9), "(d_in, n_features = 9)"),
-        ("b_enc", (4,), "(n_features = 9)"),
-        ("W_dec", (4, 9), "(n_features = 9, d_out = 9)"),
+        ("W_enc", (0, 9), "(d_in, n_features), none of them 0."),
+        ("b_enc", (4,), "(n_features = 9)."),
+        ("W_dec", (4, 9), "(n_features = 9, d_out); perhaps it, or"),
         ("W_dec", (9,), "(n_features = 9, d_out)"),
         ("b_dec", (9,), "(d_out = 4)"),
         ("b_dec", (1, 4), "(d_out = 4)"),
         ("b_pre", (9,), "(d_in = 4)"),
         ("threshold", (4,), "(n_features = 9)"),
-        ("lookup", (11, 9), "(d_vocab = 11, d_out = 4)"),
+        ("lookup", (11, 9), "(d_vocab, d_out = 4)."),
     ],
 )
 def test_a_wrong_shape_is_shown_beside_the_right_one(
@@ -158,7 +160,8 @@ def test_weights_too_large_for_single_precision_are_refused(tmp_path: Path) -> N
 @pytest.mark.parametrize("k", [None, 0, -1, 10, 2.0, "2", True])
 def test_k_must_be_possible(tmp_path: Path, k: object) -> None:
     native.save(tmp_path, SETTINGS | {"nonlinearity": "topk", "k": k}, make_weights())
-    assert f"'k' is {k!r}; it must be a whole number from 1 to 9" in refusal(tmp_path)
+    found = "missing" if k is None else repr(k)
+    assert f"'k' is {found}; it must be a whole number from 1 to 9" in refusal(tmp_path)
 
 
 def test_an_unknown_nonlinearity_is_named(tmp_path: Path) -> None:
@@ -174,9 +177,10 @@ def test_jumprelu_needs_its_threshold(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "complaint"),
     [
-        ("hook_name", None, "key 'hook_name' is missing or no text"),
-        ("kind", 3, "key 'kind' is missing or no text"),
-        ("format", "other", "'format' must be 'featurestore-dictionary-1'"),
+        ("hook_name", None, "nothing says where it reads. Add to the recipe"),
+        ("hook_name", 3, "key 'hook_name' is 3; expected str or nothing"),
+        ("kind", 3, "'kind' is 3; allowed: sae, topk"),
+        ("format", "other", "'format' is 'other'; it must be 'featurestore-dictionary-1'"),
         ("step", "300", "key 'step' is '300'; expected int or nothing"),
         ("family", 3, "key 'family' is 3; expected str or nothing"),
     ],
@@ -184,6 +188,18 @@ def test_jumprelu_needs_its_threshold(tmp_path: Path) -> None:
 def test_a_wrong_setting_is_named(tmp_path: Path, key: str, value: object, complaint: str) -> None:
     native.save(tmp_path, SETTINGS | {key: value}, make_weights())
     assert complaint in refusal(tmp_path)
+
+
+def test_the_recipe_may_say_where_it_reads(tmp_path: Path) -> None:
+    silent = {key: value for key, value in SETTINGS.items() if key != "hook_name"}
+    native.save(tmp_path, silent, make_weights())
+    assert opened(tmp_path, "blocks.1.hook_mlp_out").origin.hook_name == "blocks.1.hook_mlp_out"
+
+
+@pytest.mark.parametrize("key", ["kind", "nonlinearity"])
+def test_a_missing_setting_is_named(tmp_path: Path, key: str) -> None:
+    native.save(tmp_path, {k: v for k, v in SETTINGS.items() if k != key}, make_weights())
+    assert f"'{key}' is missing; allowed: " in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b"[" * 100_000])
@@ -198,13 +214,15 @@ def test_truncated_weights(tmp_path: Path, n_bytes: int) -> None:
     native.save(tmp_path, SETTINGS, make_weights())
     path = tmp_path / native.WEIGHTS
     path.write_bytes(path.read_bytes()[:n_bytes])
-    assert f"{native.WEIGHTS}: not readable as safetensors" in refusal(tmp_path)
+    message = refusal(tmp_path)
+    assert f"{native.WEIGHTS}: not readable as safetensors" in message
+    assert "If it was cut short, fetch it again." in message
 
 
 def test_weights_that_are_not_there(tmp_path: Path) -> None:
     native.save(tmp_path, SETTINGS, make_weights())
     (tmp_path / native.WEIGHTS).unlink()
-    assert f"{native.WEIGHTS}: not readable" in refusal(tmp_path)
+    assert f"{native.WEIGHTS}: cannot be read: No such file" in refusal(tmp_path)
     (tmp_path / native.WEIGHTS).write_text(
         "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n"
     )

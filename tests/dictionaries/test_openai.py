@@ -93,7 +93,7 @@ def test_the_recipe_says_where_it_reads(tmp_path: Path) -> None:
         ({"activation": "Tanh"}, "'activation' is 'Tanh' with the settings {}"),
         ({"activation": 3}, "'activation' is 3"),
         (TOPK | {"activation_state_dict": None}, "with the settings None"),
-        (TOPK | {"activation_state_dict": {}}, "'k' is None; it must be a whole number"),
+        (TOPK | {"activation_state_dict": {}}, "'k' is missing; it must be a whole number"),
         (
             TOPK | {"activation_state_dict": {"k": 10, "postact_fn": "ReLU"}},
             "'k' is 10; it must be a whole number from 1 to 9",

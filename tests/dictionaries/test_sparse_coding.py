@@ -54,7 +54,13 @@ def saved(folder: Path, name: str, **held: object) -> Path:
 
 def shapes(n: int, *names: str) -> dict[str, tuple[int, ...]]:
     known = {
-        **{"encoder": (n, D), "decoder": (n, D), "dict": (n, D), "encoder_bias": (n,)},
+        **{
+            "encoder": (n, D),
+            "decoder": (n, D),
+            "dict": (n, D),
+            "pca_dict": (n, D),
+            "encoder_bias": (n,),
+        },
         **{"center_trans": (D,), "center_rot": (D, D), "center_scale": (D,)},
     }
     return {name: known[name] for name in names}
@@ -143,6 +149,30 @@ def test_topk(tmp_path: Path, n: int, k: int) -> None:
     )
 
 
+@pytest.mark.parametrize("k", [1, 3, D])
+def test_pca(tmp_path: Path, k: int) -> None:
+    weights = made_up(shapes(D, "pca_dict"))
+    dictionary = opened(saved(tmp_path, "pca.PCAEncoder", **weights, sparsity=k), HOOK)
+    rows, n_below = numbers(weights)["pca_dict"], 0
+    assert dictionary.origin.kind == "pca"
+
+    def encode(x: np.ndarray) -> np.ndarray:
+        nonlocal n_below
+        scores = rows @ x
+        scores[np.argsort(-np.abs(scores))[k:]] = 0
+        n_below += int((scores < 0).sum())
+        return scores
+
+    check(dictionary, encode, lambda x, f, token: f @ rows)
+    assert n_below > 0
+
+
+def test_pca_is_counted_where_several_are_told(tmp_path: Path) -> None:
+    encoder = an_object("pca.PCAEncoder", **made_up(shapes(4, "pca_dict")), sparsity=2)
+    save(tmp_path / "learned_dicts.pt", [(encoder, {}), (encoder, {})], "pca.PCAEncoder")
+    assert "  1: PCAEncoder, n_features = 4" in refusal(tmp_path, hook_name=HOOK)
+
+
 def test_identities(tmp_path: Path) -> None:
     file = saved(tmp_path, "learned_dict.Identity", activation_size=D, device="cpu")
     assert opened(file, HOOK).origin.kind == "identity"
@@ -203,7 +233,7 @@ def test_the_recipe_says_where_it_reads(tmp_path: Path) -> None:
     assert "Add to the recipe, under this dictionary: hook_name" in refusal(file)
 
 
-@pytest.mark.parametrize("name", ["learned_dict.ReverseSAE", "pca.PCAEncoder", "other.TiedSAE"])
+@pytest.mark.parametrize("name", ["learned_dict.ReverseSAE", "other.TiedSAE"])
 def test_a_class_that_is_not_known(tmp_path: Path, name: str) -> None:
     message = refusal(saved(tmp_path, name, **made_up(shapes(9, *TIED))), hook_name=HOOK)
     assert f"of the class {name}; of this format can be read: learned_dict.TiedSAE" in message
@@ -228,7 +258,7 @@ def test_what_is_no_list_of_pairs(tmp_path: Path, content: object) -> None:
     ("held", "told"),
     [
         ({"encoder": torch.zeros(D, 9)}, "'encoder_bias' has shape (9,), expected (n_features = 5"),
-        ({"encoder": None}, "missing tensors: encoder;"),
+        ({"encoder": None}, "missing tensors: encoder."),
         ({"encoder": [1.0]}, "its 'encoder' is of type list"),
         ({"center_rot": torch.zeros(D, 4)}, "'center_rot' has shape (5, 4)"),
         ({"center_scale": torch.zeros(D)}, "'center_scale' is 0 somewhere"),
@@ -246,7 +276,8 @@ def test_sparsity_must_be_possible(tmp_path: Path, k: object) -> None:
     weights = made_up(shapes(9, "dict"))
     file = saved(tmp_path, "topk_encoder.TopKLearnedDict", **weights, sparsity=k)
     message = refusal(file, hook_name=HOOK)
-    assert f"'sparsity' is {k!r}; it must be a whole number from 1 to 9" in message
+    found = "missing" if k is None else repr(k)
+    assert f"'sparsity' is {found}; it must be a whole number from 1 to 9" in message
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")

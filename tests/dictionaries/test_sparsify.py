@@ -121,7 +121,7 @@ def test_a_hook_point_that_is_not_known(
         ({"signed": True}, "'signed' is True"),
         ({"transcode": "yes"}, "'transcode' is 'yes'; .*: False or True"),
         ({"k": 0}, "'k' is 0; it must be a whole number from 1 to 9"),
-        ({"k": None}, "'k' is None"),
+        ({"k": None}, "'k' is missing"),
     ],
 )
 def test_what_cannot_be_read(tmp_path: Path, settings: dict[str, object], message: str) -> None:

@@ -94,7 +94,7 @@ def test_wrong_tensors_are_named(tmp_path: Path) -> None:
     message = refusal(write(tmp_path, weights() | turned), k=2)
     assert "'W_dec' has shape (5, 9), expected (d_in = 9, n_features = 5)" in message
     message = refusal(write(tmp_path, weights() | {LOOKUP: torch.zeros(V, 4)}), k=2)
-    assert f"'{LOOKUP}' has shape (7, 4), expected (d_vocab = 7, d_in = 5)" in message
+    assert f"'{LOOKUP}' has shape (7, 4), expected (d_vocab, d_in = 5)" in message
     message = refusal(write(tmp_path, weights() | {"W_gate": torch.zeros(9, D)}), k=2)
     assert "unknown tensors: W_gate" in message
 
