@@ -153,10 +153,7 @@ def summary(entries: tuple[Entry, ...], n_all: int, found: Mapping[Sample, objec
     parts: list[str | tuple[str, str]] = [f"{len(entries):,} of {n_all:,} dictionaries"]
     if len(found) == 1:
         (sample,) = found
-        contexts = (
-            "" if sample.n_contexts is None else f" of {_count(sample.n_contexts, 'context')}"
-        )
-        parts.append((f"scored on {sample.n_tokens:,} tokens{contexts}", _drawn(sample)))
+        parts.append((f"scored on {_tokens(sample)}", _drawn(sample)))
     elif found:
         parts.append(f"scored on {len(found)} different samples of tokens")
     for name, field in (("model", "model_name"), ("hook point", "hook_name")):
@@ -197,10 +194,14 @@ def incomparable(found: Mapping[Sample, tuple[Entry, ...]]) -> str:
 
 def _described(sample: Sample) -> str:
     digest = f", digest {sample.corpus[:8]}" if sample.corpus else ""
-    contexts = "" if sample.n_contexts is None else f" of {_count(sample.n_contexts, 'context')}"
-    return (
-        f"'{sample.corpus_name}' ({sample.n_corpus:,} tokens{digest}), {sample.n_tokens:,} "
-        f"tokens{contexts}, seed {sample.seed}"
+    corpus = f"'{sample.corpus_name}' ({sample.n_corpus:,} tokens{digest})"
+    return f"{corpus}, {_tokens(sample)}, seed {sample.seed}"
+
+
+def _tokens(sample: Sample) -> str:
+    contexts = sample.n_contexts
+    return f"{sample.n_tokens:,} tokens" + (
+        f" of {_count(contexts, 'context')}" if contexts else ""
     )
 
 
