@@ -12,12 +12,14 @@ export default function ({ data, parentElement }) {
   // The browser's own popover: it stays while the page is drawn anew, and takes no focus away.
   const list = part(parentElement, "div", "fb-told");
   list.popover = "auto";
-  list.innerHTML = data.told;
   const button = part(parentElement, "button", "fb-tell");
   button.textContent = "?";
   button.title = button.ariaLabel = "Words and keys";
   button.popoverTargetElement = list;
-  list.onbeforetoggle = () => place(list, button);
+  list.onbeforetoggle = ({ newState }) => {
+    list.innerHTML = newState === "open" ? data.told : "";
+    place(list, button);
+  };
   return () => { keys = {}; };
 }
 

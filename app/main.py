@@ -18,6 +18,7 @@ pages = [
     st.Page(links.BROWSE, title="Browse", url_path="browse", default=True),
     st.Page(links.FEATURE, title="Feature", url_path="feature"),
     st.Page(links.MAP, title="Map", url_path="map"),
+    st.Page(links.COMPARE, title="Compare", url_path="compare"),
     st.Page(links.SEARCH, title="Search", url_path="search"),
     st.Page(links.ANNOTATIONS, title="Annotations", url_path="annotations"),
 ]

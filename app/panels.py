@@ -112,10 +112,7 @@ def dictionary() -> tuple[DictionaryInfo, Selection]:
     for problem in known.problems:
         note(problem.reason, "error")
     if not ids and not known.problems:
-        note(
-            f"The store '{session.store().folder}' holds no dictionary yet. Build one: "
-            f"python -m featurestore build RECIPE --store {session.store().folder}"
-        )
+        say_empty()
     if not chosen:
         if ids and asked not in {problem.dictionary_id for problem in known.problems}:
             _say_unknown(asked)
@@ -124,6 +121,15 @@ def dictionary() -> tuple[DictionaryInfo, Selection]:
     for problem in problems:
         note(problem, "error")
     return chosen, selection
+
+
+def say_empty() -> None:
+    """Say that the store holds no dictionary, and how it gets one."""
+    folder = session.store().folder
+    note(
+        f"The store '{folder}' holds no dictionary yet. Build one: "
+        f"python -m featurestore build RECIPE --store {folder}"
+    )
 
 
 def _say_unknown(asked: str) -> None:

@@ -36,7 +36,7 @@ WANTED = "a feature that was asked for by number"
 
 _SHARED = {"Annotations": ("Browse", "Annotations")}
 """Pages that open on what another was left with, if that was later."""
-_OWN = {"Live": "dictionaries", "Search": "find"}
+_OWN = {"Live": "dictionaries", "Search": "find", "Compare": "by"}
 """Pages whose parameters are not those of a list, by the one that is always there."""
 
 EXPORTED_AT_ONCE = 20_000

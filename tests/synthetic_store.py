@@ -19,6 +19,7 @@ import pyarrow as pa
 from featurestore.writer import StoreWriter
 from tests.small_store import in_key_order
 from tests.synthetic_details import details
+from tests.synthetic_scores import scores
 
 LENGTH = 48
 RIVER, NUMBERS, NEWLINES, DENSE, SIGNED, DEAD, NONFINITE = range(7)
@@ -66,6 +67,8 @@ class Planted:
     tokens: np.ndarray  # context pos
     activations: np.ndarray  # context pos n_features; NaN allowed
     manifest: dict[str, Any] = field(default_factory=dict)
+    quality: float | None = None
+    """How well it decodes; None for one without scores."""
 
 
 def write_store(folder: Path) -> Path:
@@ -103,7 +106,8 @@ def _planted(dictionary_id: str, n_features: int, step: int) -> Planted:
     values[..., 20:n_features:17] = 0
     values[0, :3, NONFINITE] = np.nan
     family = {"family": "planted", "step": step}
-    return Planted(dictionary_id, WORDS, tokens, values, family)
+    quality = 0.9 if dictionary_id == "planted" else 0.7
+    return Planted(dictionary_id, WORDS, tokens, values, family, quality)
 
 
 def _hostile() -> Planted:
@@ -164,6 +168,8 @@ def _tables(planted: Planted) -> dict[str, list[dict[str, Any]]]:
     columns, more = details(planted.vocab, planted.tokens, finite, tables)
     for row, added in zip(tables["features"], columns, strict=True):
         row |= added
+    if planted.quality is not None:
+        more["measures"] += scores(finite, planted.quality)
     return tables | more
 
 
@@ -288,8 +294,9 @@ def _manifest(planted: Planted) -> dict[str, Any]:
         "seed": 0,
         "dtype": "float32",
         "built_at": "2026-11-21T12:00:00Z",
-        "recipe": {},
-        "digests": {"dictionary": f"digest of {planted.dictionary_id}"},
+        "recipe": {"passes": {"n_scored": 0 if planted.quality is None else n_contexts}},
+        "digests": {"dictionary": f"digest of {planted.dictionary_id}"}
+        | {"corpus": f"{len(planted.vocab)} words"},
         "versions": {"python": "3.11.7", "duckdb": "2.0.0"},
         **planted.manifest,
     }

@@ -1,0 +1,76 @@
+"""What the scoreboard shows, as one record, and the same as query parameters."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from app.compare.scoreboard import COLUMNS, PLOTTED
+from app.numerals import natural
+from app.selection import Reader
+from featurestore.records import DictionaryInfo
+
+FILTERS = {"family": "family", "kind": "kind", "hook": "hook_name", "model": "model_name"}
+"""Name of a filter in the URL, and the field of a dictionary that it is compared with."""
+
+
+@dataclass(frozen=True)
+class CompareSelection:
+    """Which dictionaries, in which order, and what is plotted. An empty filter keeps all."""
+
+    by: str = "dictionary"
+    """One of COLUMNS."""
+    descending: bool = False
+    plot: str = PLOTTED[0]
+    family: str = ""
+    kind: str = ""
+    hook: str = ""
+    model: str = ""
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """Those that are set, by their names."""
+        return {name: getattr(self, name) for name in FILTERS if getattr(self, name)}
+
+    def keeps(self, info: DictionaryInfo) -> bool:
+        """Whether a dictionary is shown."""
+        return all(getattr(info, FILTERS[name]) == value for name, value in self.filters.items())
+
+
+def choices(infos: Iterable[DictionaryInfo]) -> dict[str, tuple[str, ...]]:
+    """What each filter can be set to."""
+    infos = tuple(infos)
+    return {
+        name: tuple(sorted({value for i in infos if (value := getattr(i, field))}, key=natural))
+        for name, field in FILTERS.items()
+    }
+
+
+def read(
+    params: Mapping[str, str], known: Mapping[str, tuple[str, ...]]
+) -> tuple[CompareSelection, tuple[str, ...]]:
+    """A selection, and what was wrong with the parameters; `known` are the filters' choices."""
+    reader = Reader(params)
+    selection = CompareSelection(
+        by=reader.choice("by", COLUMNS),
+        descending=reader.choice("order", ("asc", "desc")) == "desc",
+        plot=reader.choice("plot", PLOTTED),
+        **{name: _filter(reader, name, known[name]) for name in FILTERS},
+    )
+    return selection, tuple(reader.problems)
+
+
+def params(selection: CompareSelection) -> dict[str, str]:
+    """The query parameters that `read` turns into this selection; `by` is always among them."""
+    values = {
+        "order": "desc" if selection.descending else "",
+        "plot": selection.plot if selection.plot != PLOTTED[0] else "",
+        **selection.filters,
+    }
+    return {"by": selection.by} | {name: value for name, value in values.items() if value}
+
+
+def _filter(reader: Reader, name: str, known: tuple[str, ...]) -> str:
+    value = reader.text(name)
+    if value in ("", *known):
+        return value
+    reader.bad(name, value, f"Known: {', '.join(known) or 'none'}. Showing all.")
+    return ""

@@ -1,0 +1,83 @@
+"""Between Streamlit and Compare: the URL, the callbacks, and the numbers of the store."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app import session
+from app.compare import selection as selections
+from app.compare.scoreboard import Entry, entry
+from app.compare.selection import CompareSelection
+from app.compare.table import KEY
+from featurestore.detail_records import Measure
+from featurestore.errors import StoreError
+from featurestore.records import Catalogue
+
+PLOT = "tradeoff"
+POINTED = "a dictionary whose point was clicked"
+MOST_KEPT = 1000
+"""Dictionaries whose numbers are kept, a few dozen each."""
+
+
+def read(known: Catalogue) -> tuple[CompareSelection, tuple[str, ...]]:
+    """The selection that the URL says, and what was wrong with it."""
+    return selections.read(session.given(), selections.choices(known.dictionaries))
+
+
+def entries(known: Catalogue) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+    """Every dictionary with its numbers, and why those of some cannot be read."""
+    found, problems = [], []
+    for info in known.dictionaries:
+        try:
+            measures = _measures(info.path, f"{info.run_id} {info.built_at}", info.dictionary_id)
+        except StoreError as error:
+            problems.append(str(error))
+            continue
+        found.append(entry(info, measures))
+    return tuple(found), tuple(problems)
+
+
+@st.cache_resource(show_spinner=False, max_entries=MOST_KEPT)
+def _measures(path: str, build: str, dictionary_id: str) -> dict[str, Measure]:
+    """The measures of a file, which never changes: a store of many is asked once."""
+    return session.store().measures(dictionary_id)
+
+
+def go(selection: CompareSelection) -> None:
+    """Callback: show this."""
+    st.query_params.from_dict(selections.params(selection))
+
+
+def on_control(name: str) -> None:
+    """Callback of a filter, and of what is plotted; nothing chosen means the first or all."""
+    default = getattr(CompareSelection(), name)
+    go(replace(_now(), **{name: st.session_state[name] or default}))
+
+
+def on_clear() -> None:
+    """Callback: every dictionary is shown again."""
+    go(replace(_now(), **dict.fromkeys(selections.FILTERS, "")))
+
+
+def on_sort() -> None:
+    """Callback of a heading: highest first, in turn if it is sorted by already; ids rising."""
+    now, column = _now(), st.session_state[KEY].sort
+    descending = not now.descending if column == now.by else column != "dictionary"
+    go(replace(now, by=column, descending=descending))
+
+
+def on_point() -> None:
+    """Callback of the plot; `pointed` hands the dictionary of the point to the page."""
+    points = st.session_state[PLOT].selection.points
+    if points:
+        st.session_state[POINTED] = points[0]["customdata"][0]
+
+
+def pointed() -> str | None:
+    """The dictionary whose point was clicked since the last run, once."""
+    return st.session_state.pop(POINTED, None)
+
+
+def _now() -> CompareSelection:
+    selection, _ = read(session.catalogue())
+    return selection

@@ -1,0 +1,63 @@
+"""The scoreboard's table: a row a dictionary. A click on a heading sorts, one on a row opens."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from app import links, markup
+from app.compare import words
+from app.compare.scoreboard import COLUMNS, Entry
+from app.compare.selection import CompareSelection
+from app.selection import Selection
+from featurestore.records import FeatureQuery
+
+HERE = Path(__file__).parent
+KEY = "scoreboard"
+_component = st.components.v2.component(
+    "feature_browser_scoreboard",
+    css=(HERE / "table.css").read_text(encoding="utf-8"),
+    js=(HERE / "table.js").read_text(encoding="utf-8"),
+)
+
+
+def scoreboard(
+    entries: Iterable[Entry], selection: CompareSelection, on_sort: Callable[[], None]
+) -> str | None:
+    """Draw the rows; returns the dictionary that was just clicked. `on_sort` runs on a heading."""
+    return _component(
+        data=payload(entries, selection),
+        key=KEY,
+        on_sort_change=on_sort,
+        on_open_change=lambda: None,
+    ).open
+
+
+def payload(entries: Iterable[Entry], selection: CompareSelection) -> dict[str, Any]:
+    """What the script draws."""
+    return {
+        "columns": [
+            {"name": name, "label": label, "title": title}
+            for name, (label, title) in words.HEADINGS.items()
+        ],
+        "rows": [_row(one) for one in entries],
+        "sort": selection.by,
+        "descending": selection.descending,
+    }
+
+
+def in_browse(dictionary_id: str) -> dict[str, str]:
+    """Query parameters of a dictionary's list."""
+    return links.browse(Selection(FeatureQuery(dictionary_id)))
+
+
+def _row(one: Entry) -> dict[str, Any]:
+    dictionary_id = one.info.dictionary_id
+    return {
+        "id": dictionary_id,
+        "facts": markup.dictionary_facts(one.info),
+        "href": f"./?{urlencode(in_browse(dictionary_id))}",  # Browse is the page without a name
+        "cells": [words.cell(one, column) for column in COLUMNS[1:]],
+    }

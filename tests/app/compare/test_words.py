@@ -1,0 +1,99 @@
+from html import escape
+
+import pytest
+
+from app.compare import words
+from app.compare.scoreboard import COLUMNS, PLOTTED, Entry, entry, samples
+from featurestore.detail_records import Measure
+from tests.app.compare.made_up import INFO, made, of, with_kl
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def test_every_column_has_a_heading() -> None:
+    assert tuple(words.HEADINGS) == COLUMNS
+    assert tuple(words.PLOTS) == PLOTTED
+
+
+def test_a_tip_holds_the_number_in_full_and_n() -> None:
+    one = made(l0=1234.56789, l0_with_first=7.0, share_dead=0.25)
+    assert words.cell(one, "l0") == [
+        "1,235",
+        "1234.56789 over 100 tokens\nwith position 0: 7.00 (n 100)",
+    ]
+    assert words.cell(one, "share_dead") == ["25.0%", "0.25 over 100 features"]
+    assert words.cell(one, "n_features")[0] == "8"
+
+
+def test_recovered_loss_says_what_it_is_made_of() -> None:
+    losses = {"ce_clean": 3.0, "ce_decoded": 3.5, "ce_zero": 8.0, "ce_mean": 7.0}
+    measures = {name: Measure(value, 90, None, None) for name, value in losses.items()}
+    measures["ce_recovered"] = Measure(0.9, 90, 0.97, 270)
+    shown, tip = words.cell(entry(INFO, measures), "ce_recovered")
+    assert shown == "0.900"
+    assert tip.split("\n") == [
+        "0.9 over 90 tokens",
+        "loss clean: 3.00 (n 90)",
+        "loss decoded: 3.50 (n 90)",
+        "loss zero: 8.00 (n 90)",
+        "loss mean vector: 7.00 (n 90)",
+        "random errors as long: 0.970 (n 270)",
+    ]
+
+
+def test_kl_stands_beside_its_control() -> None:
+    one = with_kl(0.3, 0.2)
+    assert words.cell(one, "kl_decoded") == ["0.300", "0.3 nats over 90 tokens"]
+    assert words.cell(one, "kl_control") == ["0.200", "0.2 nats over 270 random errors"]
+    assert words.cell(one, "kl_ratio")[1].endswith("decoded − random, nats: 0.100 (n 90)")
+
+
+@pytest.mark.parametrize(
+    ("one", "column", "why"),
+    [
+        (Entry(INFO, {}), "l0", "passes.n_scored = 0"),
+        (made(), "cosine", "Not computed by the build"),
+        (made(cosine=None), "cosine", "No token to take it over"),
+        (with_kl(0.0, 0.0), "kl_ratio", "rounding"),
+        (entry(INFO, {"ce_recovered": Measure(None, 9, None, 27)}), "ce_recovered", "cost no loss"),
+    ],
+)
+def test_a_missing_number_is_a_dash_with_a_reason(one: Entry, column: str, why: str) -> None:
+    shown, tip = words.cell(one, column)
+    assert shown == "–"
+    assert why in tip
+
+
+def test_the_line_says_what_scores_rest_on() -> None:
+    entries = (made("a"), made("b"))
+    said = words.summary(entries, 5, samples(entries))
+    assert "2 of 5 dictionaries" in said
+    assert "scored on 100 tokens of 40 contexts" in said
+    assert words.incomparable(samples(entries)) == ""
+    far = (*entries, of(made("c"), hook_name="there"))
+    assert "2 hook points" in words.summary(far, 5, samples(far))
+
+
+def test_other_corpora_are_named() -> None:
+    other = of(made("z"), digests={"corpus": "fedcba9876"}, corpus_name="poems")
+    found = samples([*(made(f"d{i}") for i in range(9)), other])
+    first, second, third = words.incomparable(found).split("\n")
+    assert "cannot be compared" in first
+    assert second.startswith("'tales' (600 tokens, digest 01234567), 100 tokens of 40 contexts")
+    assert second.endswith("d0, d1, d2, d3, d4, d5 and 3 more")
+    assert third.startswith("'poems'")
+    assert third.endswith(": z")
+
+
+def test_dictionaries_without_scores_are_named_with_the_cure() -> None:
+    bare = Entry(INFO, {})
+    assert words.unscored((made(),)) == ""
+    assert words.unscored((made("a"), bare)).startswith("No scores of one: passes.n_scored = 0")
+    assert words.unscored((bare,)).startswith("None of these dictionaries has scores")
+    assert "python -m featurestore build RECIPE" in words.unscored((bare,))
+
+
+def test_texts_of_the_store_are_escaped() -> None:
+    entries = (of(made(), corpus_name=HOSTILE),)
+    assert HOSTILE not in words.summary(entries, 1, samples(entries))
+    assert escape(HOSTILE) in words.summary(entries, 1, samples(entries))
