@@ -289,7 +289,7 @@ def test_a_block_that_cannot_be_used_is_made_anew(
 
     caplog.clear()
     build(order(gpt2, store), engine=engine)
-    (warning,) = [each for each in caplog.records if each.levelname == "WARNING"]
+    (warning,) = [each for each in caplog.records if each.name == "featurestore.workspace"]
     assert str(path) in warning.message and "made anew" in warning.message
     assert tables(store) == tables(gpt2 / "store")
 

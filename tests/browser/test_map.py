@@ -160,6 +160,7 @@ def test_a_lasso_makes_a_list_that_browse_opens(page: Page, store: Store, is_but
     page.get_by_role("button", name="Open in Browse", exact=True).click()
     expect(page.get_by_text(f"{len(inside)} of 120 features")).to_be_visible()
     expect(page.get_by_text(f"only {len(inside)} chosen on the map")).to_be_visible()
+    expect(page.locator("tbody tr")).to_have_count(len(inside))
     listed = page.locator("tbody tr td:first-child").all_inner_texts()
     assert sorted(map(int, listed)) == inside
     page.get_by_role("button", name="Clear", exact=True).click()
