@@ -5,7 +5,7 @@ libraries cannot stand beside this project's own dependencies, so they get an en
 own (about 2 GB):
 
     python3.11 -m venv /tmp/golden
-    /tmp/golden/bin/pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu
+    /tmp/golden/bin/pip install torch==2.13.0
     /tmp/golden/bin/pip install sae-lens==6.54.12 natsort
     /tmp/golden/bin/pip install --no-deps dictionary-learning==0.1.0 eai-sparsify==1.3.3
     /tmp/golden/bin/python tests/golden/write.py
