@@ -144,7 +144,7 @@ def test_empty_lines_are_no_rows_and_half_characters_are_mended(
         ("a.jsonl", b'{"text": "a"}\n{"text": [1]}\n', r"row 1: found \[1\]; expected text, as in"),
         ("a.jsonl", b'{"text": [1]}\n{"text": "a"}\n', r"row 1: found 'a'; expected a list of tok"),
         ("a.jsonl.gz", b'{"text": "a"}\n', r"a.jsonl.gz' cannot be read after line 0: Not a gzip"),
-        ("a.jsonl.gz", gzip.compress(b'{"text": "a"}\n')[:-9], r"cannot be read after line"),
+        ("a.jsonl.gz", gzip.compress(b'{"text": "a"}\n', mtime=0)[:-9], r"cannot be read after"),
         ("a.parquet", b"", r"Parquet file '.*a.parquet' cannot be read after row 0"),
         (
             "a.parquet",
