@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.activations import NewGELUActivation
 
 from featurestore.errors import ModelError
 from featurestore.inference import LanguageModel, Memory, load_model
@@ -73,6 +74,21 @@ def test_logits_are_those_of_the_model(model: LanguageModel, hf_model: PreTraine
     assert found.shape == (*TOKENS.shape, model.d_vocab)
     assert found.dtype == torch.float32
     assert torch.allclose(found, plain_logits(hf_model, TOKENS, {}), atol=1e-4)
+
+
+def test_gelu_of_gpt2_is_one_step(tmp_path: Path) -> None:
+    """The same function as the one in eight steps, to rounding, and nowhere that one."""
+    folder = save_model(tmp_path / "gpt2", "gpt2")
+    as_it_is = AutoModelForCausalLM.from_pretrained(folder)
+    assert any(isinstance(part, NewGELUActivation) for part in as_it_is.modules())
+    model = load_model(str(folder))
+    parts = list(model._bridge.original_model.modules())
+    assert not any(isinstance(part, NewGELUActivation) for part in parts)
+    fused = [part for part in parts if isinstance(part, torch.nn.GELU)]
+    values = torch.linspace(-10, 10, 4001)
+    assert len(fused) >= N_LAYERS
+    assert torch.allclose(fused[0](values), NewGELUActivation()(values), atol=2e-6)
+    assert torch.allclose(model.logits(TOKENS), plain_logits(as_it_is, TOKENS, {}), atol=1e-5)
 
 
 @pytest.mark.parametrize(

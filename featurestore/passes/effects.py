@@ -1,5 +1,6 @@
 """Sums over what ablations do to the next token, and the rows that they become."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,9 @@ from featurestore.passes.logit_lens import largest
 from featurestore.passes.sites import Sites
 from featurestore.remainder import Clean
 
-NUMBERS_AT_ONCE = 2**22
-"""Probabilities that are compared at a time, in float64."""
+NUMBERS_AT_ONCE = {"cpu": 2**18, "cuda": 2**22}
+"""Probabilities that are compared at a time, in float64. On a processor they stay in its cache
+(`docs/performance.md`)."""
 
 
 Places = tuple[Int64[np.ndarray, " _"], Int64[np.ndarray, " _"]]
@@ -67,35 +69,33 @@ class Effects:
     ) -> None:
         """Take in the logits of a batch: along contexts, and of controls where it counts."""
         self._add_along(batch, ablated)
-        ablated = ablated[torch.from_numpy(batch.is_counted)]
         in_batch, pos = batch.counted
         site, row = batch.sites[in_batch], batch.rows[in_batch]
         self._n += np.bincount(site, minlength=len(self._n))
-        clean = batch.clean.logits[row, pos]
         following = _following(batch.clean, row, pos)
-        at_once = max(1, NUMBERS_AT_ONCE // clean.shape[1])
-        for start in range(0, len(site), at_once):
-            part = slice(start, start + at_once)
-            log_p = clean[part].double().log_softmax(dim=1)
-            effect = log_p - ablated[part].double().log_softmax(dim=1)
-            self._add_by_token(site[part], log_p.exp(), effect)
+        counted = np.flatnonzero(batch.is_counted)
+        for part in _parts(len(site), ablated):
+            log_p = batch.clean.logits[row[part], pos[part]].double().log_softmax(dim=1)
+            p = log_p.exp()
+            effect = log_p - ablated[counted[part]].double().log_softmax(dim=1)
+            self._add_by_token(site[part], p, effect)
             loss = effect.gather(1, following[part])[:, 0].cpu().numpy()
-            kl = _divergence(log_p, effect)
+            kl = _divergence(p, effect)
             for total, values in zip(self._sums, (kl, kl**2, loss, loss**2), strict=True):
                 total += np.bincount(site[part], values, len(total))
             for draw, logits in enumerate(controls):
-                control = log_p - logits[part].double().log_softmax(dim=1)
-                self._control[:, draw] += np.bincount(
-                    site[part], _divergence(log_p, control), len(self._n)
-                )
+                kl = _divergence(p, log_p - logits[part].double().log_softmax(dim=1))
+                self._control[:, draw] += np.bincount(site[part], kl, len(self._n))
 
     def _add_along(self, batch: Batch, ablated: Float[torch.Tensor, "n_along d_vocab"]) -> None:
         """Effects on the tokens that come next, from each site's first active position on."""
         in_batch, pos = batch.along
         row = batch.rows[in_batch]
         following = _following(batch.clean, row, pos)
-        clean = _log_p(batch.clean.logits[row, pos], following)
-        effect = (clean - _log_p(ablated, following)).cpu().numpy()
+        effect = np.zeros(len(row), dtype=np.float32)
+        for part in _parts(len(row), ablated):
+            clean = _log_p(batch.clean.logits[row[part], pos[part]], following[part])
+            effect[part] = (clean - _log_p(ablated[part], following[part])).cpu().numpy()
         first = np.searchsorted(batch.active[0], np.arange(len(batch.sites)))
         self._start[batch.sites] = batch.active[1][first]
         parts = np.split(effect, np.searchsorted(in_batch, np.arange(1, len(batch.sites))))
@@ -202,6 +202,13 @@ class Effects:
         )
 
 
+def _parts(n: int, logits: Float[torch.Tensor, "_ d_vocab"]) -> Iterator[slice]:
+    """A few of n distributions at a time."""
+    at_once = max(1, NUMBERS_AT_ONCE[logits.device.type] // logits.shape[1])
+    for start in range(0, n, at_once):
+        yield slice(start, start + at_once)
+
+
 def _following(
     clean: Clean, row: Int64[np.ndarray, " n"], pos: Int64[np.ndarray, " n"]
 ) -> Int64[torch.Tensor, "n 1"]:
@@ -214,14 +221,14 @@ def _log_p(
     logits: Float[torch.Tensor, "n d_vocab"], tokens: Int64[torch.Tensor, "n 1"]
 ) -> Float[torch.Tensor, " n"]:
     """Log-probabilities of one token each."""
-    return (logits.gather(1, tokens) - logits.logsumexp(dim=1, keepdim=True))[:, 0]
+    return logits.log_softmax(dim=1).gather(1, tokens)[:, 0]
 
 
 def _divergence(
-    log_p: Float[torch.Tensor, "n d_vocab"], effect: Float[torch.Tensor, "n d_vocab"]
+    p: Float[torch.Tensor, "n d_vocab"], effect: Float[torch.Tensor, "n d_vocab"]
 ) -> np.ndarray:
-    """KL of p from the distribution whose log is `log_p - effect`, in nats."""
-    return (log_p.exp() * effect).sum(dim=1).clamp(min=0).cpu().numpy()
+    """KL of p from the distribution whose log is `log(p) - effect`, in nats."""
+    return (p * effect).sum(dim=1).clamp(min=0).cpu().numpy()
 
 
 def _standard_error(total: np.ndarray, squares: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -252,7 +252,7 @@ def test_how_the_work_is_split_changes_nothing(
     files = swept(run, tmp_path)
     whole = ablated(run, files.read(0, N_FEATURES))
     monkeypatch.setattr("featurestore.passes.ablation.NUMBERS_SUMMED", 15 * model.d_vocab)
-    monkeypatch.setattr("featurestore.passes.effects.NUMBERS_AT_ONCE", 3 * model.d_vocab)
+    monkeypatch.setattr("featurestore.passes.effects.NUMBERS_AT_ONCE", {"cpu": 3 * model.d_vocab})
     parts = [ablated(run, files.read(0, 5)), ablated(run, files.read(5, N_FEATURES))]
     for table, rows in whole.items():
         again = pa.concat_tables([part[table] for part in parts])
