@@ -16,7 +16,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const head = make("thead");
   const body = make("tbody");
   const line = make("tr");
-  line.append(...data.columns.map((column) => heading(column, data, setTriggerValue)));
+  const headings = data.columns.map((column) =>
+    heading(column, data, setTriggerValue, classes(column, data)),
+  );
+  line.append(...headings);
   head.append(line);
   body.append(...data.rows.map((row) => bodyRow(row, data, setTriggerValue)));
   // A click on a heading rebuilds it: give the new one the focus that the old one had.
@@ -25,39 +28,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (focused) table.querySelector(`button[data-column="${focused}"]`)?.focus();
 }
 
-function make(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-function heading(column, data, send) {
-  const cell = make("th", classes(column, data));
-  cell.scope = "col";
-  cell.title = column.title;
-  if (!column.sort) {
-    cell.textContent = column.label;
-    return cell;
-  }
-  const isSorted = column.name === data.sort;
-  cell.setAttribute("aria-sort", !isSorted ? "none" : data.descending ? "descending" : "ascending");
-  const button = make("button", "", column.label);
-  button.type = "button";
-  button.dataset.column = column.name;
-  button.append(make("span", "arrow", isSorted ? (data.descending ? "▼" : "▲") : ""));
-  button.addEventListener("click", () => send("sort", column.name));
-  cell.append(button);
-  return cell;
-}
-
 function bodyRow(row, data, send) {
   const line = make("tr");
   line.dataset.feature = row.feature;
   const open = (event) => {
-    const isModified = event.ctrlKey || event.metaKey || event.shiftKey || event.button;
-    const isSelecting = String(getSelection()).length > 0 && !event.target.closest("a");
-    if (isModified || isSelecting) return;
+    if (isForBrowser(event)) return;
     event.preventDefault();
     send("open", row.feature);
   };

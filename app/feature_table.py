@@ -16,6 +16,7 @@ from app.annotations import words
 from app.markup import COLUMN_HELP
 from app.numerals import exact, percent, short
 from app.selection import Selection
+from app.sorted_table import SCRIPT
 from app.token_text import alone, quoted, visible
 from featurestore.annotations.records import Content, Explanation
 from featurestore.detail_records import Cluster
@@ -32,7 +33,7 @@ HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "feature_browser_feature_table",
     css=(HERE / "feature_table.css").read_text(encoding="utf-8"),
-    js=(HERE / "feature_table.js").read_text(encoding="utf-8"),
+    js=(HERE / "feature_table.js").read_text(encoding="utf-8") + SCRIPT,
 )
 
 COLUMNS = (
@@ -133,6 +134,11 @@ def feature_table(
         "sort": selection.query.sort,
         "descending": selection.query.descending,
     }
+    return draw(data, key, on_sort)
+
+
+def draw(data: dict[str, Any], key: str, on_sort: Callable[[], None] | None = None) -> int | None:
+    """Draw what the script takes, and return the feature whose row was just clicked."""
     result = _component(
         data=data,
         key=key,
@@ -140,6 +146,12 @@ def feature_table(
         on_open_change=lambda: None,
     )
     return result.open
+
+
+def peaks(row: FeatureSummary) -> list[list[Any]]:
+    """Tokens at its peaks, as chips."""
+    tokens = row.peak_tokens[: SHOWN["peak_tokens"]]
+    return [[alone(token), quoted(token), count] for token, count in tokens]
 
 
 def table_row(row: FeatureSummary, listed: Listed, selection: Selection) -> dict[str, Any]:
@@ -191,7 +203,7 @@ def _cell(row: FeatureSummary, name: str, kind: str, listed: Listed) -> object:
     if name == "promoted":
         return [[alone(token), quoted(token)] for token in value[: SHOWN[name]]]
     if name == "peak_tokens":
-        return [[alone(token), quoted(token), count] for token, count in value[: SHOWN[name]]]
+        return peaks(row)
     return value
 
 

@@ -19,6 +19,8 @@ pages = [
     st.Page(links.FEATURE, title="Feature", url_path="feature"),
     st.Page(links.MAP, title="Map", url_path="map"),
     st.Page(links.COMPARE, title="Compare", url_path="compare"),
+    st.Page(links.PAIR, title="Pair", url_path="pair", visibility="hidden"),
+    st.Page(links.TRACKS, title="Tracks", url_path="tracks", visibility="hidden"),
     st.Page(links.SEARCH, title="Search", url_path="search"),
     st.Page(links.ANNOTATIONS, title="Annotations", url_path="annotations"),
 ]

@@ -1,8 +1,8 @@
-// Tables of neighbouring features, each short until all are asked for.
+// Tables of related features, each short until all are asked for.
 //
-// data: { short, tables: [{title, detail, columns: [{label, title}], rows: [{feature, href, is_dead,
-// tokens: [[shown, quoted]], cells: [[shown, exact]]}]}] }. Tokens reach the page through
-// textContent alone. Trigger: open (feature).
+// data: { short, tables: [{title, detail, tokens, columns: [{label, title}], rows: [{feature, open,
+// href, is_dead, tokens: [[shown, quoted]], cells: [[shown, exact]]}]}] }; `tokens` of a table is
+// the heading of theirs. Tokens reach the page through textContent alone. Trigger: open (a row's).
 
 const panels = new WeakMap(); // one per mounted component; a rerun keeps its elements
 
@@ -42,7 +42,7 @@ function draw(panel) {
   panel.root.replaceChildren(...parts);
 }
 
-function section(panel, { title, detail, columns, rows }) {
+function section(panel, { title, detail, tokens, columns, rows }) {
   const made = make("div", "part");
   const head = make("h4", "", title);
   head.append(make("small", "", detail));
@@ -50,7 +50,7 @@ function section(panel, { title, detail, columns, rows }) {
   if (!rows.length) return made;
   const table = make("table");
   const line = make("tr");
-  line.append(make("th", "", "feature"), make("th", "", "promotes"));
+  line.append(make("th", "", "feature"), make("th", "", tokens));
   for (const column of columns) {
     const cell = make("th", "number", column.label);
     cell.title = column.title;
@@ -75,7 +75,7 @@ function drawRow(panel, row, columns) {
   link.addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return; // a new tab
     event.preventDefault();
-    panel.send("open", row.feature);
+    panel.send("open", row.open);
   });
   name.append(link);
   if (row.is_dead) name.append(make("span", "dead", "dead"));

@@ -1,10 +1,11 @@
-"""The features nearest to a feature: a table for each way of being near, first short, then whole.
+"""Features related to a feature, in tables that are first short, then whole; those nearest to it.
 
 A component, because a click on a link then changes the page in place, and because whether all are
 shown is kept in the browser.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,12 @@ BY_COACTIVATION = (
 
 def neighbour_table(found: Neighbours, selection: Selection, on_open: Callable[[], None]) -> None:
     """Draw both tables; `on_open` reads the feature from `st.session_state["neighbours"].open`."""
-    _component(data=payload(found, selection), key="neighbours", on_open_change=on_open)
+    draw(payload(found, selection), "neighbours", on_open)
+
+
+def draw(data: dict[str, Any], key: str, on_open: Callable[[], None]) -> None:
+    """Draw tables; `on_open` reads what a row says of itself from `st.session_state[key].open`."""
+    _component(data=data, key=key, on_open_change=on_open)
 
 
 def payload(found: Neighbours, selection: Selection) -> dict[str, Any]:
@@ -61,7 +67,8 @@ def payload(found: Neighbours, selection: Selection) -> dict[str, Any]:
             {
                 "title": title,
                 "detail": detail if rows else nobody,
-                "columns": [{"label": label, "title": tip} for _, label, tip in columns],
+                "tokens": "promotes",
+                "columns": headings(columns),
                 "rows": [_row(one, [name for name, *_ in columns], selection) for one in rows],
             }
             for title, detail, nobody, columns, rows in tables
@@ -69,12 +76,23 @@ def payload(found: Neighbours, selection: Selection) -> dict[str, Any]:
     }
 
 
+def headings(columns: Iterable[tuple[str, str, str]]) -> list[dict[str, str]]:
+    """Of columns that are a name, a heading and an explanation."""
+    return [{"label": label, "title": tip} for _, label, tip in columns]
+
+
+def chips(tokens: Iterable[str]) -> list[list[str]]:
+    """The first few of some tokens, as shown and in quotes."""
+    return [[alone(token), quoted(token)] for token in islice(tokens, _TOKENS)]
+
+
 def _row(one: Neighbour, names: list[str], selection: Selection) -> dict[str, Any]:
     return {
         "feature": one.feature,
+        "open": one.feature,
         "href": links.feature_url(selection, one.feature),
         "is_dead": one.is_dead,
-        "tokens": [[alone(token), quoted(token)] for token in one.promoted[:_TOKENS]],
+        "tokens": chips(one.promoted),
         "cells": [_cell(name, getattr(one, name)) for name in names],
     }
 

@@ -98,6 +98,15 @@ class Reader:
         self.bad("page", value, "Pages are 1, 2, 3, and so on. Showing page 1.")
         return 1
 
+    def feature(self, name: str) -> int | None:
+        """The number of a feature, if one is said; whether it exists is not checked."""
+        value = self.given.get(name, "")
+        if _WHOLE.fullmatch(value):
+            return int(value)
+        if value:
+            self.bad(name, value, "A feature is a whole number. Left out.")
+        return None
+
     def seed(self) -> int:
         """The seed of a random order."""
         value = self.given.get("seed", "0")

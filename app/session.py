@@ -36,8 +36,15 @@ WANTED = "a feature that was asked for by number"
 
 _SHARED = {"Annotations": ("Browse", "Annotations")}
 """Pages that open on what another was left with, if that was later."""
-_OWN = {"Live": "dictionaries", "Search": "find", "Compare": "by"}
-"""Pages whose parameters are not those of a list, by the one that is always there."""
+_OWN = {
+    "Live": "dictionaries",
+    "Search": "find",
+    "Pair": "other",
+    "Tracks": "tracked",
+    "Compare": "by",
+}
+"""Pages whose parameters are not those of a list, by the one that is always there; the first in
+this order, since Pair may say `by` too."""
 
 EXPORTED_AT_ONCE = 20_000
 """Rows of a list that are fetched by one question, which has a time limit."""

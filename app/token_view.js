@@ -9,6 +9,8 @@ const VIEWS = [
   ["snippet", "Snippet", 16, "16 tokens before and after the sampled one"],
   ["full", "Full", Infinity, "The whole context"],
 ];
+// Shades from which black is read better than white, on a dark page.
+const STRONG = { active: 0.58, negative: 0.7 };
 const LEAST_LINE = 0.02; // of the largest effect: a smaller one is not underlined
 let isUnderlined = true; // kept until the page is loaded again
 const panels = new WeakMap(); // one per mounted component; a rerun keeps its elements
@@ -206,8 +208,9 @@ function drawToken(panel, row, pos, activation) {
     const shade = 0.05 + 0.95 * Math.log10(1 + 9 * share);
     span.style.setProperty("--shade", shade.toFixed(3));
     span.dataset.activation = activation;
-    span.classList.add(activation > 0 ? "active" : "negative");
-    if (shade > 0.55) span.classList.add("strong");
+    const hue = activation > 0 ? "active" : "negative";
+    span.classList.add(hue);
+    if (shade > STRONG[hue]) span.classList.add("strong");
   }
   const effect = row.effects.get(pos) ?? 0;
   const share = Math.abs(effect) / panel.data.effect_scale;

@@ -30,6 +30,7 @@ def token_view(
     on_shown: Callable[[], None],
     is_live: bool = False,
     ablated: Iterable[AblatedContext] = (),
+    key: str = "tokens",
 ) -> int | None:
     """Draw contexts; `on_shown` runs when the user picks another view.
 
@@ -49,7 +50,5 @@ def token_view(
         "breaks": breaks,
         "is_live": is_live,
     }
-    result = _component(
-        data=data, key="tokens", on_shown_change=on_shown, on_live_change=lambda: None
-    )
+    result = _component(data=data, key=key, on_shown_change=on_shown, on_live_change=lambda: None)
     return result.live

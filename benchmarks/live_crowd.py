@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from benchmarks.live_page import app
+from benchmarks.browser import app
 from benchmarks.visitor import Seen, Visitor
 
 N_VISITORS = 50

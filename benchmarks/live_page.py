@@ -5,28 +5,17 @@ Playwright is needed for it alone, which comes with requirements-test.txt.
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.browser import app, tab, wait_for_frame
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-
-PATIENCE_MS = 120_000
-"""Until the first heatmap: libraries, models and dictionaries are loaded first."""
-
-_PAINTED = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))"
 
 
 def measure_page(store: Path, names: Sequence[str], texts: Sequence[str]) -> dict[str, float | str]:
@@ -35,7 +24,7 @@ def measure_page(store: Path, names: Sequence[str], texts: Sequence[str]) -> dic
     From the keys that run a text to the frame that shows it; the second text is the first one of a
     session whose models are loaded already.
     """
-    with app(store) as (address, _), _tab(address) as page:
+    with app(store) as (address, _), tab(address) as page:
         where = f"/live?dictionaries={','.join(names)}"
         start = time.perf_counter()
         page.goto(where)
@@ -55,44 +44,6 @@ def measure_page(store: Path, names: Sequence[str], texts: Sequence[str]) -> dic
     }
 
 
-@contextmanager
-def app(store: Path) -> Iterator[tuple[str, subprocess.Popen]]:
-    """The app on a store; its address and its process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "app", str(store), "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        address = f"http://127.0.0.1:{port}"
-        try:
-            while not _is_up(address) and process.poll() is None:
-                time.sleep(0.1)
-            yield address, process
-        finally:
-            process.terminate()
-
-
-def _is_up(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/_stcore/health") as answer:
-            return answer.read() == b"ok"
-    except OSError:
-        return False
-
-
-@contextmanager
-def _tab(address: str) -> Iterator[Page]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        names = ("chromium", "chromium-browser")
-        found = next(filter(None, map(shutil.which, names)), None)
-        with playwright.chromium.launch(executable_path=found, args=FLAGS) as browser:
-            page = browser.new_page(base_url=address, viewport={"width": 1440, "height": 900})
-            page.set_default_timeout(PATIENCE_MS)
-            yield page
-
-
 def _run(page: Page, text: str, number: int) -> float:
     """Put a text into the box and run it; seconds until its heatmap is painted."""
     box = page.locator(".st-key-live_text textarea")
@@ -102,7 +53,7 @@ def _run(page: Page, text: str, number: int) -> float:
     passage = page.locator(".strips .passage[data-text='0']", has_text=f"#{number}#")
     passage.locator(".token").last.wait_for()
     page.locator(".strips tbody tr[data-key]").first.wait_for()
-    page.evaluate(_PAINTED)
+    wait_for_frame(page)
     return time.perf_counter() - start
 
 

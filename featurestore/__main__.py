@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from featurestore.annotations import command as annotations
 from featurestore.errors import DamagedStore, FeatureStoreError
 from featurestore.explanations import command as explanations
+from featurestore.linking import command as linking
 from featurestore.matching import command as matching
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     formats.set_defaults(run=_formats)
     matching.add_command(commands)
+    linking.add_command(commands)
     annotations.add_commands(commands)
     explanations.add_commands(commands)
     return parser
@@ -170,17 +172,26 @@ def _info(options: argparse.Namespace) -> None:
         return
     from featurestore.store import Store
 
-    catalogue = Store(options.store).catalogue()
+    store = Store(options.store)
+    catalogue, pairs, linked = store.catalogue(), store.pairs(), store.linked()
     if options.json:
-        print(json.dumps(asdict(catalogue), indent=1, sort_keys=True))
+        everything = asdict(catalogue) | {"pairs": asdict(pairs), "links": asdict(linked)}
+        print(json.dumps(everything, indent=1, sort_keys=True))
         return
     for info in catalogue.dictionaries:
         print(
             f"{info.dictionary_id:24} {info.kind:11} {info.n_features:>9,} features  "
             f"{info.n_tokens:>11,} tokens  {info.hook_name}  run {info.run_id}"
         )
-    for problem in catalogue.problems:
-        print(f"problem: {problem.reason}")
+    for what, found in (("compared", pairs.pairs), ("linked", linked.links)):
+        if found:
+            print(f"{len(found):,} {'pair' if len(found) == 1 else 'pairs'} {what}")
+    for reason in (
+        *(each.reason for each in catalogue.problems),
+        *pairs.problems,
+        *linked.problems,
+    ):
+        print(f"problem: {reason}")
 
 
 def _verify(options: argparse.Namespace) -> None:
@@ -192,8 +203,8 @@ def _verify(options: argparse.Namespace) -> None:
         bad += [str(finding.path)] if finding.faults else []
     if bad:
         raise DamagedStore(
-            f"{len(bad)} damaged: {', '.join(bad)}. Delete what is damaged and build it again, or "
-            "restore it from a copy."
+            f"{len(bad)} damaged: {', '.join(bad)}. Delete what is damaged and build it again (or "
+            "match or link it), or restore it from a copy."
         )
 
 

@@ -172,6 +172,22 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class SubstitutedToken:
+    """What is lost where a dictionary's vectors stand in for the model's, at one token."""
+
+    token: str
+    n: int
+    """Times in the sample, with a next token."""
+    kl: float
+    """Mean KL(clean || replaced), in nats."""
+    kl_se: float | None
+    control_kl: float
+    """The same for random directions as long as the dictionary's error."""
+    n_corpus: int
+    """Times in the whole corpus."""
+
+
+@dataclass(frozen=True)
 class MapPoint:
     """A feature on the map."""
 

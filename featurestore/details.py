@@ -12,6 +12,7 @@ from featurestore.detail_records import (
     NearToken,
     Neighbour,
     Neighbours,
+    SubstitutedToken,
 )
 from featurestore.dictionary_file import DictionaryFile
 from featurestore.rows import token_ids
@@ -39,6 +40,7 @@ _SOME_CLUSTERS = """
 """
 _CONTROL = "select x, y, cluster from control_map order by number"
 _MEASURES = "select * from measures order by name"
+_SUBSTITUTED = "select * from substituted_tokens order by token_id"
 
 
 def ablated_contexts(file: DictionaryFile, feature: int) -> tuple[AblatedContext, ...]:
@@ -101,6 +103,13 @@ def clusters(file: DictionaryFile, numbers: list[int] | None) -> tuple[Cluster, 
 def measures(file: DictionaryFile) -> dict[str, Measure]:
     """Rows of `measures`, by name."""
     return {row.pop("name"): Measure(**row) for row in file.rows(_MEASURES)}
+
+
+def substituted_tokens(file: DictionaryFile) -> tuple[SubstitutedToken, ...]:
+    """Rows of `substituted_tokens`."""
+    rows = file.rows(_SUBSTITUTED)
+    text = file.token_texts({row["token_id"] for row in rows})
+    return tuple(SubstitutedToken(text[row.pop("token_id")], **row) for row in rows)
 
 
 def _clusters(file: DictionaryFile, rows: list[dict[str, Any]]) -> tuple[Cluster, ...]:

@@ -10,7 +10,8 @@
     │   ├── TextError        a text too long to run, or none
     │   ├── AnnotationError  a label, note, tag or author that cannot be kept
     │   ├── TableError       a file of annotations or explanations that cannot be read
-    │   └── MatchError       two dictionaries that cannot be compared
+    │   ├── MatchError       two dictionaries that cannot be compared
+    │   └── LinkError        two dictionaries of which one does not feed the other
     ├── StoreError           the store cannot answer
     │   ├── StoreNotFound    no store at this path
     │   ├── UnknownDictionary
@@ -74,6 +75,10 @@ class TableError(BadInput):
 
 class MatchError(BadInput):
     """Dictionaries that cannot be compared, or that were not named."""
+
+
+class LinkError(BadInput):
+    """Dictionaries of which the first cannot feed the second, or that were not named."""
 
 
 class AnnotationsError(FeatureStoreError):

@@ -6,7 +6,7 @@ from typing import Literal
 HIGH = 0.9
 """A feature whose largest cosine is above this has a counterpart in the other dictionary."""
 
-MatchSort = Literal["cosine", "correlation", "jaccard", "feature"]
+MatchSort = Literal["cosine", "correlation", "jaccard", "n_both", "feature"]
 
 MatchKind = Literal["nearest", "matched", "unmatched"]
 """Every feature with its nearest; those that are matched, with their match; those that are not,
@@ -72,7 +72,8 @@ class Match:
 
     feature: int
     rank: int | None
-    """Place by cosine among the other's features, 0 first; None beyond the third."""
+    """Place by cosine among the other's features, 0 first; None beyond the third: for its match, or
+    the feature of its own number in a dictionary of the same family and size."""
     other: int | None
     """None if the feature's direction has no length."""
     cosine: float | None

@@ -32,7 +32,8 @@ create table pair (
 create table matches (
     side varchar,             -- key: a or b, whose feature it is
     feature integer,          -- key
-    rank smallint,            -- key: place by cosine, 0 first; null for a match beyond the third
+    rank smallint,            -- key: place by cosine, 0 first; null for another beyond the third:
+                              -- the match, or the feature of the same number within a family
     other integer,            -- feature of the other side; null if the feature has no length
     cosine double,            -- null likewise
     is_matched boolean,       -- whether the two are matched one to one

@@ -4,13 +4,12 @@ A file that cannot be read is reported as a problem and takes nothing else down.
 """
 
 import itertools
-import threading
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from featurestore import details, feature_list, pairs
+from featurestore import details, feature_list, links, pairs
 from featurestore.detail_records import (
     AblatedContext,
     Cluster,
@@ -18,6 +17,7 @@ from featurestore.detail_records import (
     FeatureMap,
     Measure,
     Neighbours,
+    SubstitutedToken,
 )
 from featurestore.dictionary_file import DictionaryFile, check_feature
 from featurestore.errors import (
@@ -27,7 +27,9 @@ from featurestore.errors import (
     StoreNotFound,
     UnknownDictionary,
 )
+from featurestore.link_records import LinkCatalogue, Links
 from featurestore.listing import Listing, Remarks
+from featurestore.open_files import OpenFiles
 from featurestore.pair_records import (
     Match,
     MatchKind,
@@ -52,7 +54,7 @@ from featurestore.records import (
     StoredContext,
 )
 from featurestore.rows import to_example, to_feature, to_stored, to_summary, token_ids, tokens_of
-from featurestore.store_file import stamp
+from featurestore.two_runs import files_served
 
 _FEATURE = "select * from features where feature = ?"
 _BANDS = """
@@ -82,8 +84,8 @@ class Store:
         """Open a store; `remarks` are asked by queries for verdicts, annotations, explanations."""
         self.folder = folder
         self._remarks = remarks
-        self._lock = threading.Lock()
-        self._open: dict[Path, DictionaryFile] = {}
+        self._files = OpenFiles(DictionaryFile)
+        self._link_files = OpenFiles(links.LinkFile)
 
     def catalogue(self) -> Catalogue:
         """Every dictionary's newest complete file, and the files that cannot be served.
@@ -96,13 +98,13 @@ class Store:
         problems = []
         for path in paths:
             try:
-                info = self._file(path).info
+                info = self._files.get(path).info
             except StoreError as error:
                 problems.append(Problem(str(path), path.parent.name, str(error)))
                 continue
             known = newest.setdefault(info.dictionary_id, info)
             newest[info.dictionary_id] = max(known, info, key=lambda i: (i.built_at, i.run_id))
-        self._forget_all_but(set(paths))
+        self._files.forget_all_but(set(paths))
         return Catalogue(tuple(newest.values()), tuple(problems))
 
     def dictionary(self, dictionary_id: str) -> DictionaryInfo:
@@ -273,21 +275,25 @@ class Store:
         """Numbers about the whole dictionary, by name."""
         return details.measures(self._served(dictionary_id))
 
-    def pairs(self) -> PairCatalogue:
-        """Every two dictionaries that were compared as they are now."""
-        found, problems = [], []
-        for path in pairs.pair_paths(self.folder, self.catalogue().dictionaries):
-            try:
-                found.append(pairs.read_pair(path))
-            except StoreError as error:
-                problems.append(str(error))
-        return PairCatalogue(tuple(found), tuple(problems))
+    def substituted_tokens(self, dictionary_id: str) -> tuple[SubstitutedToken, ...]:
+        """What is lost at each token by the dictionary's vectors; none if it was not scored."""
+        return details.substituted_tokens(self._served(dictionary_id))
+
+    def compared(self) -> tuple[tuple[str, str], ...]:
+        """Ids of every two dictionaries that were compared as they are now; no file is read."""
+        files = pairs.pair_files(self.folder, self.catalogue().dictionaries)
+        return tuple((a.dictionary_id, b.dictionary_id) for _, a, b in files)
+
+    def pairs(self, of_families: bool = False) -> PairCatalogue:
+        """Every two dictionaries that were compared as they are now, or those of one family."""
+        return pairs.read_pairs(self.folder, self.catalogue().dictionaries, of_families)
 
     def pair(self, dictionary_id: str, other_id: str) -> PairInfo:
         """Two dictionaries that were compared, given in any order.
 
         Raises:
             NotCompared: they were not, or not as they are now.
+            MatchError: they cannot be.
         """
         return pairs.read_pair(self._pair_path(dictionary_id, other_id))
 
@@ -300,8 +306,11 @@ class Store:
         descending: bool = True,
         limit: int = 50,
         offset: int = 0,
+        below: float | None = None,
     ) -> MatchPage:
         """A page of a dictionary's features, each beside one of the other's; unknowns last.
+
+        With `below`, only those whose cosine is below it: of `nearest`, what the other lacks.
 
         Raises:
             NotCompared: the two were not compared, or not as they are now.
@@ -309,7 +318,7 @@ class Store:
         """
         path = self._pair_path(dictionary_id, other_id)
         side = pairs.side_of(dictionary_id, other_id)
-        return pairs.read_matches(path, side, kind, sort, descending, limit, offset)
+        return pairs.read_matches(path, side, kind, below, sort, descending, limit, offset)
 
     def nearest(self, dictionary_id: str, feature: int, other_id: str) -> tuple[Match, ...]:
         """The features of another dictionary nearest to a feature, then its match if it is none."""
@@ -317,19 +326,37 @@ class Store:
         check_feature(feature, self.dictionary(dictionary_id))
         return pairs.read_nearest(path, pairs.side_of(dictionary_id, other_id), int(feature))
 
+    def linked(self) -> LinkCatalogue:
+        """Every two dictionaries with links between them, as they are now."""
+        return links.read_catalogue(self._link_files, self._all_links())
+
+    def link_paths(self, dictionary_id: str) -> links.LinkPaths:
+        """Which files have links of a dictionary; none of them is opened."""
+        return links.link_paths(self._all_links(), self.dictionary(dictionary_id).run_id)
+
+    def links(self, dictionary_id: str, feature: int) -> Links:
+        """What feeds a feature in earlier dictionaries, and what it feeds in later ones."""
+        check_feature(feature, self.dictionary(dictionary_id))
+        return links.read_links(self._link_files, self.link_paths(dictionary_id), int(feature))
+
     def close(self) -> None:
         """Close every file. The store can be used again; it reopens what it needs."""
-        with self._lock:
-            for file in self._open.values():
-                file.close()
-            self._open.clear()
+        self._files.close()
+        self._link_files.close()
 
     def _listing(self, query: FeatureQuery) -> tuple[DictionaryFile, Listing]:
         file = self._served(query.dictionary_id)
         return file, Listing(file, query, self._remarks)
 
+    def _all_links(self) -> tuple[Path, ...]:
+        paths = tuple(files_served(self.folder / links.FOLDER, self.catalogue().dictionaries))
+        self._link_files.forget_all_but(paths)
+        return paths
+
     def _pair_path(self, one: str, other: str) -> Path:
-        path = pairs.pair_path(self.folder, self.dictionary(one), self.dictionary(other))
+        both = self.dictionary(one), self.dictionary(other)
+        pairs.check_comparable(*both)
+        path = pairs.pair_path(self.folder, *both)
         if not path.exists():
             raise NotCompared(
                 f"'{one}' and '{other}' were not compared, or not as they are now. Compare them: "
@@ -338,30 +365,13 @@ class Store:
         return path
 
     def _served(self, dictionary_id: str) -> DictionaryFile:
-        return self._file(Path(self.dictionary(dictionary_id).path))
+        return self._files.get(Path(self.dictionary(dictionary_id).path))
 
     def _checked(self, dictionary_id: str, feature: int) -> tuple[DictionaryFile, int]:
         """The file, and a feature that it has."""
         file = self._served(dictionary_id)
         check_feature(feature, file.info)
         return file, int(feature)
-
-    def _file(self, path: Path) -> DictionaryFile:
-        """An open file; opened anew if another now stands in its place."""
-        with self._lock:
-            held = self._open.get(path)
-            if held and held.stamp == stamp(path):
-                return held
-            if held:
-                # DuckDB serves the old bytes to everybody until the last connection is closed.
-                self._open.pop(path).close()
-            self._open[path] = DictionaryFile(path)
-            return self._open[path]
-
-    def _forget_all_but(self, paths: set[Path]) -> None:
-        """Let go of deleted files; a question under way keeps its own open until it is answered."""
-        with self._lock:
-            self._open = {path: file for path, file in self._open.items() if path in paths}
 
 
 def dictionary_paths(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import duckdb
+import numpy as np
 
 from featurestore.errors import DamagedStore, StoreError, TooSlow
 
@@ -138,6 +139,25 @@ class StoreFile:
             raise self._damaged(error) from error
         finally:
             cursor.close()
+
+    def n_rows(self, statement: str) -> int:
+        """Rows of a statement without parameters, each read in full.
+
+        Raises:
+            DamagedStore: the file cannot be read.
+        """
+        with self._relation(statement) as found:
+            return sum(len(batch) for batch in found.to_arrow_reader(100_000))
+
+    def arrays(self, statement: str) -> dict[str, np.ndarray]:
+        """All rows of a statement without parameters, as an array a column; null is NaN.
+
+        Raises:
+            DamagedStore: the file cannot be read.
+        """
+        with self._relation(statement) as found:
+            table = found.to_arrow_table()
+        return {name: table[name].to_numpy() for name in table.column_names}
 
     def refusal(self, pattern: str) -> str:
         """Why RE2 cannot read a pattern; empty if it can."""

@@ -1,12 +1,21 @@
 """Read everything that a store holds, and compare it with what was written."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from featurestore import links, pairs
 from featurestore.dictionary_file import KEYS, DictionaryFile
 from featurestore.errors import StoreError
-from featurestore.store import dictionary_paths
+from featurestore.store import Store, dictionary_paths
+from featurestore.two_runs import all_files, files_served
+
+_CONTENT = {
+    pairs.FOLDER: (pairs.PairFile, "from matches"),
+    links.FOLDER: (links.LinkFile, "from links"),
+}
+"""Files about two dictionaries, by their folder: their kind, and all of their rows."""
 
 
 @dataclass(frozen=True)
@@ -17,15 +26,23 @@ class Finding:
     n_rows: int
     faults: tuple[str, ...]
     """Empty if every table is as its manifest says."""
+    n_tables: int = len(KEYS)
+    is_stale: bool = False
+    """Whether it is about a run that no dictionary has any more, so that nobody sees it."""
 
     def __str__(self) -> str:
         if self.faults:
             return f"BAD  {self.path}: {' '.join(self.faults)}"
-        return f"ok   {self.path}: {self.n_rows:,} rows in {len(KEYS)} tables"
+        if self.is_stale:
+            return f"old  {self.path}: of a run that is served no more; delete it"
+        tables = "1 table" if self.n_tables == 1 else f"{self.n_tables} tables"
+        return f"ok   {self.path}: {self.n_rows:,} rows in {tables}"
 
 
 def verify(store: Path) -> Iterator[Finding]:
     """Check every file, older runs too; one finding for each, as soon as it is known.
+
+    Files about two dictionaries, which hold no digests, are read from end to end.
 
     Raises:
         StoreNotFound: there is no store in this folder.
@@ -40,6 +57,21 @@ def verify(store: Path) -> Iterator[Finding]:
             yield _compared(path, file)
         finally:
             file.close()
+    served = Store(store).catalogue().dictionaries
+    for folder in _CONTENT:
+        shown = set(files_served(store / folder, served))
+        for path in all_files(store / folder):
+            yield _read(path, folder, path not in shown)
+
+
+def _read(path: Path, folder: str, is_stale: bool) -> Finding:
+    """A file about two dictionaries."""
+    kind, content = _CONTENT[folder]
+    try:
+        with closing(kind(path)) as file:
+            return Finding(path, file.n_rows(content), (), 1, is_stale)
+    except StoreError as error:
+        return Finding(path, 0, (str(error),), 1, is_stale)
 
 
 def _compared(path: Path, file: DictionaryFile) -> Finding:

@@ -2,12 +2,14 @@
 
 import streamlit as st
 
-from app import ablation_panels, feature_panels, geometry_panels, panels
+from app import ablation_panels, feature_panels, feed_panels, geometry_panels, panels
 from app.annotations.panels import annotation
+from app.tracks.strip import strip
 
 info, chosen = panels.dictionary()
 selection, feature = feature_panels.open_feature(chosen)
 feature_panels.header(selection, feature)
+strip(info, selection)
 
 with st.container(key="body"):
     left, right = st.columns([1, 2], gap="medium")
@@ -15,6 +17,7 @@ with right:  # before the left side, whose charts take the browser longer
     feature_panels.contexts(feature, info, selection)
     ablation_panels.ablation(feature, info)
     ablation_panels.dependences(feature, info)
+    feed_panels.feeds(info, selection)
 with left:
     annotation(info, selection)
     feature_panels.activity(feature, info)

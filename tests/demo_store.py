@@ -10,7 +10,14 @@ from featurestore.plan import Order
 from featurestore.recipes import read_recipe
 
 N_TOKENS = 30_000
-SKIPPED = {"n_ablated_top": 0, "n_ablated_bands": 0, "n_dependences": 0, "map": False}
+SKIPPED = {
+    "n_ablated_top": 0,
+    "n_ablated_bands": 0,
+    "n_dependences": 0,
+    "n_neighbours": 0,
+    "n_scored": 0,
+    "map": False,
+}
 """Passes that take longer than all else, and whose own tests need no demo."""
 
 

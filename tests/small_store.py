@@ -101,13 +101,13 @@ def publish(
     dictionary_id: str = "one",
     run_id: str = "run1",
     built_at: str = "2026-01-01T00:00:00+00:00",
-    **tables: list[dict[str, Any]],
+    **changes: Any,  # noqa: ANN401
 ) -> Path:
-    """Write the rows above, but for the tables given, as one dictionary's file."""
+    """Write the rows above as one dictionary's file, but for the tables and facts given."""
+    facts = manifest(dictionary_id, run_id, built_at)
+    tables = ROWS | {name: rows for name, rows in changes.items() if isinstance(rows, list)}
+    facts |= {name: fact for name, fact in changes.items() if name not in tables}
     with StoreWriter(store, dictionary_id, run_id) as writer:
-        for table, rows in (ROWS | tables).items():
+        for table, rows in tables.items():
             writer.append(table, pa.Table.from_pylist(in_key_order(table, rows)))
-        n_features = len((ROWS | tables)["features"])
-        return writer.publish(
-            manifest(dictionary_id, run_id, built_at) | {"n_features": n_features}
-        )
+        return writer.publish(facts | {"n_features": len(tables["features"])})

@@ -37,3 +37,13 @@ def scores(values: np.ndarray, quality: float) -> list[dict[str, Any]]:
     ]
     names = ("name", "value", "n", "control", "n_control")
     return [dict(zip(names, (*row, None, None)[:5], strict=True)) for row in rows]
+
+
+def substituted_tokens(tokens: np.ndarray, quality: float) -> list[dict[str, Any]]:
+    """Rows of that table, for tokens (context, pos): rarer ones lose more."""
+    ids, counts = np.unique(tokens, return_counts=True)
+    return [
+        {"token_id": token, "n": n, "kl": (1 - quality) * (1 + 4 / n), "kl_se": 0.01}
+        | {"control_kl": 0.2, "n_corpus": n}
+        for token, n in zip(ids.tolist(), counts.tolist(), strict=True)
+    ]

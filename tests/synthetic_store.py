@@ -19,7 +19,7 @@ import pyarrow as pa
 from featurestore.writer import StoreWriter
 from tests.small_store import in_key_order
 from tests.synthetic_details import details
-from tests.synthetic_scores import scores
+from tests.synthetic_scores import scores, substituted_tokens
 
 LENGTH = 48
 RIVER, NUMBERS, NEWLINES, DENSE, SIGNED, DEAD, NONFINITE = range(7)
@@ -170,6 +170,7 @@ def _tables(planted: Planted) -> dict[str, list[dict[str, Any]]]:
         row |= added
     if planted.quality is not None:
         more["measures"] += scores(finite, planted.quality)
+        more["substituted_tokens"] = substituted_tokens(planted.tokens, planted.quality)
     return tables | more
 
 

@@ -20,8 +20,11 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("pages", "app", "featurestore")
 
 RECORDS = tuple(
-    f"featurestore.{name}" for name in "records detail_records pair_records errors".split()
+    f"featurestore.{name}"
+    for name in "records detail_records pair_records link_records errors".split()
 )
+TRACKS = tuple(f"featurestore.{name}" for name in "track_records checkpoints tracks".split())
+"""Features over training: records of numpy arrays, and pure functions of them."""
 TORCH = (
     "featurestore.dictionaries",
     "featurestore.inference",
@@ -36,6 +39,11 @@ DUCKDB = (
     "featurestore.writer",
     "featurestore.dictionary_file",
     "featurestore.pairs",
+    "featurestore.links",
+    "featurestore.small_file",
+    "featurestore.open_files",
+    "featurestore.two_runs",
+    "featurestore.pair_columns",
     "featurestore.store_file",
     "featurestore.details",
     "featurestore.listing",
@@ -51,8 +59,10 @@ LAYERS = {
         "featurestore.explanations",
         "featurestore.live.records",
         "featurestore.spreadsheet",
+        *TRACKS,
         *RECORDS,
     ),
+    "app.tracks.session": ("app", "featurestore.pair_columns", *TRACKS, *RECORDS),
     "app.session": (
         "app",
         "featurestore.store",
@@ -72,7 +82,7 @@ LAYERS = {
         [
             f"featurestore.{name}"
             for name in (
-                "build live matching notebook plan publish precision ray_engine sweep "
+                "build linking live matching notebook plan publish precision ray_engine sweep "
                 "workers".split()
             )
         ],
@@ -133,6 +143,7 @@ LAYERS = {
             "featurestore.rows",
             "featurestore.digests",
             "featurestore.spreadsheet",
+            "featurestore.track_records",
             *DUCKDB,
             *RECORDS,
         ),
@@ -155,6 +166,9 @@ LAYERS = {
     "featurestore.records": RECORDS,
     "featurestore.detail_records": (),
     "featurestore.pair_records": (),
+    "featurestore.link_records": (),
+    "featurestore.track_records": (),
+    **dict.fromkeys(TRACKS[1:], (*TRACKS, *RECORDS)),
     "featurestore.errors": (),
     "featurestore": (),
 }
@@ -170,16 +184,15 @@ COMPUTING = (
     *(
         f"featurestore.{name}"
         for name in (
-            "build built_from decoding encoder live matching perturbation plan publish precision "
-            "ray_engine sweep "
-            "threads workers".split()
+            "build built_from decoding encoder linking live matching perturbation plan publish "
+            "precision ray_engine sweep threads workers".split()
         )
     ),
 )
 HOMES = {
     "datasets": ("featurestore.documents",),
-    "duckdb": (*DUCKDB, "featurestore.matching.pair_file"),
-    "plotly": ("app.charts",),
+    "duckdb": DUCKDB,
+    "plotly": ("app.charts", "app.tracks.charts"),
     "ray": ("featurestore.ray_engine",),
     "threadpoolctl": ("featurestore.baselines",),
     "sqlalchemy": ("featurestore.annotations",),
@@ -197,6 +210,7 @@ PLAIN = (*RECORDS, "featurestore.config", "featurestore.recipes", "featurestore.
 READ_SIDE = (
     *PLAIN,
     *DUCKDB,
+    *TRACKS,
     "featurestore.live.records",
     "app.session",
     "app.links",

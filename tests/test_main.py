@@ -18,6 +18,8 @@ from featurestore import writer
 from featurestore.__main__ import main
 from featurestore.dictionaries.load import FORMATS
 from featurestore.store import Store
+from tests.made_up_links import write_links
+from tests.matching.test_pair_file import write as write_pair
 from tests.small_store import publish
 from tests.tiny_model import D_MODEL, save_dictionary, save_recipe
 
@@ -414,6 +416,33 @@ def test_verify_names_a_file_that_cannot_be_opened(
     printed = capsys.readouterr()
     assert f"BAD  {path}: {path} cannot be read" in printed.out
     assert str(path) in error_of(printed.err)
+
+
+def test_pairs_and_links_are_listed_and_verified(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for name, run_id in (("one", "run1"), ("two", "run2")):
+        publish(tmp_path, name, run_id)
+    ends = ("one", "run1"), ("two", "run2")
+    good = [write_pair(tmp_path), write_links(tmp_path, *ends)]
+    old = write_links(tmp_path, ("one", "run0"), ends[1])
+    assert main(["info", "--store", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == ["1 pair compared", "1 pair linked"]
+    assert main(["verify", "--store", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"ok   {good[0]}: 2 rows in 1 table" in lines
+    assert f"ok   {good[1]}: 3 rows in 1 table" in lines
+    assert f"old  {old}: of a run that is served no more; delete it" in lines
+    for path in good:
+        path.write_bytes(path.read_bytes()[:20_000])
+    assert main(["info", "--json", "--store", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [len(found[what]["problems"]) for what in ("pairs", "links")] == [1, 1]
+    assert main(["verify", "--store", str(tmp_path)]) == 1
+    printed = capsys.readouterr()
+    for path in good:
+        assert f"BAD  {path}: {path} cannot be read" in printed.out
+        assert str(path) in error_of(printed.err)
 
 
 @pytest.mark.parametrize("name", ["info", "verify"])

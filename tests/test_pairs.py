@@ -3,7 +3,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from featurestore.errors import NotCompared, StoreError, UnknownDictionary, UnknownFeature
+from featurestore.errors import (
+    MatchError,
+    NotCompared,
+    StoreError,
+    UnknownDictionary,
+    UnknownFeature,
+)
 from featurestore.matching.pair_file import write_pair
 from featurestore.store import Store
 from tests.matching.test_pair_file import PAIR
@@ -53,6 +59,23 @@ def test_lists_come_by_the_page(store: Store) -> None:
     assert store.matches("one", "two", offset=9).n_kept == 4
 
 
+def test_a_bound_keeps_what_is_less_alike(store: Store) -> None:
+    page = store.matches("one", "two", below=0.75)  # without a cosine a feature is not unlike
+    assert [(row.feature, row.cosine) for row in page.rows] == [(0, 0.5), (2, 0.5)]
+    assert page.n_kept == store.matches("one", "two", below=0.75, limit=0).n_kept == 2
+    assert features(store, below=0.76) == [(3, 1), (0, 2), (2, 3)]
+    assert features(store, "matched", below=0.0) == [(2, 4)]
+
+
+def test_counts_are_those_of_the_file_that_is_there(store: Store) -> None:
+    assert store.matches("one", "two", limit=0).n_kept == 4
+    path = store.folder / "pairs" / "run1--run2.duckdb"
+    path.unlink()
+    row = dict(zip(COLUMNS, ROWS[0], strict=True))
+    write_pair(path, store.folder / "work", PAIR, pa.Table.from_pylist([row]))
+    assert store.matches("one", "two", limit=0).n_kept == 1
+
+
 def test_each_side_has_its_own_list(store: Store) -> None:
     found = store.matches("two", "one")
     assert [(row.feature, row.other) for row in found.rows] == [(1, 3), (3, 2)]
@@ -83,6 +106,25 @@ def test_pairs_are_those_of_the_runs_that_are_served(store: Store) -> None:
         store.matches("one", "three")
     with pytest.raises(UnknownDictionary):
         store.matches("one", "four")
+
+
+def test_names_of_pairs_and_those_of_one_family(store: Store) -> None:
+    assert store.compared() == (("one", "two"),)
+    assert store.pairs(of_families=True).pairs == ()
+    for name, run_id in (("one", "run5"), ("two", "run6")):
+        publish(store.folder, name, run_id, "2027-01-01", family="kin")
+    assert store.compared() == ()
+    rows = pa.Table.from_pylist([dict(zip(COLUMNS, ROWS[0], strict=True))])
+    write_pair(store.folder / "pairs" / "run5--run6.duckdb", store.folder / "work", PAIR, rows)
+    assert len(store.pairs(of_families=True).pairs) == 1
+
+
+def test_what_cannot_be_compared_says_why(store: Store) -> None:
+    publish(store.folder, "wide", "run9", d_out=8)
+    with pytest.raises(MatchError, match="they have no cosines"):
+        store.pair("one", "wide")
+    with pytest.raises(MatchError, match="given twice"):
+        store.matches("one", "one")
 
 
 def test_a_file_that_cannot_be_read_is_a_problem(store: Store) -> None:

@@ -122,10 +122,12 @@ def test_the_code_that_decides_numbers_is_all_there() -> None:
     """What a block or a table is made by; a new module is to be put on one side or the other."""
     package = Path(module.__file__).parent
     harmless = set(
-        "__init__ __main__ build built_from config detail_records details dictionary_file digests "
-        "documents errors feature_list hub listing literals notebook pair_records pairs places "
-        "plan precision ray_engine recipes records rows spreadsheet stop store store_file "
-        "suitability text_search toml_tables verify workers workspace writer".split()
+        "__init__ __main__ build built_from checkpoints config detail_records details "
+        "dictionary_file digests documents errors feature_list hub link_records links listing "
+        "literals notebook open_files pair_columns pair_records pairs places plan precision "
+        "ray_engine recipes records rows small_file spreadsheet stop store store_file "
+        "suitability text_search toml_tables track_records tracks two_runs verify workers "
+        "workspace writer".split()
     )
     deciding = set(
         "activations blocks corpus decoding embedding_control encoder hook_points inference "

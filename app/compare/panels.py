@@ -6,7 +6,7 @@ from functools import partial
 import streamlit as st
 
 from app import charts, panels, session
-from app.compare import scoreboard, table, words
+from app.compare import scoreboard, table, token_panel, words
 from app.compare import selection as selections
 from app.compare import session as compare
 from app.compare.scoreboard import Entry
@@ -87,9 +87,10 @@ def _basis(shown: Shown, n_all: int) -> None:
 
 
 def plot(shown: Shown) -> str | None:
-    """What L0 buys; returns the dictionary whose point was just clicked."""
+    """What L0 buys, or what is lost by token; returns the dictionary that was just clicked."""
     column = shown.selection.plot
-    placed = scoreboard.plotted(shown.entries, column)
+    if problem := token_panel.problem(shown.selection, shown.entries):
+        panels.note(problem, "error")
     session.seed({"plot": column})
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="plotted"):
         st.segmented_control(
@@ -101,9 +102,19 @@ def plot(shown: Shown) -> str | None:
             args=("plot",),
             label_visibility="collapsed",
         )
-        st.html(words.plotted(shown.entries, placed, column))
-    if not placed:
-        return None
+        if column == scoreboard.TOKENS:
+            tokens = token_panel.choose(shown.selection, shown.entries)
+        else:
+            placed = scoreboard.plotted(shown.entries, column)
+            st.html(words.plotted(shown.entries, placed, column))
+    if column == scoreboard.TOKENS:
+        token_panel.losses(tokens)
+    elif placed:
+        _tradeoff(placed, column)
+    return compare.pointed()
+
+
+def _tradeoff(placed: tuple[Entry, ...], column: str) -> None:
     front = scoreboard.front(placed, column)
     figure = charts.tradeoff(
         [_mark(one, column) for one in placed],
@@ -118,7 +129,6 @@ def plot(shown: Shown) -> str | None:
         on_select=compare.on_point,
         selection_mode="points",
     )
-    return compare.pointed()
 
 
 def _mark(one: Entry, column: str) -> charts.Mark:
@@ -129,6 +139,6 @@ def _mark(one: Entry, column: str) -> charts.Mark:
     return charts.Mark(one.info.dictionary_id, one.info.kind, l0, value, told)
 
 
-def rows(shown: Shown) -> str | None:
-    """The table; returns the dictionary that was just clicked."""
+def rows(shown: Shown) -> table.Target | None:
+    """The table; returns where a click on it leads."""
     return table.scoreboard(shown.entries, shown.selection, compare.on_sort)

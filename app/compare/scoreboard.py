@@ -1,15 +1,18 @@
 """Dictionaries with the numbers about each: sorted, plotted, as CSV; what they rest on.
 
 Pure. Names of measures are those of the build; `kl_control`, `kl_ratio` and `kl_gap` are made here
-of `kl_decoded` and its control.
+of `kl_decoded` and its control, and `family_mmcs` of the pairs within a family.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 
 from app.numerals import natural
 from featurestore.detail_records import Measure
+from featurestore.pair_records import PairInfo
 from featurestore.records import DictionaryInfo
 from featurestore.spreadsheet import safe, table_csv
 
@@ -27,9 +30,13 @@ COLUMNS = (
     "share_rare",
     "share_dense",
     "capacity",
+    "family_mmcs",
+    "pairs",
 )
 PLOTTED = ("explained_variance", "ce_recovered", "kl_ratio")
 """What can stand against L0."""
+TOKENS = "tokens"
+"""The other plot: what one dictionary loses at which token."""
 LEAST_KL = 1e-9
 """In nats: a ratio to less than this is one of rounding."""
 LOWER_IS_BETTER = ("kl_ratio",)
@@ -43,11 +50,26 @@ _PARTS = ("value", "n", "control", "n_control")
 
 
 @dataclass(frozen=True)
+class Kin:
+    """Another dictionary of a family, and how far it has what one of the family has."""
+
+    dictionary_id: str
+    mmcs: float
+    floor: float | None
+
+
+@dataclass(frozen=True)
 class Entry:
     """A dictionary and the numbers about it."""
 
     info: DictionaryInfo
     measures: Mapping[str, Measure]
+    kin: tuple[Kin, ...] = ()
+    """The others of its family that it was compared with."""
+    n_pairs: int = 0
+    """Dictionaries that it was compared with."""
+    beside: str = ""
+    """The one that it is shown with first, compared or not."""
 
     @property
     def is_scored(self) -> bool:
@@ -58,6 +80,8 @@ class Entry:
         """The number in a column; None if there is none."""
         if column == "n_features":
             return self.info.n_features
+        if column == "pairs":
+            return self.n_pairs or None
         found = self.measures.get(column)
         return (
             None if found is None or found.value is None or math.isnan(found.value) else found.value
@@ -80,9 +104,37 @@ class Sample:
     """Tokens of them that count."""
 
 
-def entry(info: DictionaryInfo, measures: Mapping[str, Measure]) -> Entry:
+def entry(
+    info: DictionaryInfo,
+    measures: Mapping[str, Measure],
+    kin: tuple[Kin, ...] = (),
+    n_pairs: int = 0,
+    beside: str = "",
+) -> Entry:
     """A dictionary with its measures, and what follows of them."""
-    return Entry(info, {**measures, **_from_kl(measures.get("kl_decoded"))})
+    made = _from_kl(measures.get("kl_decoded")) | _from_kin(kin)
+    return Entry(info, {**measures, **made}, kin, n_pairs, beside)
+
+
+def kin(pairs: Iterable[PairInfo]) -> dict[str, tuple[Kin, ...]]:
+    """Of each dictionary of pairs within families: the others and its MMCS to them."""
+    found: dict[str, list[Kin]] = defaultdict(list)
+    for pair in pairs:
+        for mine, other in ((pair.a, pair.b), (pair.b, pair.a)):
+            if mine.mmcs is not None:
+                found[mine.dictionary_id].append(Kin(other.dictionary_id, mine.mmcs, mine.floor))
+    return {
+        one: tuple(sorted(others, key=lambda other: natural(other.dictionary_id)))
+        for one, others in found.items()
+    }
+
+
+def _from_kin(kin: tuple[Kin, ...]) -> dict[str, Measure]:
+    if not kin:
+        return {}
+    floors = [one.floor for one in kin if one.floor is not None]
+    floor = fmean(floors) if floors else None
+    return {"family_mmcs": Measure(fmean(one.mmcs for one in kin), len(kin), floor, len(floors))}
 
 
 def _from_kl(kl: Measure | None) -> dict[str, Measure]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from app.compare.scoreboard import COLUMNS, PLOTTED
+from app.compare.scoreboard import COLUMNS, PLOTTED, TOKENS
 from app.numerals import natural
 from app.selection import Reader
 from featurestore.records import DictionaryInfo
@@ -20,6 +20,9 @@ class CompareSelection:
     """One of COLUMNS."""
     descending: bool = False
     plot: str = PLOTTED[0]
+    """One of PLOTTED, or TOKENS."""
+    of: str = ""
+    """The dictionary whose tokens are plotted; "" for the first that is shown."""
     family: str = ""
     kind: str = ""
     hook: str = ""
@@ -52,7 +55,8 @@ def read(
     selection = CompareSelection(
         by=reader.choice("by", COLUMNS),
         descending=reader.choice("order", ("asc", "desc")) == "desc",
-        plot=reader.choice("plot", PLOTTED),
+        plot=reader.choice("plot", (*PLOTTED, TOKENS)),
+        of=reader.text("of"),
         **{name: _filter(reader, name, known[name]) for name in FILTERS},
     )
     return selection, tuple(reader.problems)
@@ -63,6 +67,7 @@ def params(selection: CompareSelection) -> dict[str, str]:
     values = {
         "order": "desc" if selection.descending else "",
         "plot": selection.plot if selection.plot != PLOTTED[0] else "",
+        "of": selection.of if selection.plot == TOKENS else "",
         **selection.filters,
     }
     return {"by": selection.by} | {name: value for name, value in values.items() if value}

@@ -1,14 +1,17 @@
 """Between Streamlit and Compare: the URL, the callbacks, and the numbers of the store."""
 
+from collections import Counter
 from dataclasses import replace
 
 import streamlit as st
 
 from app import session
+from app.compare import scoreboard
 from app.compare import selection as selections
-from app.compare.scoreboard import Entry, entry
+from app.compare.scoreboard import Entry, Kin
 from app.compare.selection import CompareSelection
 from app.compare.table import KEY
+from app.pair.selection import chosen
 from featurestore.detail_records import Measure
 from featurestore.errors import StoreError
 from featurestore.records import Catalogue
@@ -18,6 +21,9 @@ POINTED = "a dictionary whose point was clicked"
 MOST_KEPT = 1000
 """Dictionaries whose numbers are kept, a few dozen each."""
 
+MOST_READ = 300
+"""Pairs of families that are read for one column: each takes some 30 ms, once."""
+
 
 def read(known: Catalogue) -> tuple[CompareSelection, tuple[str, ...]]:
     """The selection that the URL says, and what was wrong with it."""
@@ -26,15 +32,36 @@ def read(known: Catalogue) -> tuple[CompareSelection, tuple[str, ...]]:
 
 def entries(known: Catalogue) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
     """Every dictionary with its numbers, and why those of some cannot be read."""
-    found, problems = [], []
+    compared = session.store().compared()
+    kin, problems = _kin(known, compared)
+    n_pairs = Counter(one for pair in compared for one in pair)
+    pairs = frozenset(map(frozenset, compared))
+    found = []
     for info in known.dictionaries:
         try:
             measures = _measures(info.path, f"{info.run_id} {info.built_at}", info.dictionary_id)
         except StoreError as error:
             problems.append(str(error))
             continue
-        found.append(entry(info, measures))
+        name = info.dictionary_id
+        beside = chosen(name, "", known.dictionaries, pairs)[1]
+        found.append(scoreboard.entry(info, measures, kin.get(name, ()), n_pairs[name], beside))
     return tuple(found), tuple(problems)
+
+
+def _kin(
+    known: Catalogue, compared: tuple[tuple[str, str], ...]
+) -> tuple[dict[str, tuple[Kin, ...]], list[str]]:
+    """How far families have what each of their members has, and what kept it from being known."""
+    family = {info.dictionary_id: info.family for info in known.dictionaries}
+    n = sum(family[one] is not None and family[one] == family[other] for one, other in compared)
+    if n > MOST_READ:
+        return {}, [
+            f"MMCS to family is left out: reading {n:,} pairs takes long. Over training shows "
+            f"families; up to {MOST_READ} pairs are read here."
+        ]
+    families = session.store().pairs(of_families=True)
+    return scoreboard.kin(families.pairs), [*families.problems]
 
 
 @st.cache_resource(show_spinner=False, max_entries=MOST_KEPT)

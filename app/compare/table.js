@@ -1,8 +1,9 @@
 // The scoreboard: a row a dictionary, as a plain HTML table whose text can be found and copied.
 //
-// data: { columns: [{name, label, title}], rows: [{id, facts, href, cells: [[shown, tip]]}], sort,
-// descending }; the first column is the dictionary. Triggers: sort (column), open (id). Texts of the
-// store reach the page through textContent alone.
+// data: { columns: [{name, label, title}], rows: [{id, facts, href, cells: [[shown, tip]], pair}],
+// sort, descending }; the first column is the dictionary, and `pair` the address of the last, if it
+// has one. Triggers: sort (column), open (id), pair (id). Texts of the store reach the page through
+// textContent alone.
 
 const tables = new WeakMap(); // one per mounted component; a rerun keeps its elements
 
@@ -26,36 +27,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (focused) frame.querySelector(`button[data-column="${focused}"]`)?.focus();
 }
 
-function make(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-function heading(column, data, send) {
-  const cell = make("th");
-  const isSorted = column.name === data.sort;
-  cell.scope = "col";
-  cell.title = column.title;
-  cell.setAttribute("aria-sort", !isSorted ? "none" : data.descending ? "descending" : "ascending");
-  const button = make("button", "", column.label);
-  button.type = "button";
-  button.dataset.column = column.name;
-  button.append(make("span", "arrow", isSorted ? (data.descending ? "▼" : "▲") : ""));
-  button.addEventListener("click", () => send("sort", column.name));
-  cell.append(button);
-  return cell;
-}
-
 function drawRow(row, data, send) {
   const line = make("tr");
   line.addEventListener("click", (event) => {
-    const isModified = event.ctrlKey || event.metaKey || event.shiftKey || event.button;
-    const isSelecting = String(getSelection()).length > 0 && !event.target.closest("a");
-    if (isModified || isSelecting) return;
+    if (isForBrowser(event)) return;
     event.preventDefault();
-    send("open", row.id);
+    send(event.target.closest("td a") ? "pair" : "open", row.id);
   });
   const name = make("th");
   name.scope = "row";
@@ -69,5 +46,10 @@ function drawRow(row, data, send) {
     cell.title = tip;
     line.append(cell);
   });
+  if (row.pair) {
+    const beside = make("a", "", line.lastChild.textContent);
+    beside.href = row.pair;
+    line.lastChild.replaceChildren(beside);
+  }
   return line;
 }

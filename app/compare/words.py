@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from app import markup
-from app.compare.scoreboard import LOWER_IS_BETTER, Entry, Sample
+from app.compare.scoreboard import LOWER_IS_BETTER, TOKENS, Entry, Sample
 from app.numerals import NONE, exact, percent, short
 from featurestore.detail_records import Measure
 from featurestore.records import DENSE_ABOVE
@@ -39,6 +39,11 @@ HEADINGS = {
         "capacity",
         "Mean over directions of 1 / sum of squared cosines with all: 1 if all are at right angles",
     ),
+    "family_mmcs": (
+        "MMCS to family",
+        "Mean over the others of its family of the mean largest cosine of its features with theirs",
+    ),
+    "pairs": ("pairs", "Dictionaries that it was compared with; opens two side by side"),
 }
 """Of each column: what it is called, and what it holds."""
 
@@ -46,6 +51,7 @@ PLOTS = {
     "explained_variance": "Explained variance",
     "ce_recovered": "CE recovered",
     "kl_ratio": "KL ratio",
+    TOKENS: "KL by token",
 }
 
 WORDS = {
@@ -64,8 +70,13 @@ WORDS = {
     "ratio": "KL decoded / KL random: 1 if its errors do what any error of that length does.",
     "dead, rare, dense": "Shares of all features: never active on the corpus; on 1 to 10 tokens; "
     f"on more than {DENSE_ABOVE:.0%} of them.",
+    "KL by token": "KL decoded and KL random by the token whose vector is replaced, over how often "
+    "it stands in the corpus. Lines: means over tokens of about one frequency.",
     "capacity": "How far directions have a dimension to themselves: 1 at right angles, d / n where "
     "n directions share d dimensions evenly.",
+    "MMCS to family": "Largest cosine of each feature with any of another dictionary, on average: "
+    "of this one with each other of its family. A tip names each, and what chance would give.",
+    "pairs": "Dictionaries that it was compared with. The number opens two of them.",
     "front": "Dictionaries that no other beats at as low an L0. Drawn where all that are shown "
     "stand at one hook point and were scored on the same tokens.",
 }
@@ -91,6 +102,8 @@ def cell(one: Entry, column: str) -> list[str]:
     """A number as it is shown, and its tip."""
     if column == "n_features":
         return [f"{one.info.n_features:,}", f"{one.info.n_features:,} features"]
+    if column == "pairs":
+        return _pairs(one)
     value = one.value(column)
     if value is None:
         return [NONE, _why_none(one, column)]
@@ -98,7 +111,25 @@ def cell(one: Entry, column: str) -> list[str]:
     return [shown, "\n".join([_over(column, one.measures[column]), *_beside(one, column)])]
 
 
+def _pairs(one: Entry) -> list[str]:
+    if not one.n_pairs:
+        with_one = f"{one.info.dictionary_id} {one.beside or 'OTHER'}"
+        return [NONE, f"Compared with none. Do so: python -m featurestore match {with_one}"]
+    return [str(one.n_pairs), f"Compared with {one.n_pairs:,}. Opens it beside {one.beside}"]
+
+
+def _why_no_kin(one: Entry) -> str:
+    if one.info.family is None:
+        return "It is in no family: the recipe that built it names none"
+    return (
+        "Not compared with its family. Do so: python -m featurestore match "
+        f"--family {one.info.family}"
+    )
+
+
 def _why_none(one: Entry, column: str) -> str:
+    if column == "family_mmcs":
+        return _why_no_kin(one)
     if column not in one.measures:
         return "Not computed by the build of this file" if one.is_scored else _UNSCORED
     if not one.measures[column].n:
@@ -115,6 +146,8 @@ def _over(column: str, measure: Measure) -> str:
         what = "directions"
     elif column == "kl_control":
         what = "random errors"
+    elif column == "family_mmcs":
+        what = "others of its family"
     unit = " nats" if column in ("kl_decoded", "kl_control") else ""
     return f"{exact(measure.value)}{unit} over {measure.n:,} {what}"
 
@@ -131,6 +164,11 @@ def _beside(one: Entry, column: str) -> list[str]:
         lines.append(_named("recovered of the mean's", found, "ce_recovered_mean"))
     if column == "kl_ratio":
         lines.append(_named("decoded − random, nats", found, "kl_gap"))
+    if column == "family_mmcs":
+        lines += [
+            f"{kin.dictionary_id}: {short(kin.mmcs)}, by chance {short(kin.floor)}"
+            for kin in one.kin
+        ]
     if column in ("ce_recovered", "capacity"):
         lines.append(_control(found[column], column))
     return [line for line in lines if line]

@@ -11,7 +11,9 @@
 const PATIENCE = 5000; // ms until what the script says counts more than the last click
 const MOST_PIXELS = 32; // of a cell: three tokens need no whole line
 const STEPS = [5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000];
-const HUES = ["active", "negative", "count", "loss", "odd"];
+// Shades from which black is read better than white, on a dark page.
+const STRONG = { active: 0.58, negative: 0.7, count: 0.67, loss: 0.62, odd: 0.9 };
+const HUES = Object.keys(STRONG);
 const panels = new WeakMap(); // one per mounted component; a rerun keeps its elements
 
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
@@ -466,7 +468,7 @@ function shade(panel) {
       span.style.setProperty("--shade", opacity.toFixed(3));
       span.dataset.value = strip.val[i];
       span.classList.add(hue);
-      if (opacity > (hue === "count" || hue === "loss" ? 0.62 : 0.55)) span.classList.add("strong");
+      if (opacity > STRONG[hue]) span.classList.add("strong");
       panel.shaded.push(span);
     });
   });

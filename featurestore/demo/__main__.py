@@ -2,9 +2,15 @@
 
 import argparse
 import sys
+from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from featurestore.__main__ import run
+
+if TYPE_CHECKING:
+    from featurestore.config import Recipe
+    from featurestore.records import DictionaryInfo
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("demo", "demo-more", "demo-model-1000", "demo-model-2000")
@@ -30,8 +36,12 @@ def _build(options: argparse.Namespace) -> None:
 
     recipes = [read_recipe(path) for path in RECIPES]
     wanted = {dictionary.id for recipe in recipes for dictionary in recipe.dictionaries}
-    if wanted <= _served(options.store):
-        return
+    if not wanted <= {info.dictionary_id for info in _served(options.store)}:
+        _build_all(recipes, options.store)
+    _match(options.store)
+
+
+def _build_all(recipes: "list[Recipe]", store: Path) -> None:
     from featurestore.build import build
     from featurestore.demo.texts import held_out_documents
     from featurestore.plan import Order
@@ -43,18 +53,34 @@ def _build(options: argparse.Namespace) -> None:
         path.write_text(document.text, encoding="utf-8")
     with stop_on_signals() as stop:
         for recipe in recipes:
-            build(Order(recipe, options.store), stop)
+            build(Order(recipe, store), stop)
 
 
-def _served(store: Path) -> set[str]:
-    """Ids of the dictionaries that a store already serves; whatever built them is good enough."""
+def _match(store: Path) -> None:
+    """Compare every two that write to one hook point, unless they were compared before."""
+    from featurestore.pairs import pair_path
+
+    pairs = [
+        pair
+        for pair in combinations(_served(store), 2)
+        if len({info.hook_name_out for info in pair}) == 1 and not pair_path(store, *pair).exists()
+    ]
+    if not pairs:
+        return
+    from featurestore.matching.command import matched
+
+    list(matched(store, pairs, activations=False))
+
+
+def _served(store: Path) -> "tuple[DictionaryInfo, ...]":
+    """The dictionaries that a store already serves; whatever built them is good enough."""
     from featurestore.errors import StoreNotFound
     from featurestore.store import Store
 
     try:
-        return {info.dictionary_id for info in Store(store).catalogue().dictionaries}
+        return Store(store).catalogue().dictionaries
     except StoreNotFound:
-        return set()
+        return ()
 
 
 def _train(options: argparse.Namespace) -> None:

@@ -64,15 +64,8 @@ class Sweeps:
         Raises:
             WeightsError: weights or texts are elsewhere, cannot be read or have changed.
         """
-        blocks, others = self._blocks(a), self._blocks(b)
-        for block in others:
-            block.features += a.n_features
-        corpus = self._corpora[a.digests["corpus"]]
-        n_features = a.n_features + b.n_features
-        files = ActivationFiles(blocks + others, n_features)
-        keys = features_of_a * n_features + features_of_b + a.n_features
-        found, place = np.unique(keys, return_inverse=True)
-        pairs = Pairs(*np.divmod(found, n_features))
+        files, corpus = self.as_one(a, b)
+        pairs, place = rising(features_of_a, features_of_b + a.n_features)
         with one_thread():
             spread = Spread.of(files, corpus.n_tokens)
             n_both, products = in_common(files, pairs, spread, corpus.tokens.size)
@@ -81,6 +74,18 @@ class Sweeps:
         lengths = spread.length[pairs.feature] * spread.length[pairs.neighbour]
         correlation = np.clip(products / lengths, -1, 1)
         return Relations(corpus.n_tokens, n_both[place], jaccard[place], correlation[place])
+
+    def as_one(self, a: DictionaryInfo, b: DictionaryInfo) -> tuple[ActivationFiles, Corpus]:
+        """Activations of a dictionary whose first features are those of A, and its texts.
+
+        Raises:
+            WeightsError: weights or texts are elsewhere, cannot be read or have changed.
+        """
+        blocks, others = self._blocks(a), self._blocks(b)
+        for block in others:
+            block.features += a.n_features
+        files = ActivationFiles(blocks + others, a.n_features + b.n_features)
+        return files, self._corpora[a.digests["corpus"]]
 
     def _blocks(self, info: DictionaryInfo) -> list[Block]:
         if info.run_id not in self._swept:
@@ -122,6 +127,15 @@ class Sweeps:
         if key not in self._corpora:
             self._corpora[key] = built_corpus(info, place, model)
         return self._corpora[key]
+
+
+def rising(
+    features: Int64[np.ndarray, " n_pairs"], others: Int64[np.ndarray, " n_pairs"]
+) -> tuple[Pairs, Int64[np.ndarray, " n_pairs"]]:
+    """The pairs in order, each once, and where each of those given stands among them."""
+    n = int(others.max(initial=0)) + 1
+    found, place = np.unique(features * n + others, return_inverse=True)
+    return Pairs(*np.divmod(found, n)), place
 
 
 def _n_blocks(info: DictionaryInfo) -> int:

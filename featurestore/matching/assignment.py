@@ -4,6 +4,7 @@ Up to MOST_FEATURES the sum of the matched cosines is the largest that there is,
 of the smaller side has a match. Beyond, two features are matched if each is the other's nearest.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,11 +12,10 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from scipy.optimize import linear_sum_assignment
 
-from featurestore.matching.similarity import Nearest, Similarity
+from featurestore.matching.similarity import Nearest, SideName, Similarity
 
 MOST_FEATURES = 2**14
-"""Of the larger side. 16,384 random directions on both took 52 s and a matrix of 2 GB; 8,192 took
-11 s."""
+"""Of the larger side. 16,384 random directions on both take a minute and a matrix of 2 GB."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,25 @@ class Matching:
     cosine: Float64[np.ndarray, " n_matched"]
 
 
-def match(similarity: Similarity, nearest_of_a: Nearest, nearest_of_b: Nearest) -> Matching:
-    """Match the features that have a length."""
-    a, b = (np.flatnonzero(similarity.has_length(side)) for side in ("a", "b"))
-    if max(len(nearest_of_a.other), len(nearest_of_b.other)) <= MOST_FEATURES:
-        method = "assignment"
-        found_a, found_b = _assigned(similarity, a, b)
-    else:
-        method = "mutual"
-        found_a, found_b = _mutual(nearest_of_a.other[:, 0], nearest_of_b.other[:, 0])
-    return Matching(method, found_a, found_b, similarity.cosines(found_a, found_b))
+def match(similarity: Similarity) -> tuple[dict[SideName, Nearest], Matching]:
+    """The nearest of every feature of both sides, and the features matched that have a length.
+
+    An assignment keeps one processor busy and its memory waiting: the nearest are found meanwhile.
+    """
+    a, b = (similarity.has_length(side) for side in ("a", "b"))
+    if max(len(a), len(b)) > MOST_FEATURES:
+        nearest = _nearest(similarity)
+        found = _mutual(nearest["a"].other[:, 0], nearest["b"].other[:, 0])
+        return nearest, Matching("mutual", *found, similarity.cosines(*found))
+    with ThreadPoolExecutor(1) as beside:
+        assigned = beside.submit(_assigned, similarity, np.flatnonzero(a), np.flatnonzero(b))
+        nearest = _nearest(similarity)
+        found = assigned.result()
+    return nearest, Matching("assignment", *found, similarity.cosines(*found))
+
+
+def _nearest(similarity: Similarity) -> dict[SideName, Nearest]:
+    return {"a": similarity.nearest("a"), "b": similarity.nearest("b")}
 
 
 def _assigned(

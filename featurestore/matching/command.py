@@ -1,26 +1,21 @@
 """The command `match`: compare two dictionaries, a family, or all that a store holds."""
 
 import argparse
-import difflib
 import logging
 import sys
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestore.errors import DamagedStore, MatchError, UnknownDictionary
+from featurestore.errors import DamagedStore, MatchError
+from featurestore.matching.chosen import Two, has_same_tokens, known, not_one_way, opener
 from featurestore.records import DictionaryInfo
 
 if TYPE_CHECKING:
-    from featurestore.dictionaries.base import Dictionary
-    from featurestore.matching.pair import Open
     from featurestore.pair_records import PairInfo, Side
 
 logger = logging.getLogger(__name__)
-
-Pair = tuple[DictionaryInfo, DictionaryInfo]
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -40,12 +35,12 @@ def _match(options: argparse.Namespace) -> None:
     from featurestore.store import Store
 
     pairs = _chosen(Store(options.store).catalogue().dictionaries, options)
-    for pair in _matched(options.store, pairs, options.activations):
+    for pair in matched(options.store, pairs, options.activations):
         sys.stdout.write(f"{_line(pair)}\n")
         sys.stdout.flush()
 
 
-def _chosen(known: Iterable[DictionaryInfo], options: argparse.Namespace) -> list[Pair]:
+def _chosen(served: Iterable[DictionaryInfo], options: argparse.Namespace) -> list[Two]:
     """The pairs that were asked for; of many, those that can be compared.
 
     Raises:
@@ -54,22 +49,19 @@ def _chosen(known: Iterable[DictionaryInfo], options: argparse.Namespace) -> lis
     """
     from featurestore.pairs import check_comparable
 
-    family = [f"--family {options.family}"] if options.family is not None else []
-    given = [*filter(None, [" ".join(options.ids)]), *family, *["--all"] * options.all]
-    if len(given) != 1 or len(options.ids) not in (0, 2):
+    if found := not_one_way(options):
         raise MatchError(
-            "Give two ids, or --family NAME, or --all, and one of these alone. Found: "
-            f"{', '.join(given) or 'nothing'}."
+            f"Give two ids, or --family NAME, or --all, and one of these alone. Found: {found}."
         )
-    by_id = {info.dictionary_id: info for info in sorted(known, key=lambda i: i.dictionary_id)}
+    by_id = {info.dictionary_id: info for info in sorted(served, key=lambda i: i.dictionary_id)}
     if options.ids:
-        one, other = (by_id[_known("dictionary", name, by_id)] for name in options.ids)
+        one, other = (by_id[known("dictionary", name, by_id)] for name in options.ids)
         check_comparable(one, other)
         return [(one, other)]
     chosen = list(by_id.values())
     if options.family is not None:
         families = {info.family for info in chosen if info.family is not None}
-        _known("family", options.family, families)
+        known("family", options.family, families)
         chosen = [info for info in chosen if info.family == options.family]
     pairs = list(combinations(chosen, 2))
     comparable = [(one, other) for one, other in pairs if one.d_out == other.d_out]
@@ -85,19 +77,7 @@ def _chosen(known: Iterable[DictionaryInfo], options: argparse.Namespace) -> lis
     return comparable
 
 
-def _known(what: str, name: str, names: Iterable[str]) -> str:
-    """The name, if it is one of the store's."""
-    names = sorted(names)
-    if name not in names:
-        close = " or ".join(f"'{each}'" for each in difflib.get_close_matches(name, names))
-        hint = f" Did you mean {close}?" if close else ""
-        raise UnknownDictionary(
-            f"No {what} '{name}' in this store.{hint} It has: {', '.join(names) or 'none'}."
-        )
-    return name
-
-
-def _matched(store: Path, pairs: list[Pair], activations: bool) -> Iterator["PairInfo"]:
+def matched(store: Path, pairs: list[Two], activations: bool) -> Iterator["PairInfo"]:
     """Every pair, as soon as it is there; those that are there already are not computed again."""
     from tempfile import TemporaryDirectory
 
@@ -108,11 +88,11 @@ def _matched(store: Path, pairs: list[Pair], activations: bool) -> Iterator["Pai
 
     work = store / "work"
     work.mkdir(exist_ok=True)
-    open_dictionary = _opener(store, pairs)
+    open_dictionary = opener(store, pairs)
     with TemporaryDirectory(prefix="match-", dir=work) as folder:
         sweeps = Sweeps(store, Path(folder)) if activations else None
         for pair in tqdm(pairs, "match", unit="pair", leave=False, disable=len(pairs) == 1 or None):
-            mine = sweeps if sweeps and _has_same_tokens(*pair) else None
+            mine = sweeps if sweeps and has_same_tokens(*pair) else None
             if sweeps and not mine:
                 names = " ~ ".join(info.dictionary_id for info in pair)
                 logger.warning("%s: activations are not compared: other texts or tokens", names)
@@ -122,7 +102,7 @@ def _matched(store: Path, pairs: list[Pair], activations: bool) -> Iterator["Pai
             )
 
 
-def _published(store: Path, pair: Pair, needs_activations: bool) -> "PairInfo | None":
+def _published(store: Path, pair: Two, needs_activations: bool) -> "PairInfo | None":
     """What was compared before, unless it cannot be read or lacks what is needed."""
     from featurestore.pairs import pair_path, read_pair
 
@@ -135,25 +115,6 @@ def _published(store: Path, pair: Pair, needs_activations: bool) -> "PairInfo | 
         logger.warning("compared anew: %s", error)
         return None
     return None if needs_activations and found.n_tokens is None else found
-
-
-def _has_same_tokens(a: DictionaryInfo, b: DictionaryInfo) -> bool:
-    return (a.digests["corpus"], a.token_mask) == (b.digests["corpus"], b.token_mask)
-
-
-def _opener(store: Path, pairs: list[Pair]) -> "Open":
-    """Opens dictionaries; keeps the last two, since many pairs in a row share their first."""
-    from featurestore.built_from import built_dictionary
-    from featurestore.places import read_place
-
-    infos = {info.run_id: info for pair in pairs for info in pair}
-
-    @lru_cache(maxsize=2)
-    def opened(run_id: str) -> "Dictionary":
-        info = infos[run_id]
-        return built_dictionary(info, read_place(store, run_id, info.dictionary_id))
-
-    return lambda info: opened(info.run_id)
 
 
 def _line(pair: "PairInfo") -> str:

@@ -16,7 +16,7 @@ from featurestore.matching.activity import Relations, Sweeps
 from featurestore.matching.assignment import match
 from featurestore.matching.chance import largest_by_chance
 from featurestore.matching.pair_file import write_pair
-from featurestore.matching.similarity import Nearest, SideName, Similarity
+from featurestore.matching.similarity import Nearest, Similarity
 from featurestore.matching.table import pairs_of, side_rows, with_relations
 from featurestore.pair_records import HIGH, PairInfo
 from featurestore.pairs import check_comparable, in_order, pair_path, read_pair
@@ -52,16 +52,15 @@ def match_pair(
     check_comparable(*infos)
     a, b = in_order(*infos)
     dictionaries = {"a": open_dictionary(a), "b": open_dictionary(b)}
-    is_absolute = any(map(_is_signless, dictionaries.values()))
+    is_absolute = any(map(is_signless, dictionaries.values()))
     with one_thread():
         directions = (each.directions.numpy() for each in dictionaries.values())
         similarity = Similarity(*directions, is_absolute)
-        nearest: dict[SideName, Nearest] = {
-            "a": similarity.nearest("a"),
-            "b": similarity.nearest("b"),
-        }
-        matching = match(similarity, nearest["a"], nearest["b"])
-    matches = pa.concat_tables([side_rows(side, nearest[side], matching) for side in ("a", "b")])
+        nearest, matching = match(similarity)
+        same = _same_number(a, b, similarity)
+    matches = pa.concat_tables(
+        [side_rows(side, nearest[side], matching, same) for side in ("a", "b")]
+    )
     relations = _relations(sweeps, a, b, matches) if sweeps else None
     pair = {
         "a": _side(a, nearest["a"], nearest["b"], is_absolute),
@@ -80,6 +79,19 @@ def match_pair(
     return read_pair(path)
 
 
+def _same_number(
+    a: DictionaryInfo, b: DictionaryInfo, similarity: Similarity
+) -> Float64[np.ndarray, " n_features"] | None:
+    """Cosines of features with those of their own number, NaN for one without a length.
+
+    None where numbers mean nothing.
+    """
+    if a.family is None or (a.family, a.n_features) != (b.family, b.n_features):
+        return None
+    number = np.arange(a.n_features)
+    return similarity.cosines(number, number)
+
+
 def _relations(
     sweeps: Sweeps, a: DictionaryInfo, b: DictionaryInfo, matches: pa.Table
 ) -> Relations | None:
@@ -93,7 +105,8 @@ def _relations(
         return None
 
 
-def _is_signless(dictionary: Dictionary) -> bool:
+def is_signless(dictionary: Dictionary) -> bool:
+    """Whether its features are active at both ends."""
     return (
         dictionary.origin.kind in SIGNLESS_KINDS
         or dictionary.nonlinearity.name in SIGNLESS_NONLINEARITIES

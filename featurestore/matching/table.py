@@ -1,4 +1,4 @@
-"""The table `matches`: a row for each feature and each that is near it or matched with it."""
+"""The table `matches`: a row for each feature and each that is compared with it."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,13 +9,17 @@ from featurestore.matching.assignment import Matching
 from featurestore.matching.similarity import Nearest, SideName
 
 IntArray = Int64[np.ndarray, " n_rows"]
+FloatArray = Float64[np.ndarray, " n_rows"]
 
 
-def side_rows(side: SideName, nearest: Nearest, matching: Matching) -> pa.Table:
+def side_rows(
+    side: SideName, nearest: Nearest, matching: Matching, same: FloatArray | None = None
+) -> pa.Table:
     """Of one side, by feature and rank.
 
-    Every feature has a row of rank 0, if only to say that it has no length; a match that is none of
-    the nearest has a row without rank.
+    Every feature has a row of rank 0, if only to say that it has no length. A match that is none of
+    the nearest has a row without rank, and so has the feature of the same number on the other
+    side, where `same` gives its cosine (NaN if it has none).
     """
     n_features, n_nearest = nearest.other.shape
     own, others = (matching.a, matching.b) if side == "a" else (matching.b, matching.a)
@@ -23,10 +27,10 @@ def side_rows(side: SideName, nearest: Nearest, matching: Matching) -> pa.Table:
     match[own] = others
     match_cosine = np.full(n_features, np.nan)
     match_cosine[own] = matching.cosine
-    is_far = (match >= 0) & (nearest.other != match[:, None]).all(axis=1)
-    # One more column, for the match; then what there is, row by row.
-    other = np.column_stack([nearest.other, np.where(is_far, match, -1)])
-    cosine = np.column_stack([nearest.cosine, match_cosine])
+    number = np.arange(n_features)
+    other, cosine = _beside(nearest.other, nearest.cosine, match, match_cosine)
+    if same is not None:
+        other, cosine = _beside(other, cosine, np.where(np.isnan(same), -1, number), same)
     exists = other >= 0
     exists[:, 0] = True
     feature, rank = np.nonzero(exists)
@@ -35,11 +39,25 @@ def side_rows(side: SideName, nearest: Nearest, matching: Matching) -> pa.Table:
         {
             "side": pa.array([side] * len(feature)),
             "feature": feature,
-            "rank": pa.array(rank, mask=rank == n_nearest),
+            "rank": pa.array(rank, mask=rank >= n_nearest),
             "other": pa.array(other, mask=other < 0),
             "cosine": pa.array(cosine, mask=other < 0),
             "is_matched": (other >= 0) & (other == match[feature]),
         }
+    )
+
+
+def _beside(
+    other: Int64[np.ndarray, "n_features n"],
+    cosine: Float64[np.ndarray, "n_features n"],
+    another: IntArray,
+    another_cosine: FloatArray,
+) -> tuple[Int64[np.ndarray, "n_features m"], Float64[np.ndarray, "n_features m"]]:
+    """One more column of others: -1 where there is none, or the row has it already."""
+    is_new = (other != another[:, None]).all(axis=1)
+    return (
+        np.column_stack([other, np.where(is_new, another, -1)]),
+        np.column_stack([cosine, another_cosine]),
     )
 
 
@@ -55,7 +73,7 @@ def with_relations(matches: pa.Table, relations: Relations) -> pa.Table:
     """The same rows with how alike their activations are, given for `pairs_of`."""
     has_both = matches["other"].is_valid().to_numpy()
 
-    def column(values: IntArray | Float64[np.ndarray, " n_pairs"]) -> pa.Array:
+    def column(values: IntArray | FloatArray) -> pa.Array:
         found = np.full(len(has_both), np.nan)
         found[has_both] = values
         return pa.array(found, mask=np.isnan(found))

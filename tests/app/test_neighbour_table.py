@@ -13,7 +13,8 @@ def test_both_tables_with_links_that_keep_the_list() -> None:
     by_cosine, together = data["tables"]
     (row,) = by_cosine["rows"]
     assert row["href"] == "feature?dictionary=planted&feature=12&token=%3Csea%3E&tab=bands"
-    assert row["is_dead"]
+    assert row["is_dead"] and row["open"] == 12
+    assert by_cosine["tokens"] == "promotes"
     assert row["tokens"] == [["␣sea", '" sea"'], ["<b>", '"<b>"'], ["c", '"c"']]
     assert row["cells"] == [["−0.810", "-0.81"]]
     labels = [column["label"] for column in together["columns"]]

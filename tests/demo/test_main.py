@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from featurestore.demo import __main__ as command
 from featurestore.demo.train import WEIGHTS
 from featurestore.dictionaries.load import load_dictionary
+from featurestore.matching import command as matching
 from featurestore.recipes import read_recipe
 
 RECIPES = [read_recipe(path) for path in command.RECIPES]
@@ -39,8 +41,33 @@ def test_what_is_shipped_stays_small() -> None:
     assert len(list((WEIGHTS / "model").glob("step-*/model.safetensors"))) >= 4
 
 
+def served(*more: tuple[str, str]) -> tuple[SimpleNamespace, ...]:
+    """The demo's dictionaries, each at a hook point of its own, and others."""
+    own = [(config.id, config.id) for recipe in RECIPES for config in recipe.dictionaries]
+    return tuple(
+        SimpleNamespace(dictionary_id=name, run_id=f"run-{name}", hook_name_out=hook)
+        for name, hook in (*own, *more)
+    )
+
+
 def test_a_store_that_has_the_demo_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = {config.id for recipe in RECIPES for config in recipe.dictionaries}
-    monkeypatch.setattr(command, "_served", lambda store: wanted)
+    monkeypatch.setattr(command, "_served", lambda store: served())
     monkeypatch.setattr(command, "TEXTS", None)  # writing a text would fail
+    monkeypatch.setattr(matching, "matched", None)
     assert command.main(["build", "--store", "anywhere"]) == 0
+
+
+def test_what_writes_to_one_hook_point_is_compared_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = []
+    monkeypatch.setattr(
+        command, "_served", lambda store: served(("a", "x"), ("b", "y"), ("c", "x"), ("d", "x"))
+    )
+    monkeypatch.setattr(
+        matching, "matched", lambda store, pairs, activations: [asked.append(pairs)]
+    )
+    (tmp_path / "pairs").mkdir()
+    (tmp_path / "pairs" / "run-a--run-c.duckdb").touch()
+    assert command.main(["build", "--store", str(tmp_path)]) == 0
+    assert [[one.dictionary_id for one in pair] for pair in asked[0]] == [["a", "d"], ["c", "d"]]

@@ -12,8 +12,8 @@ from tests.matching.test_similarity import Vectors, cosine_matrix, random
 def matched(a: Vectors, b: Vectors, is_absolute: bool = False) -> tuple[Matching, list[float]]:
     """The matching, and both mean largest cosines."""
     similarity = Similarity(a, b, is_absolute)
-    nearest = [similarity.nearest(side) for side in ("a", "b")]
-    return match(similarity, *nearest), [float(np.nanmean(each.cosine[:, 0])) for each in nearest]
+    nearest, found = match(similarity)
+    return found, [float(np.nanmean(nearest[side].cosine[:, 0])) for side in ("a", "b")]
 
 
 def test_a_permutation_is_the_matching() -> None:
@@ -60,7 +60,7 @@ def test_what_has_no_length_is_not_matched() -> None:
     assert (found.a.tolist(), found.b.tolist(), found.cosine.tolist()) == ([1], [4], [1])
     for pair in ((zero, one), (one, zero)):
         similarity = Similarity(*pair, False)
-        nothing = match(similarity, similarity.nearest("a"), similarity.nearest("b"))
+        _, nothing = match(similarity)
         assert len(nothing.a) == len(nothing.b) == len(nothing.cosine) == 0
 
 

@@ -89,6 +89,21 @@ def test_rows_are_those_of_all_cosines(matching_project: Path, store: Path) -> N
     }
 
 
+def test_a_family_has_every_feature_beside_its_own_number(
+    matching_project: Path, store: Path
+) -> None:
+    assert match(store, "early", "other") == 0
+    assert match(store, "early", "late") == 0
+    early, other = directions(matching_project, "early", "other")
+    matrix = cosine_matrix(early, other, is_absolute=False)
+    opened = Store(store)
+    for feature in range(24):
+        rows = {row.other: row.cosine for row in opened.nearest("early", feature, "other")}
+        assert rows[feature] == pytest.approx(matrix[feature, feature])
+    of_another_size = [opened.nearest("early", number, "late") for number in range(24)]
+    assert max(map(len, of_another_size)) == 4
+
+
 def test_a_family_is_resumed_where_it_stopped(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

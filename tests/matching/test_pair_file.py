@@ -5,8 +5,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from featurestore.errors import BuildFailed, DamagedStore
-from featurestore.matching import pair_file
+from featurestore.errors import DamagedStore
 from featurestore.matching.pair_file import write_pair
 from featurestore.pairs import SCHEMA_VERSION, read_pair
 
@@ -55,26 +54,6 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (found.method, found.mean_matched, found.n_tokens) == ("mutual", None, None)
     assert found.side("two") is found.b and found.side("one") is found.a
     assert [p.name for p in tmp_path.rglob("*.duckdb*")] == [path.name]
-
-
-def test_a_row_that_does_not_fit_leaves_the_older_file(tmp_path: Path) -> None:
-    path = write(tmp_path)
-    before = path.read_bytes()
-    with pytest.raises(BuildFailed, match="(?s)writing .* stopped: .*The store is as it was"):
-        write(tmp_path, [MATCHES[0] | {"no column": 1}])
-    assert path.read_bytes() == before
-
-
-def test_a_disk_that_is_full_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(pair_file, "force_to_disk", full)
-    with pytest.raises(BuildFailed, match="No space left on device"):
-        write(tmp_path)
-    assert list((tmp_path / "pairs").iterdir()) == []
 
 
 def spoil(path: Path, statement: str) -> None:

@@ -26,6 +26,24 @@ def test_a_row_for_each_that_is_near_and_for_the_match() -> None:
     ]
 
 
+def test_a_row_for_the_same_number_unless_it_has_one() -> None:
+    same = np.array([0.2, np.nan, -0.3, 0.6])
+    rows = side_rows("a", NEAREST, MATCHING, same).to_pylist()
+    had = side_rows("a", NEAREST, MATCHING).to_pylist()
+    assert [tuple(row.values()) for row in rows if row not in had] == [
+        ("a", 0, None, 0, 0.2, False),
+        ("a", 2, None, 2, -0.3, False),
+        ("a", 3, None, 3, 0.6, False),
+    ]
+    near = Nearest(np.array([[0], [1]]), np.array([[0.7], [0.6]]))
+    matched = Matching("assignment", np.array([1]), np.array([1]), np.array([0.6]))
+    rows = side_rows("a", near, matched, np.array([0.7, 0.6])).to_pylist()
+    assert [(row["rank"], row["other"], row["is_matched"]) for row in rows] == [
+        (0, 0, False),
+        (0, 1, True),
+    ]
+
+
 def test_the_other_side_is_matched_the_other_way() -> None:
     own = Nearest(np.array([[0], [3], [2], [2], [0]]), np.full((5, 1), 0.7))
     rows = side_rows("b", own, MATCHING).to_pylist()

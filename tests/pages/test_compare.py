@@ -6,8 +6,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import links
+from app.compare import session
+from app.numerals import short
+from featurestore.store import Store
 from tests.pages.conftest import Open, texts
 from tests.small_store import publish
+from tests.tracked_store import write_tracked
 
 
 def drawn(test: AppTest) -> dict:
@@ -68,6 +72,23 @@ def test_filters_and_the_plot_are_in_the_url(open_page: Open) -> None:
     assert len(rows(test)) == 3
 
 
+def test_what_is_lost_by_token(open_page: Open) -> None:
+    test = open_page(links.COMPARE, by="dictionary", plot="tokens", of="planted")
+    said = texts(test)
+    assert "Most is lost on" in said
+    assert "different tokens" in said
+    (chart,) = test.get("plotly_chart")
+    assert [trace["name"] for trace in json.loads(chart.proto.spec)["data"]] == [
+        "tokens",
+        "KL decoded",
+        "KL random",
+    ]
+    test.selectbox(key="of").select("early").run()
+    assert test.query_params["of"] == "early"
+    test = open_page(links.COMPARE, by="dictionary", plot="tokens", of="hostile")
+    assert "The link says of=hostile. With scores, among these: early, planted." in texts(test)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [("by", "<b>", "Known: dictionary"), ("kind", "<b>", "Known: sae. Showing all.")],
@@ -95,6 +116,20 @@ def test_a_store_without_scores_says_how_to_get_some(open_page: Open, tmp_path: 
     assert "<code>python -m featurestore build RECIPE</code>" in said
     assert rows(test)["one"]["n_features"][0] == "5"
     assert test.get("plotly_chart") == []
+
+
+def test_families_are_read_only_if_they_are_few(
+    open_page: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = open_page(links.COMPARE, write_tracked(tmp_path))
+    found = rows(test)
+    mean = sum(Store(tmp_path).pair("t1", other).a.mmcs for other in ("t2", "t3")) / 2
+    assert found["t1"]["family_mmcs"][0] == short(mean)
+    assert found["t1"]["pairs"][0] == "2"
+    monkeypatch.setattr(session, "MOST_READ", 2)
+    test = open_page(links.COMPARE, tmp_path)
+    assert rows(test)["t1"]["family_mmcs"][0] == "–"
+    assert "MMCS to family is left out: reading 3 pairs takes long" in texts(test)
 
 
 def test_an_empty_store_says_how_to_fill_it(open_page: Open, tmp_path: Path) -> None:

@@ -7,15 +7,18 @@ import pytest
 from app.compare.scoreboard import (
     LEAST_KL,
     Entry,
+    Kin,
     contexts_scored,
     entry,
     front,
+    kin,
     ordered,
     plotted,
     samples,
     scores_csv,
 )
 from featurestore.detail_records import Measure
+from featurestore.pair_records import PairInfo, Side
 from featurestore.spreadsheet import safe
 from tests.app.compare.made_up import INFO, made, of, with_kl
 
@@ -111,3 +114,22 @@ def test_the_csv_holds_every_measure_once() -> None:
     assert (second["cosine"], second["cosine_n"], second["explained_variance"]) == ("", "0", "0.5")
     assert (third["'=x"], third["'=x_control"], third["l0"]) == ("1.0", "0.5", "")
     assert {"l0_control", "kl_control", "kl_decoded_control"}.isdisjoint(first)
+
+
+def pair(one: str, other: str, *mmcs: float | None) -> PairInfo:
+    sides = [
+        Side(name, "run", "here", 8, 8, value, None, 0.25, ())
+        for name, value in zip((one, other), mmcs, strict=True)
+    ]
+    return PairInfo(*sides, 4, True, False, "mutual", 0, None, None, "", "")
+
+
+def test_each_of_a_family_has_its_own_likeness_to_every_other() -> None:
+    found = kin([pair("a", "step-20", 0.5, 0.75), pair("a", "step-3", 0.25, None)])
+    assert found["a"] == (Kin("step-3", 0.25, 0.25), Kin("step-20", 0.5, 0.25))
+    assert found["step-20"] == (Kin("a", 0.75, 0.25),)
+    assert "step-3" not in found
+    one = entry(INFO, {}, found["a"], n_pairs=3)
+    assert one.measures["family_mmcs"] == Measure(0.375, 2, 0.25, 2)
+    assert (one.value("family_mmcs"), one.value("pairs")) == (0.375, 3)
+    assert made().value("family_mmcs") is made().value("pairs") is None

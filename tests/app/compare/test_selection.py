@@ -11,6 +11,7 @@ KNOWN = {"family": ("a", "b"), "kind": ("sae",), "hook": ("here",), "model": ("s
     [
         CompareSelection(),
         CompareSelection(by="l0", descending=True, plot="kl_ratio"),
+        CompareSelection(plot="tokens", of="a"),
         CompareSelection(family="b", kind="sae", hook="here", model="small"),
     ],
 )

@@ -3,7 +3,7 @@ from html import escape
 import pytest
 
 from app.compare import words
-from app.compare.scoreboard import COLUMNS, PLOTTED, Entry, entry, samples
+from app.compare.scoreboard import COLUMNS, PLOTTED, TOKENS, Entry, Kin, entry, samples
 from featurestore.detail_records import Measure
 from tests.app.compare.made_up import INFO, made, of, with_kl
 
@@ -12,7 +12,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 def test_every_column_has_a_heading() -> None:
     assert tuple(words.HEADINGS) == COLUMNS
-    assert tuple(words.PLOTS) == PLOTTED
+    assert tuple(words.PLOTS) == (*PLOTTED, TOKENS)
 
 
 def test_a_tip_holds_the_number_in_full_and_n() -> None:
@@ -41,6 +41,17 @@ def test_recovered_loss_says_what_it_is_made_of() -> None:
     ]
 
 
+def test_likeness_names_each_of_the_family() -> None:
+    one = entry(INFO, {}, (Kin("early", 0.5, 0.25), Kin("late", 0.75, None)))
+    shown, tip = words.cell(one, "family_mmcs")
+    assert shown == "0.625"
+    assert tip.split("\n") == [
+        "0.625 over 2 others of its family",
+        "early: 0.500, by chance 0.250",
+        "late: 0.750, by chance –",
+    ]
+
+
 def test_kl_stands_beside_its_control() -> None:
     one = with_kl(0.3, 0.2)
     assert words.cell(one, "kl_decoded") == ["0.300", "0.3 nats over 90 tokens"]
@@ -55,6 +66,9 @@ def test_kl_stands_beside_its_control() -> None:
         (made(), "cosine", "Not computed by the build"),
         (made(cosine=None), "cosine", "No token to take it over"),
         (with_kl(0.0, 0.0), "kl_ratio", "rounding"),
+        (made(), "family_mmcs", "in no family"),
+        (of(made(), family="f"), "family_mmcs", "python -m featurestore match --family f"),
+        (made(), "pairs", "python -m featurestore match one OTHER"),
         (entry(INFO, {"ce_recovered": Measure(None, 9, None, 27)}), "ce_recovered", "cost no loss"),
     ],
 )

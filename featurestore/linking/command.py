@@ -1,0 +1,160 @@
+"""The command `link`: which features feed which of a later dictionary; one link, or many."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import permutations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from featurestore.errors import DamagedStore, LinkError
+from featurestore.matching.chosen import Two, has_same_tokens, known, not_one_way, opener
+from featurestore.records import DictionaryInfo
+
+if TYPE_CHECKING:
+    from featurestore.link_records import End, LinkInfo
+    from featurestore.linking.link import OpenModel
+
+logger = logging.getLogger(__name__)
+
+_NOT_ASKED_FOR = "They were not asked for: link with --activations."
+_OTHER_TOKENS = "The two were built on other texts or tokens."
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `link` to the command line."""
+    parser = commands.add_parser("link", help="which features feed which of a later dictionary")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="upstream, then downstream")
+    parser.add_argument("--family", metavar="NAME", help="all links from and to a family")
+    parser.add_argument("--all", action="store_true", help="all links of the store")
+    parser.add_argument(
+        "--activations", action="store_true", help="weigh by activations: sweeps the corpus"
+    )
+    parser.add_argument("--store", type=Path, default=Path("store"), help="folder (store)")
+    parser.set_defaults(run=_link)
+
+
+def _link(options: argparse.Namespace) -> None:
+    from featurestore.store import Store
+
+    twos = _chosen(Store(options.store).catalogue().dictionaries, options)
+    for found in _linked(options.store, twos, options.activations):
+        sys.stdout.write(f"{_line(found)}\n")
+        sys.stdout.flush()
+
+
+def _chosen(served: Iterable[DictionaryInfo], options: argparse.Namespace) -> list[Two]:
+    """What was asked for: upstream and downstream; of many, those that can be linked.
+
+    Raises:
+        LinkError: they were asked for in no way, or in several; or none can be linked.
+        UnknownDictionary: the store has no such dictionary or family.
+    """
+    from featurestore.linking.stream import place, refusal
+
+    if found := not_one_way(options):
+        raise LinkError(
+            "Give two ids, upstream and downstream, or --family NAME, or --all, and one of these "
+            f"alone. Found: {found}."
+        )
+    by_id = {info.dictionary_id: info for info in served}
+    if options.ids:
+        upstream, downstream = (by_id[known("dictionary", name, by_id)] for name in options.ids)
+        reason = refusal(upstream, downstream)
+        if reason:
+            raise LinkError(reason)
+        return [(upstream, downstream)]
+    twos = [two for two in permutations(by_id.values(), 2) if refusal(*two) is None]
+    if options.family is not None:
+        known("family", options.family, {i.family for i in by_id.values() if i.family is not None})
+        twos = [two for two in twos if options.family in (two[0].family, two[1].family)]
+    if not twos:
+        raise LinkError(
+            f"Nothing to link: of {len(by_id)} dictionaries, none writes into the residual stream "
+            "where another of the same model reads it further on."
+        )
+
+    def along_the_stream(two: Two) -> tuple[int, str, int, str]:
+        written, read = place(two[0].hook_name_out), place(two[1].hook_name)
+        return written.step, two[0].dictionary_id, read.step, two[1].dictionary_id
+
+    return sorted(twos, key=along_the_stream)
+
+
+def _linked(store: Path, twos: list[Two], activations: bool) -> Iterator["LinkInfo"]:
+    """All of them, as soon as they are there; what is there already is not computed again."""
+    from tempfile import TemporaryDirectory
+
+    from tqdm import tqdm
+
+    from featurestore.linking.link import link_two
+    from featurestore.matching.activity import Sweeps
+
+    work = store / "work"
+    work.mkdir(exist_ok=True)
+    opened = opener(store, twos), _model_opener(store)
+    with TemporaryDirectory(prefix="link-", dir=work) as folder:
+        sweeps = Sweeps(store, Path(folder)) if activations else None
+        for two in tqdm(twos, "link", unit="pair", leave=False, disable=len(twos) == 1 or None):
+            names = " → ".join(info.dictionary_id for info in two)
+            mine = _NOT_ASKED_FOR if sweeps is None else sweeps
+            if sweeps and not has_same_tokens(*two):
+                mine = _OTHER_TOKENS
+                logger.warning("%s: activations are not compared. %s", names, mine)
+            try:
+                found = _published(store, two, not isinstance(mine, str))
+                yield found or link_two(store, Path(folder), two, *opened, mine)
+            except LinkError as error:  # what only the model tells
+                if len(twos) == 1:
+                    raise
+                logger.warning("%s: left out. %s", names, error)
+
+
+def _published(store: Path, two: Two, needs_activations: bool) -> "LinkInfo | None":
+    """What was linked before, unless it cannot be read or lacks what is needed."""
+    from featurestore.links import link_path, read_link
+
+    path = link_path(store, *two)
+    if not path.exists():
+        return None
+    try:
+        found = read_link(path)
+    except DamagedStore as error:
+        logger.warning("linked anew: %s", error)
+        return None
+    return None if needs_activations and found.n_tokens is None else found
+
+
+def _model_opener(store: Path) -> "OpenModel":
+    """Opens models; keeps the last, which most dictionaries of a store share."""
+    from featurestore.built_from import built_model
+    from featurestore.inference import LanguageModel
+    from featurestore.places import read_place
+
+    last: dict[str, LanguageModel] = {}
+
+    def opened(info: DictionaryInfo) -> LanguageModel:
+        if info.digests["model"] not in last:
+            last.clear()  # gone before the next one comes
+            place = read_place(store, info.run_id, info.dictionary_id)
+            last[info.digests["model"]] = built_model(info, place)
+        return last[info.digests["model"]]
+
+    return opened
+
+
+def _line(found: "LinkInfo") -> str:
+    """Two dictionaries in words: upstream, then downstream."""
+
+    def both(name: str) -> str:
+        values = (getattr(end, name) for end in (found.upstream, found.downstream))
+        return " and ".join("none" if each is None else format(each, ".3f") for each in values)
+
+    def named(end: "End") -> str:
+        return f"{end.dictionary_id} ({end.n_features:,})"
+
+    return (
+        f"{named(found.upstream)} → {named(found.downstream)}: median largest cosine "
+        f"{both('median')}, by chance {both('floor')}, {found.n_same:,} downstream the same feature"
+    )

@@ -1,0 +1,61 @@
+"""Dictionaries of a store as a command names them, and their weights."""
+
+import argparse
+import difflib
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from featurestore.errors import UnknownDictionary
+from featurestore.records import DictionaryInfo
+
+if TYPE_CHECKING:
+    from featurestore.dictionaries.base import Dictionary
+    from featurestore.matching.pair import Open
+
+Two = tuple[DictionaryInfo, DictionaryInfo]
+
+
+def known(what: str, name: str, names: Iterable[str]) -> str:
+    """The name, if it is one of the store's.
+
+    Raises:
+        UnknownDictionary: it is none; the message says `what` it was to name.
+    """
+    names = sorted(names)
+    if name not in names:
+        close = " or ".join(f"'{each}'" for each in difflib.get_close_matches(name, names))
+        hint = f" Did you mean {close}?" if close else ""
+        raise UnknownDictionary(
+            f"No {what} '{name}' in this store.{hint} It has: {', '.join(names) or 'none'}."
+        )
+    return name
+
+
+def not_one_way(options: argparse.Namespace) -> str:
+    """What was given, if dictionaries were asked for in no way or in several; "" if in one."""
+    family = [f"--family {options.family}"] if options.family is not None else []
+    given = [*filter(None, [" ".join(options.ids)]), *family, *["--all"] * options.all]
+    is_one_way = len(given) == 1 and len(options.ids) in (0, 2)
+    return "" if is_one_way else ", ".join(given) or "nothing"
+
+
+def has_same_tokens(one: DictionaryInfo, other: DictionaryInfo) -> bool:
+    """Whether activations of the two are about the same tokens."""
+    return (one.digests["corpus"], one.token_mask) == (other.digests["corpus"], other.token_mask)
+
+
+def opener(store: Path, twos: Iterable[Two]) -> "Open":
+    """Opens dictionaries; keeps the last two, since many pairs in a row share their first."""
+    from featurestore.built_from import built_dictionary
+    from featurestore.places import read_place
+
+    infos = {info.run_id: info for two in twos for info in two}
+
+    @lru_cache(maxsize=2)
+    def opened(run_id: str) -> "Dictionary":
+        info = infos[run_id]
+        return built_dictionary(info, read_place(store, run_id, info.dictionary_id))
+
+    return lambda info: opened(info.run_id)

@@ -1,0 +1,75 @@
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.tracks.rows import ordered, steps_csv, tracks_csv
+from featurestore.pair_columns import read_activity
+from tests.app.tracks.made_up import follow
+
+
+def members(folder: Path, **chosen: object) -> list[list[int]]:
+    found = follow(folder, **chosen)
+    activity = read_activity(found.infos[-1])
+    return found.tracks.feature[ordered(found, activity)].tolist()
+
+
+def test_numbers_are_followed_where_they_persist(tracked_store: Path) -> None:
+    assert follow(tracked_store).mode == "number"
+    assert follow(tracked_store, mode="match").mode == "match"
+
+
+def test_lists(tracked_store: Path) -> None:
+    found = follow(tracked_store, low=0.85)
+    counts = {name: int(mask.sum()) for name, mask in found.masks.items()}
+    assert counts == {"all": 8, "born": 4, "died": 3, "lost": 1, "drifted": 1}
+    assert members(tracked_store, kept="lost") == [[1, 1, -1]]
+    assert members(tracked_store, kept="drifted", low=0.85) == [[2, 2, 2]]
+    assert members(tracked_store, kept="drifted") == []
+
+
+def test_orders(tracked_store: Path) -> None:
+    assert members(tracked_store)[:4] == [[0, 0, 0], [2, 2, 2], [-1, 4, 4], [1, 1, -1]]
+    rising = members(tracked_store, by="length", descending=False)
+    assert sorted(rising[:4], reverse=True)[0] == [3, -1, -1]
+    assert rising[-1] in ([0, 0, 0], [2, 2, 2])
+    for descending in (True, False):  # without a link: last either way
+        last = members(tracked_store, by="mean", descending=descending)[-4:]
+        assert all(sum(number >= 0 for number in row) == 1 for row in last)
+    assert members(tracked_store, by="final", descending=False)[0] == [1, 1, -1]
+    assert members(tracked_store, by="density")[0] == [-1, 4, 4]  # active on half of all tokens
+
+
+def read(data: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+
+
+def test_tracks_as_csv(tracked_store: Path) -> None:
+    found = follow(tracked_store, kept="lost")
+    (row,) = read(tracks_csv(found, ordered(found)))
+    assert (row["last_dictionary"], row["last_feature"]) == ("'t2", "1")  # a date, to a spreadsheet
+    assert (row["steps"], row["was_born"], row["has_died"]) == ("2", "0", "1")
+    assert row["lost_after"] == "'t2"
+    assert float(row["min_link"]) == pytest.approx(0.95)
+    assert (row["feature at t1"], row["feature at t3"]) == ("1", "")
+    assert float(row["cosine from t2 to the last"]) == pytest.approx(0.5)
+
+
+def test_steps_as_csv(tracked_store: Path) -> None:
+    first, second, last = read(steps_csv(follow(tracked_store)))
+    assert (first["step"], first["n"], first["n_held"]) == ("100", "", "4")
+    assert (second["n_before"], second["n"], second["n_went_on"]) == ("4", "5", "3")
+    assert (second["n_born"], second["n_died"]) == ("2", "1")
+    assert float(second["drift"]) == pytest.approx(1 - 2.9 / 3)
+    assert (last["n_held"], last["held_median"]) == ("", "")
+
+
+def test_where_a_feature_is(tracked_store: Path) -> None:
+    found = follow(tracked_store)
+    assert found.find("t1", 4) is None  # no direction there
+    assert found.tracks.feature[found.find("t3", 4)].tolist() == [-1, 4, 4]
+    assert found.value(1, 1, "onward") == pytest.approx(0.5)
+    assert found.value(2, 1, "onward") is None
+    assert not np.isnan(found.value(0, 3, "final"))

@@ -1,0 +1,89 @@
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+
+from app.tracks import words
+from app.tracks.rows import Followed
+from app.tracks.selection import By
+from featurestore.track_records import Change, Stage
+from tests.app.tracks.made_up import follow
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def remarks(found: Followed) -> str:
+    return "\n".join(words.remarks(found, "store"))
+
+
+def with_infos(found: Followed, at: int, **facts: object) -> Followed:
+    infos = list(found.infos)
+    infos[at] = replace(infos[at], **facts)
+    return replace(found, infos=tuple(infos))
+
+
+def test_every_order_has_a_heading() -> None:
+    assert set(words.HEADINGS) == set(By.__args__)
+
+
+def test_nothing_is_said_of_what_is_as_it_should_be(tracked_store: Path) -> None:
+    assert remarks(follow(tracked_store)) == ""
+    assert remarks(follow(tracked_store, measure="correlation")) == ""
+    said = words.summary(follow(tracked_store))
+    assert "3 steps" in said and "5 features each" in said
+    assert "nearest to their own number: 100%" in said
+
+
+def test_missing_pairs_are_named_with_the_command(tracked_store: Path) -> None:
+    found = follow(tracked_store)
+    gap = replace(found.checkpoints, missing=(("t1", "t2"), ("t1", "t3")))
+    said = remarks(replace(found, checkpoints=gap))
+    assert "t1 and t2; t1 and t3" in said
+    assert "python -m featurestore match --family run --store store" in said
+    mixed = with_infos(replace(found, checkpoints=gap), 2, family=None)
+    assert "python -m featurestore match t1 t3 --store store" in remarks(mixed)
+
+
+def test_why_numbers_are_not_followed(tracked_store: Path) -> None:
+    found = follow(tracked_store, mode="number")
+    assert "one family and one size" in remarks(replace(found, mode="match"))
+
+
+def test_why_there_is_no_correlation(tracked_store: Path) -> None:
+    found = follow(tracked_store, measure="correlation")
+    there, back = found.checkpoints.onward[0]
+    silent = ((replace(there, correlation=None), back), found.checkpoints.onward[1])
+    found = replace(found, checkpoints=replace(found.checkpoints, onward=silent))
+    assert "match t1 t2 --activations --store store" in remarks(found)
+    other = with_infos(found, 1, digests={"corpus": "another"})
+    assert "on the same tokens only" in remarks(other)
+    assert "--activations" not in remarks(other)
+
+
+def test_other_models_and_hook_points_are_told(tracked_store: Path) -> None:
+    found = follow(tracked_store)
+    assert "dimensions drift" in remarks(with_infos(found, 1, digests={"model": "later"}))
+    assert "different hook points" in remarks(with_infos(found, 1, hook_name_out="there"))
+
+
+def test_a_track_in_a_line(tracked_store: Path) -> None:
+    found = follow(tracked_store)
+    line = words.track(found, found.find("t1", 1))
+    for said in ("step 100 to 200", "least 0.950", "died", "lost after step 200"):
+        assert said in line
+    assert "born" in words.track(found, found.find("t3", 1))
+    assert "1 learned, then lost" in words.lost(found)
+    assert "≥ 0.9 once, &lt; 0.6 later" in words.lost(found)
+
+
+def test_tips_hold_n_and_no_number_that_is_not_there() -> None:
+    tip = words.change_tip(Change(4, 5, 0, None), "a", "b")
+    assert "4 of 4 died" in tip and "5 of 5 born" in tip and "drift – (n 0)" in tip
+    assert words.stage_value(Stage(None, "missing", None, None), None)[1] == words.HOW["missing"]
+    assert words.stage_value(Stage(1, "match", 0.5, None), 0.5)[0] == "0.500"
+
+
+def test_texts_of_the_store_are_escaped(tracked_store: Path) -> None:
+    found = with_infos(follow(tracked_store), 0, dictionary_id=HOSTILE)
+    found = with_infos(found, 1, step=None)
+    line = words.track(found, found.find("t1", 1))
+    assert HOSTILE not in line and escape(HOSTILE) in line

@@ -1,0 +1,38 @@
+"""Pages as axe-core sees them: names, roles and contrast, in light and in dark."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+SERIOUS = ("serious", "critical")
+SCHEMES = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}
+"""Of the dark scheme only what differs from the light one."""
+PAGES = {
+    "/?dictionary=planted&token=the": "tbody tr",
+    "/feature?dictionary=planted&feature=3": ".view .token.active",
+    "/map?dictionary=planted": ".st-key-map .legend > *",
+    "/compare?by=dictionary": ".st-key-tradeoff .point",
+    "/compare?by=dictionary&plot=tokens&of=planted": ".st-key-losses .point",
+    "/pair?other=early&dictionary=planted": ".fb-note",
+    "/search?find=the": "tbody tr",
+    "/annotations?dictionary=planted": ".st-key-start button",
+}
+"""What is opened, and what must be there before it is looked at."""
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_nothing_serious_is_found(page: Page, address: str) -> None:
+    page.goto(address)
+    for scheme, rules in SCHEMES.items():
+        page.emulate_media(color_scheme=scheme)
+        expect(page.locator(PAGES[address]).first).to_be_visible()
+        page.wait_for_timeout(500)  # colours fade from one scheme to the other
+        found = Axe().run(page, options=rules).response["violations"]
+        assert [
+            (scheme, each["id"], node["html"], node["any"][:1])
+            for each in found
+            for node in each["nodes"]
+            if each["impact"] in SERIOUS
+        ] == []
