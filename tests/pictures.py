@@ -1,7 +1,8 @@
 """The pictures of the documents: `python -m tests.pictures STORE [NAME ...]` takes them anew.
 
-STORE has the demo, and its baselines for the scoreboard. Labels are those of docs/demo.md, in a
-database of their own, so nothing is written to the store.
+STORE has the demo; for `scoreboard` its baselines, too, for `pair` the match of the two with
+activations. Labels are those of docs/demo.md, in a database of their own, so nothing is written to
+the store.
 """
 
 import csv
@@ -26,7 +27,7 @@ TEXT = """for name in os.listdir(path):
 The return value is a list of strings, or None if the file does not exist."""
 
 PICTURES = {
-    "browse": "?dictionary=resid-2-topk",
+    "browse": "?dictionary=resid-2-topk&density=..0.05&sort=ablation_kl",
     "feature": "feature?dictionary=resid-2-topk&feature=247",
     "causes": "feature?dictionary=resid-2-topk&feature=247",
     "map": "map?dictionary=resid-2-topk",
