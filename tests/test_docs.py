@@ -142,6 +142,22 @@ def test_the_columns_of_a_list_in_csv() -> None:
     assert [name for cell in cells for name in names(cell)] == header
 
 
+def test_the_numbers_of_a_feature_are_columns() -> None:
+    known = set(re.findall(r"`(\w+)`", section(REFERENCE, "What is in a store")))
+    known |= {item.name for item in fields(config.PassesConfig)}
+    text = read(ROOT / "docs" / "features.md")
+    assert set(re.findall(r"`([a-z]\w*_\w+)`", text)) <= known
+
+
+def test_every_module_has_its_place_in_the_layers() -> None:
+    text = section(ROOT / "docs" / "architecture.md", "Layers")
+    named = set(re.findall(r"[\w/]+", text))
+    inside = {path.stem for path in (ROOT / "featurestore").glob("*.py")} - {"__init__"}
+    assert {name for name in inside if not {name, f"featurestore/{name}"} & named} == set()
+    folders = {path.parent.name for path in (ROOT / "featurestore").glob("*/__init__.py")}
+    assert {name for name in folders if not {f"{name}/", f"featurestore/{name}/"} & named} == set()
+
+
 def test_every_key_of_a_bundle() -> None:
     text = section(ROOT / "docs" / "explanations.md", "What an explainer needs")
     code = read(ROOT / "featurestore" / "explanations" / "bundle.py")
