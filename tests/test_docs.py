@@ -227,6 +227,27 @@ def _parse(parser: argparse.ArgumentParser, given: list[str], line: str) -> None
             pytest.fail(f"not understood: {line}")
 
 
+def test_every_option_that_is_named_is_one() -> None:
+    programs = ["featurestore", "app", "featurestore.demo"]
+    programs += [
+        f"benchmarks.{name}" for name in "ablation live matching pages store sweep".split()
+    ]
+    known = {
+        option
+        for program in programs
+        for command in subcommands(parser_of(program)).values()
+        for action in command._actions
+        for option in action.option_strings
+    }
+    of_others = {"--array", "--cpus-per-task", "--dependency", "--repo-type"}  # Slurm's, the hub's
+    for document in DOCUMENTS:
+        code = re.findall(
+            r"^```\w*\n(.*?)^```|`([^`\n]+)`", read(document), re.MULTILINE | re.DOTALL
+        )
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", " ".join(map(" ".join, code))))
+        assert named <= known | of_others, document.name
+
+
 def test_every_command_is_in_the_readme() -> None:
     lines = [line.partition("python -m featurestore ")[2] for line in commands(README)]
     for command in subcommands(parser_of("featurestore")):
