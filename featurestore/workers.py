@@ -7,13 +7,12 @@ started anew.
 
 import functools
 import logging
-import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from featurestore.errors import BuildFailed, Stopped
 from featurestore.inference import LanguageModel
 from featurestore.plan import Job, Order, Plan, exact_model, make_plan
 from featurestore.publish import publish
-from featurestore.stop import PATIENCE_S, Stop
+from featurestore.stop import PATIENCE_S, Stop, end_with_parent
 from featurestore.sweep import OnBlock, sweep
 from featurestore.threads import n_processors
 
@@ -137,15 +136,9 @@ def _start() -> None:
     """Set up a worker. Control-C is for the parent alone, which sends no more blocks after it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     # Bars of several processes would write over each other.
     tqdm.__init__ = functools.partialmethod(tqdm.__init__, disable=True)
-
-
-def _end_with_parent() -> None:
-    """A parent that is killed cannot end its workers, which would wait for blocks for ever."""
-    parent_process().join()
-    os._exit(1)
 
 
 def run_ids_of(plan: Plan) -> tuple[str, ...]:
