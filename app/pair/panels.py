@@ -47,7 +47,7 @@ def open_pair() -> Opened:
     store, reported = session.store(), {one.reason for one in known.problems}
     try:
         both = store.dictionary(selection.dictionary), store.dictionary(selection.other)
-        info = store.pair(selection.dictionary, selection.other)
+        info = store.pairs.info(selection.dictionary, selection.other)
     except (NotCompared, MatchError) as error:
         for one in both:
             st.html(markup.dictionary_line(one))
@@ -70,7 +70,7 @@ def open_pair() -> Opened:
 
 def _pickers(selection: PairSelection, known: Catalogue) -> None:
     labels = {info.dictionary_id: info for info in known.dictionaries}
-    compared = frozenset(map(frozenset, session.store().compared()))
+    compared = frozenset(map(frozenset, session.store().pairs.compared()))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="pair"):
         if labels:
             _picker("dictionary", selection.dictionary, labels, frozenset())
