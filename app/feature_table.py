@@ -15,6 +15,7 @@ from app import links, session
 from app.annotations import words
 from app.markup import COLUMN_HELP
 from app.numerals import exact, percent, short
+from app.scripts import joined
 from app.selection import Selection
 from app.sorted_table import SCRIPT
 from app.token_text import alone, quoted, visible
@@ -33,7 +34,7 @@ HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "feature_browser_feature_table",
     css=(HERE / "feature_table.css").read_text(encoding="utf-8"),
-    js=(HERE / "feature_table.js").read_text(encoding="utf-8") + SCRIPT,
+    js=joined(HERE / "feature_table.js", SCRIPT),
 )
 
 COLUMNS = (
