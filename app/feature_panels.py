@@ -145,7 +145,7 @@ def histogram(title: str, detail: str, data: Histogram | None, kind: str) -> Non
         return
     make = {"activation": charts.activation_histogram, "logit": charts.logit_histogram}[kind]
     st.html(markup.part(title, detail))
-    st.plotly_chart(make(data), key=f"{kind} histogram", config=charts.CONFIG, theme=None)
+    st.plotly_chart(make(data), key=f"{kind} histogram", config=figures.CONFIG, theme=None)
 
 
 def provenance(info: DictionaryInfo) -> None:

@@ -193,7 +193,7 @@ COMPUTING = (
 HOMES = {
     "datasets": ("featurestore.documents",),
     "duckdb": DUCKDB,
-    "plotly": ("app.charts", "app.tracks.charts"),
+    "plotly": tuple(f"app{room}.charts" for room in ("", ".compare", ".pair", ".tracks")),
     "ray": ("featurestore.ray_engine",),
     "threadpoolctl": ("featurestore.baselines",),
     "sqlalchemy": ("featurestore.annotations",),

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from app import charts, feature_table, filters, markup, panels, session
-from app.pair import rows, words
+from app import feature_table, figures, filters, markup, panels, session
+from app.pair import charts, rows, words
 from app.pair import session as pairs
 from app.pair.selection import UNLIKE, PairSelection
 from app.selection import PAGE_SIZE
@@ -117,7 +117,7 @@ def summary(opened: Opened) -> None:
         st.plotly_chart(
             charts.overlap(sides, opened.info.is_absolute),
             key="overlap",
-            config=charts.CONFIG,
+            config=figures.CONFIG,
             theme=None,
         )
 

@@ -3,7 +3,6 @@ import math
 import pytest
 
 from app import charts
-from featurestore.pair_records import Side
 from featurestore.records import Histogram
 
 
@@ -22,85 +21,3 @@ def test_bars_stand_in_the_middle_of_their_bins(make: type) -> None:
 def test_a_histogram_of_one_value_has_a_width(counts: tuple[int, ...]) -> None:
     figure = charts.activation_histogram(Histogram(2.0, 2.0, counts))
     assert figure.data[0].width == 1.0
-
-
-def mark(name: str, x: float, y: float = 0.5, kind: str = "sae") -> charts.Mark:
-    return charts.Mark(name, kind, x, y, "told")
-
-
-def test_points_by_kind_over_a_logarithmic_axis() -> None:
-    marks = [mark("a", 3), mark("b", 40, 0.9, "pca"), mark("c", 300, 0.2)]
-    figure = charts.tradeoff(marks, [(3, 0.5), (40, 0.9)], ("L0", "y"))
-    front, pca, sae = figure.data
-    assert (list(front.x), list(front.y)) == ([3, 40], [0.5, 0.9])
-    assert (pca.name, list(pca.x), list(pca.text)) == ("pca", [40], ["b"])
-    assert (sae.name, list(sae.x), list(sae.y)) == ("sae", [3, 300], [0.5, 0.2])
-    assert [point[0] for point in sae.customdata] == ["a", "c"]
-    assert pca.marker.symbol != sae.marker.symbol  # colour is not the only sign
-    assert figure.layout.xaxis.type == "log"
-    assert list(figure.layout.xaxis.tickvals) == [2, 5, 10, 20, 50, 100, 200, 500]
-
-
-def test_names_do_not_cover_each_other() -> None:
-    crowd = [mark(f"dictionary-{i}", 10 + 0.01 * i) for i in range(12)]
-    figure = charts.tradeoff([*crowd, mark("far", 1000)], [], ("L0", "y"))
-    (points,) = figure.data[1:]
-    named = [text for text in points.text if text]
-    assert 1 <= len(named) - 1 < len(crowd)
-    assert points.text[-1] == "far"
-    assert points.textposition[-1] == "middle left"  # on the right it would stick out
-    assert [point[0] for point in points.customdata][:2] == ["dictionary-0", "dictionary-1"]
-
-
-def test_names_on_the_plot_are_escaped() -> None:
-    figure = charts.tradeoff([mark("<b>x</b>", 2, kind="<i>")], [], ("L0", "y"))
-    points = figure.data[1]
-    assert points.text[0] == points.customdata[0][1] == "&lt;b&gt;x&lt;/b&gt;"
-    assert points.name == "&lt;i&gt;"
-    assert points.customdata[0][0] == "<b>x</b>"
-
-
-def test_tokens_and_two_lines_on_logarithmic_axes() -> None:
-    dots = [charts.Dot(3, 0.2, '"<i>"', "told"), charts.Dot(900, 2.0, '"a"', "<b>")]
-    figure = charts.losses(dots, [(8.0, 1.0, "one")], [(8.0, 0.5, "other")], ("x", "y"))
-    cloud, decoded, control = figure.data
-    assert (list(cloud.x), list(cloud.y)) == ([3, 900], [0.2, 2.0])
-    assert [list(each) for each in cloud.customdata] == [
-        ["&quot;&lt;i&gt;&quot;", "told"],
-        ["&quot;a&quot;", "&lt;b&gt;"],
-    ]
-    assert (decoded.name, list(decoded.y)) == ("KL decoded", [1.0])
-    assert (control.name, list(control.y)) == ("KL random", [0.5])
-    assert decoded.line.dash != control.line.dash  # colour is not the only sign
-    assert (figure.layout.xaxis.type, figure.layout.yaxis.type) == ("log", "log")
-
-
-def side(name: str, counts: dict[float, int], floor: float | None) -> Side:
-    """Counts by the lower end of their bin."""
-    histogram = [0] * 40
-    for low, count in counts.items():
-        histogram[round((low + 1) * 20)] = count
-    n = sum(histogram)
-    return Side(name, "run", "here", n, n, 0.5, 0.1, floor, tuple(histogram))
-
-
-def test_two_outlines_as_shares_with_chance() -> None:
-    sides = [side("<one>", {0.5: 3, 0.95: 1}, 0.2), side("two", {0.5: 8}, 0.3)]
-    figure = charts.overlap(sides, is_absolute=False)
-    one, two = figure.data
-    shares = dict(zip([round(x, 3) for x in one.x], one.y, strict=True))
-    assert (shares[0.525], shares[0.975], shares[1.0]) == (0.75, 0.25, 0.25)
-    assert max(two.y) == 1.0
-    assert one.customdata[30] == "3 of &lt;one&gt;<br>0.500 to 0.550"
-    assert one.line.color != two.line.color and one.line.dash != two.line.dash
-    assert [shape.x0 for shape in figure.layout.shapes] == [0.2, 0.3]
-    assert figure.layout.annotations[0].text == "by chance"
-    assert figure.layout.xaxis.range[0] == -0.01
-
-
-def test_outlines_of_nothing_and_of_opposites() -> None:
-    sides = [side("one", {}, None), side("two", {-0.5: 2}, None)]
-    figure = charts.overlap(sides, is_absolute=False)
-    assert max(figure.data[0].y) == 0
-    assert figure.layout.xaxis.range[0] < -0.48
-    assert len(figure.layout.shapes) == len(figure.layout.annotations) == 0

@@ -216,12 +216,12 @@ def test_damaged_links_are_reported_and_made_anew(
     assert link(store, "early", "late") == link(store, "mlp", "late") == 0
     path = next((store / "links").glob(f"{Store(store).dictionary('early').run_id}--*"))
     path.write_bytes(path.read_bytes()[:5000])
-    found = Store(store).links("late", 0)
+    found = Store(store).links.of("late", 0)
     assert [table.other.dictionary_id for table in found.fed_by] == ["mlp"]
     assert len(found.problems) == 1 and "link the two dictionaries again" in found.problems[0]
     assert link(store, "early", "late") == 0
     assert "made anew" in caplog.text
-    assert len(Store(store).links("late", 0).fed_by) == 2
+    assert len(Store(store).links.of("late", 0).fed_by) == 2
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_a_pair_is_published_with_its_numbers(
 ) -> None:
     assert match(store, "late", "early") == 0
     matrix = cosine_matrix(*directions(matching_project, "early", "late"), is_absolute=False)
-    pair = Store(store).pair("late", "early")
+    pair = Store(store).pairs.info("late", "early")
     assert (pair.a.dictionary_id, pair.b.dictionary_id) == ("early", "late")
     for side, largest, n_others in ((pair.a, matrix.max(1), 30), (pair.b, matrix.max(0), 24)):
         assert (side.n_features, side.n) == (len(largest), len(largest))
@@ -71,7 +71,7 @@ def test_a_pair_is_published_with_its_numbers(
 def test_rows_are_those_of_all_cosines(matching_project: Path, store: Path) -> None:
     assert match(store, "early", "axes") == 0
     opened = Store(store)
-    assert opened.pair("early", "axes").is_absolute
+    assert opened.pairs.info("early", "axes").is_absolute
     matrix = cosine_matrix(*directions(matching_project, "axes", "early"), is_absolute=True)
     for names_of, cosines in ((("axes", "early"), matrix), (("early", "axes"), matrix.T)):
         for feature, row in enumerate(cosines):
@@ -145,7 +145,7 @@ def test_activations_are_compared_if_asked_for(store: Path) -> None:
     assert {row.correlation for row in plain.rows} == {None}
     assert match(store, "early", "late", "--activations") == 0
     opened = Store(store)
-    assert opened.pair("early", "late").n_tokens == opened.dictionary("early").n_tokens
+    assert opened.pairs.info("early", "late").n_tokens == opened.dictionary("early").n_tokens
     found = opened.pairs.matches("early", "late", sort="correlation")
     known = [row.correlation for row in found.rows if row.correlation is not None]
     assert known == sorted(known, reverse=True) and len(known) > 15
@@ -163,7 +163,7 @@ def test_activations_that_are_not_to_be_had_are_told(
         note.write_text(note.read_text().replace("*.txt", "*.none"))
     assert match(store, "early", "late", "--activations") == 0
     assert "early ~ late: activations are not compared. Where the texts of 'early'" in caplog.text
-    assert Store(store).pair("early", "late").n_tokens is None
+    assert Store(store).pairs.info("early", "late").n_tokens is None
 
 
 def test_activations_on_other_tokens_are_not_compared(
@@ -174,7 +174,7 @@ def test_activations_on_other_tokens_are_not_compared(
     build_some(project, 12, "late")
     assert match(project / "store", "early", "late", "--activations") == 0
     assert "early ~ late: activations are not compared: other texts or tokens" in caplog.text
-    assert Store(project / "store").pair("early", "late").n_tokens is None
+    assert Store(project / "store").pairs.info("early", "late").n_tokens is None
 
 
 def test_a_pair_of_another_run_is_not_shown(matching_project: Path, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_damaged_pair_is_reported_and_compared_anew(
     store: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert match(store, "early", "late") == match(store, "early", "other") == 0
-    path = Path(Store(store).pair("early", "late").path)
+    path = Path(Store(store).pairs.info("early", "late").path)
     path.write_bytes(path.read_bytes()[:5000])
     found = Store(store).pairs.all()
     assert names(found.pairs) == {("early", "other")}
