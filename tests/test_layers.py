@@ -193,7 +193,7 @@ COMPUTING = (
 HOMES = {
     "datasets": ("featurestore.documents",),
     "duckdb": DUCKDB,
-    "plotly": tuple(f"app{room}.charts" for room in ("", ".compare", ".pair", ".tracks")),
+    "plotly": ("app.compare.charts", "app.pair.charts", "app.tracks.charts"),
     "ray": ("featurestore.ray_engine",),
     "threadpoolctl": ("featurestore.baselines",),
     "sqlalchemy": ("featurestore.annotations",),
@@ -215,7 +215,7 @@ READ_SIDE = (
     "featurestore.live.records",
     "app.session",
     "app.links",
-    "app.charts",
+    "app.figures",
     "app.panels",
     "app.live.service",
     "app.live.panels",
