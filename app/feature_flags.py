@@ -1,4 +1,4 @@
-"""What is odd about a feature, as chips with the threshold in their tips. Pure."""
+"""What is odd about a feature, with the threshold; on its page as chips. Pure."""
 
 from html import escape
 
@@ -9,33 +9,49 @@ from featurestore.records import (
     ONE_DIMENSION_ABOVE,
     ONE_TOKEN_ABOVE,
     Feature,
+    FeatureSummary,
     Flag,
 )
 
 
-def flags(feature: Feature) -> dict[Flag, str]:
+def of_feature(feature: Feature) -> dict[Flag, str]:
     """Those that a feature has, and what each of them means here."""
+    share, weights = feature.token_measures.share, feature.decoder_weights
+    return _told(
+        feature,
+        (share.value, quoted(share.token)) if share else None,
+        (weights.dim_share, f"dimension {weights.top[0][0]} of the model") if weights.top else None,
+    )
+
+
+def of_row(row: FeatureSummary) -> dict[Flag, str]:
+    """The same of a row of the list, which does not know which token and dimension it is."""
+    return _told(row, (row.token_share, "one token"), (row.dim_share, "one dimension"))
+
+
+def _told(
+    feature: Feature | FeatureSummary,
+    token: tuple[float | None, str] | None,
+    dimension: tuple[float | None, str] | None,
+) -> dict[Flag, str]:
+    """`token` and `dimension` are a share, if it is known, and of what."""
     found = {}
     if feature.is_dead:
         found[Flag.DEAD] = "never active on this corpus"
     if feature.density > DENSE_ABOVE:
         share = percent(feature.density)
-        found[Flag.DENSE] = f"active on {share} of tokens: dense above {DENSE_ABOVE:.0%}"
+        found[Flag.DENSE] = f"active on {share} of tokens, above {DENSE_ABOVE:.0%}"
     if feature.n_nonfinite:
-        found[Flag.NONFINITE] = f"NaN or infinity on {feature.n_nonfinite:,} tokens"
-    share = feature.token_measures.share
-    if share and share.value > ONE_TOKEN_ABOVE:
-        found[Flag.ONE_TOKEN] = (
-            f"{percent(share.value)} of its activation is on {quoted(share.token)}: "
-            f"one token above {ONE_TOKEN_ABOVE:.0%}"
+        found[Flag.NONFINITE] = (
+            f"NaN or infinity on {feature.n_nonfinite:,} tokens, which count in no other number"
         )
-    dim_share = feature.decoder_weights.dim_share
-    if dim_share is not None and dim_share > ONE_DIMENSION_ABOVE:
-        found[Flag.ONE_DIMENSION] = (
-            f"{percent(dim_share)} of its squared length is on dimension "
-            f"{feature.decoder_weights.top[0][0]} of the model: "
-            f"one dimension above {ONE_DIMENSION_ABOVE:.0%}"
-        )
+    for flag, share_of, what, bound in (
+        (Flag.ONE_DIMENSION, dimension, "direction's squared length", ONE_DIMENSION_ABOVE),
+        (Flag.ONE_TOKEN, token, "activation", ONE_TOKEN_ABOVE),
+    ):
+        share, on = share_of or (None, "")
+        if share is not None and share > bound:
+            found[flag] = f"{percent(share)} of its {what} is on {on}, above {bound:.0%}"
     return found
 
 
@@ -43,6 +59,6 @@ def chips(feature: Feature) -> str:
     """The flags in a row; nothing without any."""
     words = "".join(
         f'<span class="fb-flag" title="{escape(tip)}">{escape(flag.value)}</span>'
-        for flag, tip in flags(feature).items()
+        for flag, tip in of_feature(feature).items()
     )
     return f'<span class="fb-flags">{words}</span>' if words else ""

@@ -11,29 +11,23 @@ from typing import Any
 
 import streamlit as st
 
-from app import links, session
+from app import feature_flags, links, session
 from app.annotations import words
 from app.markup import COLUMN_HELP
 from app.numerals import exact, percent, short
+from app.scripts import joined
 from app.selection import Selection
 from app.sorted_table import SCRIPT
 from app.token_text import alone, quoted, visible
 from featurestore.annotations.records import Content, Explanation
 from featurestore.detail_records import Cluster
-from featurestore.records import (
-    DENSE_ABOVE,
-    ONE_DIMENSION_ABOVE,
-    ONE_TOKEN_ABOVE,
-    FeatureSummary,
-    Flag,
-    Found,
-)
+from featurestore.records import FeatureSummary, Found
 
 HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "feature_browser_feature_table",
     css=(HERE / "feature_table.css").read_text(encoding="utf-8"),
-    js=(HERE / "feature_table.js").read_text(encoding="utf-8") + SCRIPT,
+    js=joined(HERE / "feature_table.js", SCRIPT),
 )
 
 COLUMNS = (
@@ -161,30 +155,9 @@ def table_row(row: FeatureSummary, listed: Listed, selection: Selection) -> dict
     return {"feature": row.feature, "href": href, "cells": cells}
 
 
-def flags(row: FeatureSummary) -> dict[str, str]:
-    """What is odd about a feature, each with the number that says so."""
-    holds = {
-        Flag.DEAD: (row.is_dead, "never active on this corpus"),
-        Flag.DENSE: (row.density > DENSE_ABOVE, f"active on {percent(row.density)} of tokens"),
-        Flag.NONFINITE: (
-            row.n_nonfinite > 0,
-            f"NaN or infinity in {row.n_nonfinite:,} places, which count in no other number",
-        ),
-        Flag.ONE_DIMENSION: (
-            (row.dim_share or 0) > ONE_DIMENSION_ABOVE,
-            f"{percent(row.dim_share or 0)} of its direction's squared length is on one dimension",
-        ),
-        Flag.ONE_TOKEN: (
-            (row.token_share or 0) > ONE_TOKEN_ABOVE,
-            f"{percent(row.token_share or 0)} of its activation is on one token",
-        ),
-    }
-    return {flag.value: why for flag, (is_so, why) in holds.items() if is_so}
-
-
 def _cell(row: FeatureSummary, name: str, kind: str, listed: Listed) -> object:
     if name == "flags":
-        return [list(flag) for flag in flags(row).items()]
+        return [[flag.value, why] for flag, why in feature_flags.of_row(row).items()]
     if name == "said":
         return _said(listed.said.get(row.feature), listed.explanations.get(row.feature, ()))
     if name == "found":

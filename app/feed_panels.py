@@ -20,12 +20,12 @@ _LABEL = "Other layers: what feeds it, what it feeds"
 
 def feeds(info: DictionaryInfo, selection: Selection) -> None:
     """The strongest links either way; nothing where the dictionary has none."""
-    if not any(session.store().link_paths(info.dictionary_id)):
+    if not any(session.store().links.paths(info.dictionary_id)):
         return
     fold = st.expander(_LABEL, key="links", on_change="rerun")
     if fold.open:
         with fold:
-            _tables(session.store().links(info.dictionary_id, selection.feature), selection)
+            _tables(session.store().links.of(info.dictionary_id, selection.feature), selection)
 
 
 def _tables(found: Links, selection: Selection) -> None:

@@ -18,13 +18,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   draw(panel);
 }
 
-function make(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function draw(panel) {
   const most = Math.max(...panel.data.tables.map((table) => table.rows.length));
   const parts = panel.data.tables.map((table) => section(panel, table));

@@ -13,6 +13,7 @@ import streamlit as st
 
 from app import links
 from app.numerals import exact, percent, short
+from app.scripts import joined
 from app.selection import Selection
 from app.token_text import alone, quoted
 from featurestore.detail_records import Neighbour, Neighbours
@@ -21,7 +22,7 @@ HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "feature_browser_neighbours",
     css=(HERE / "neighbour_table.css").read_text(encoding="utf-8"),
-    js=(HERE / "neighbour_table.js").read_text(encoding="utf-8"),
+    js=joined(HERE / "neighbour_table.js"),
 )
 
 SHORT = 5

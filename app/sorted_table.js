@@ -1,13 +1,6 @@
 
 // What tables share that their headings sort; it is put behind the script of each.
 
-function make(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function heading(column, data, send, className) {
   const cell = make("th", className);
   cell.scope = "col";

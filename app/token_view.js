@@ -28,16 +28,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   paint(panel);
 }
 
-function element(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function build(parent) {
-  const panel = { root: element("div", "view"), tip: element("div", "tip"), buttons: {} };
-  const bar = element("div", "bar");
+  const panel = { root: make("div", "view"), tip: make("div", "tip"), buttons: {} };
+  const bar = make("div", "bar");
   bar.setAttribute("role", "toolbar");
   bar.setAttribute("aria-label", "How contexts are shown");
   for (const [view, label, , title] of VIEWS) {
@@ -50,10 +43,10 @@ function build(parent) {
     isUnderlined = !isUnderlined;
     showUnderlines(panel);
   });
-  panel.legend = element("span", "legend");
+  panel.legend = make("span", "legend");
   bar.append(panel.legend);
-  panel.underlines = element("div", "underlines");
-  panel.list = element("div", "groups");
+  panel.underlines = make("div", "underlines");
+  panel.list = make("div", "groups");
   panel.tip.setAttribute("role", "tooltip");
   panel.root.append(bar, panel.underlines, panel.list, panel.tip);
   parent.append(panel.root);
@@ -66,7 +59,7 @@ function build(parent) {
 }
 
 function button(parent, label, title, onClick) {
-  const made = element("button", "", label);
+  const made = make("button", "", label);
   made.type = "button";
   made.title = title;
   made.addEventListener("click", onClick);
@@ -97,9 +90,9 @@ function paint(panel) {
 
 function paintLegend(panel) {
   const { scale, has_negative: hasNegative } = panel.data;
-  const parts = [element("span", "ramp"), element("span", "", panel.data.scale_text)];
-  if (hasNegative) parts.unshift(element("span", "", "−" + panel.data.scale_text), element("span", "ramp negative"), element("span", "", "0"));
-  else parts.unshift(element("span", "", "0"));
+  const parts = [make("span", "ramp"), make("span", "", panel.data.scale_text)];
+  if (hasNegative) parts.unshift(make("span", "", "−" + panel.data.scale_text), make("span", "ramp negative"), make("span", "", "0"));
+  else parts.unshift(make("span", "", "0"));
   panel.legend.replaceChildren(...(scale ? parts : []));
   panel.legend.title = "Shade of a token: logarithmic, the same for all contexts of this feature";
 }
@@ -109,16 +102,16 @@ function paintUnderlines(panel) {
   const n = rows.filter((row) => row.removed).length;
   panel.hasUnderlines = n > 0;
   const sample = (kind) => {
-    const made = element("span", kind, "token");
+    const made = make("span", kind, "token");
     made.style.setProperty("--effect", "1");
     return made;
   };
   panel.underlines.replaceChildren(
     sample("helped"),
-    element("span", "", "less likely without the feature"),
+    make("span", "", "less likely without the feature"),
     sample("hurt"),
-    element("span", "", "likelier without it"),
-    element("span", "more", `full colour ${panel.data.effect_text} nats · known for ${n} of ${rows.length} contexts`),
+    make("span", "", "likelier without it"),
+    make("span", "more", `full colour ${panel.data.effect_text} nats · known for ${n} of ${rows.length} contexts`),
   );
   showUnderlines(panel);
 }
@@ -130,10 +123,10 @@ function showUnderlines(panel) {
 }
 
 function drawGroup(panel, group) {
-  const section = element("section");
-  const head = element("h3", "", group.title);
-  head.append(element("small", "", group.detail));
-  const list = element("div", "rows");
+  const section = make("section");
+  const head = make("h3", "", group.title);
+  head.append(make("small", "", group.detail));
+  const list = make("div", "rows");
   list.setAttribute("role", "list");
   list.setAttribute("aria-label", group.title);
   list.append(...group.rows.map((row) => drawRow(panel, row)));
@@ -144,12 +137,12 @@ function drawGroup(panel, group) {
 function drawRow(panel, row) {
   const reach = VIEWS.find(([name]) => name === panel.view)[2];
   const at = panel.rows.push(row) - 1;
-  const line = element("div", "row");
+  const line = make("div", "row");
   line.setAttribute("role", "listitem");
   line.setAttribute("aria-label", `activation ${row.activation}, ${row.document}`);
-  const value = element("span", "value", row.activation);
+  const value = make("span", "value", row.activation);
   value.title = row.removed ? `${row.exact}\nwithout the feature: ${row.removed.facts}` : row.exact;
-  const text = element("div", "text");
+  const text = make("div", "text");
   text.dataset.row = at;
   const first = Math.max(0, row.peak - reach);
   const last = Math.min(row.tokens.length, row.peak + reach + 1);
@@ -163,18 +156,18 @@ function drawRow(panel, row) {
     return made;
   };
   if (panel.view === "stacked") {
-    const left = element("span", "left");
-    const inner = element("span");
+    const left = make("span", "left");
+    const inner = make("span");
     inner.append(...spans(first, row.peak));
     left.append(inner);
-    const right = element("span", "right");
+    const right = make("span", "right");
     right.append(...spans(row.peak, last));
     text.append(left, right);
   } else {
-    text.append(...(first > 0 ? [element("i", "cut", "…")] : []), ...spans(first, last));
-    if (last < row.tokens.length) text.append(element("i", "cut", "…"));
+    text.append(...(first > 0 ? [make("i", "cut", "…")] : []), ...spans(first, last));
+    if (last < row.tokens.length) text.append(make("i", "cut", "…"));
   }
-  const tools = element("span", "tools");
+  const tools = make("span", "tools");
   if (panel.data.is_live) {
     const live = button(tools, "live", "Run this context again on Live", () => panel.send("live", row.context));
     live.setAttribute("aria-label", "Run this context again on Live");
@@ -189,7 +182,7 @@ function drawRow(panel, row) {
 // Stacked, a line has room for little: the rest is in the tip of its activation.
 function drawRemoved(panel, { removed }) {
   const isStacked = panel.view === "stacked";
-  const made = element("small", "removed", isStacked ? removed.kl : `without the feature: ${removed.facts}`);
+  const made = make("small", "removed", isStacked ? removed.kl : `without the feature: ${removed.facts}`);
   made.title = `At ${removed.n} with a next one`;
   return made;
 }
@@ -197,7 +190,7 @@ function drawRemoved(panel, { removed }) {
 function drawToken(panel, row, pos, activation) {
   const [raw, shown] = panel.data.tokens[row.tokens[pos]];
   const isBroken = panel.breaks && panel.view !== "stacked" && raw.includes("\n");
-  const span = element("span", "token", isBroken ? shown.replaceAll("↵", "↵\n") : (shown ?? raw));
+  const span = make("span", "token", isBroken ? shown.replaceAll("↵", "↵\n") : (shown ?? raw));
   span.dataset.pos = pos;
   if (pos === row.peak) {
     span.classList.add("peak");
@@ -230,11 +223,11 @@ function showTip(panel, target, mouse) {
   const activation = Number(span.dataset.activation ?? 0);
   const value = pos === row.peak ? row.exact : activation ? `${activation.toPrecision(4)} ± ${row.step.toPrecision(1)}` : "0";
   panel.tip.replaceChildren(
-    element("b", "", quoted ?? JSON.stringify(raw)),
-    element("span", "", `activation ${value}`),
+    make("b", "", quoted ?? JSON.stringify(raw)),
+    make("span", "", `activation ${value}`),
     ...effectWords(row.effects.get(pos)),
-    element("span", "", `position ${pos} of context ${row.context}`),
-    element("span", "", `${row.document}, token ${row.start + pos}`),
+    make("span", "", `position ${pos} of context ${row.context}`),
+    make("span", "", `${row.document}, token ${row.start + pos}`),
   );
   panel.tip.style.display = "grid";
   const box = span.getBoundingClientRect();
@@ -248,7 +241,7 @@ function showTip(panel, target, mouse) {
 function effectWords(effect) {
   if (effect === undefined) return [];
   const change = effect ? `${effect > 0 ? "−" : "+"}${Math.abs(effect).toPrecision(2)}` : "0";
-  return [element("span", "", `removing the feature changes its log-probability by ${change} nats`)];
+  return [make("span", "", `removing the feature changes its log-probability by ${change} nats`)];
 }
 
 function hideTip(panel) {

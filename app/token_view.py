@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import token_text
 from app.numerals import short
+from app.scripts import joined
 from featurestore.detail_records import AblatedContext
 from featurestore.records import Band, Feature
 
@@ -17,7 +18,7 @@ HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "feature_browser_token_view",
     css=(HERE / "token_view.css").read_text(encoding="utf-8"),
-    js=(HERE / "token_view.js").read_text(encoding="utf-8"),
+    js=joined(HERE / "token_view.js"),
 )
 
 

@@ -175,7 +175,7 @@ def _info(options: argparse.Namespace) -> None:
     from featurestore.store import Store
 
     store = Store(options.store)
-    catalogue, pairs, linked = store.catalogue(), store.pairs(), store.linked()
+    catalogue, pairs, linked = store.catalogue(), store.pairs.all(), store.links.all()
     if options.json:
         everything = asdict(catalogue) | {"pairs": asdict(pairs), "links": asdict(linked)}
         print(json.dumps(everything, indent=1, sort_keys=True))

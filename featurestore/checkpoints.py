@@ -51,7 +51,7 @@ def step_names(infos: Sequence[DictionaryInfo]) -> tuple[str, tuple[str, ...]]:
 def read_checkpoints(
     infos: Sequence[DictionaryInfo], beside: Callable[[DictionaryInfo, DictionaryInfo], BothWays]
 ) -> Checkpoints:
-    """Dictionaries in the order given; `beside` raises as `pair_columns.read_beside`."""
+    """Dictionaries in the order given; `beside` raises as `StoredPairs.beside`."""
     missing: dict[tuple[str, str], None] = {}
     problems: dict[str, None] = {}
 

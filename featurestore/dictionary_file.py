@@ -13,6 +13,7 @@ from featurestore.digests import table_digest
 from featurestore.errors import DamagedStore, StoreError, UnknownFeature
 from featurestore.records import DictionaryInfo
 from featurestore.store_file import StoreFile
+from featurestore.track_records import Activity
 
 SCHEMA_VERSION = 5
 KEYS = {
@@ -35,6 +36,7 @@ KEYS = {
 
 _CONTENT = {table: f"from {table}" for table in KEYS}
 _MANIFEST = "select * from manifest"
+_ACTIVITY = "select n_active, density, max_activation from features order by feature"
 _VOCABULARY = "select token_id, token from vocab order by token_id"
 _TOKENS_LIKE = """
     select token_id, token from vocab
@@ -77,6 +79,11 @@ class DictionaryFile(StoreFile):
         """Number of rows of a table, and the digest of what is in it, in the order it stands in."""
         with self._relation(_CONTENT[table]) as found:
             return table_digest(found.to_arrow_reader(100_000))
+
+    @functools.cached_property
+    def activity(self) -> Activity:
+        """Of every feature: kept, since a page about training asks for it with every click."""
+        return Activity(**self.arrays(_ACTIVITY))
 
     @functools.cached_property
     def _vocabulary(self) -> tuple[np.ndarray, pa.ChunkedArray]:

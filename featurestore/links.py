@@ -1,46 +1,38 @@
 """Links from one dictionary to a later one: a file for each two, and the questions it answers.
 
-    store/links/<run upstream>--<run downstream>.duckdb
-
-Files stay open, since a page asks all of a dictionary's for every feature.
+store/links/<run upstream>--<run downstream>.duckdb
 """
 
-from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from featurestore.dictionary_file import check_feature
 from featurestore.errors import StoreError
 from featurestore.link_records import End, Link, LinkCatalogue, LinkInfo, Links, LinkTable, Side
-from featurestore.open_files import OpenFiles
+from featurestore.open_files import FilesTogether
 from featurestore.records import DictionaryInfo
-from featurestore.store_file import StoreFile
-from featurestore.two_runs import file_of, runs_of
+from featurestore.served_files import ServedFiles
+from featurestore.two_runs import TwoRunsFile, file_of, files_served, runs_of
 
-SCHEMA_VERSION = 1
-FOLDER = "links"
-
-_LINK = "select * from link"
 _COLUMNS = ", ".join(field.name for field in fields(Link))
 _OF_FEATURE = f"select {_COLUMNS} from links where side = ? and feature = ? order by rank"
 
 
-class LinkFile(StoreFile):
+class LinkFile(TwoRunsFile[LinkInfo]):
     """The file of two dictionaries that are linked, open."""
 
     cure = "link the two dictionaries again"
+    folder = "links"
+    schema_version = 1
+    schema = (Path(__file__).parent / "link_schema.sql").read_text(encoding="utf-8")
+    about = "link"
+    content = "links"
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        try:
-            row = self.manifest(_LINK, SCHEMA_VERSION)
-        except StoreError:
-            self.close()
-            raise
-        del row["schema_version"]
-        ends = {name: End(**row[name]) for name in ("upstream", "downstream")}
-        self.info = LinkInfo(**row | ends, path=str(path))
+    @staticmethod
+    def said(row: dict[str, Any]) -> LinkInfo:
+        """What the file is, from its row of `link`."""
+        return LinkInfo(**row | {name: End(**row[name]) for name in ("upstream", "downstream")})
 
     def of(self, side: Side, feature: int) -> LinkTable:
         """The links of a feature of one side."""
@@ -58,52 +50,63 @@ class LinkPaths(NamedTuple):
 
 def link_path(store: Path, upstream: DictionaryInfo, downstream: DictionaryInfo) -> Path:
     """Where the file of two dictionaries stands, if there is one."""
-    return file_of(store / FOLDER, upstream, downstream)
+    return file_of(store / LinkFile.folder, upstream, downstream)
 
 
-def link_paths(paths: Iterable[Path], run_id: str) -> LinkPaths:
-    """Those of some files that have links of a run."""
-    ends = {path: runs_of(path) for path in paths}
-    return LinkPaths(
-        tuple(path for path, (_, downstream) in ends.items() if downstream == run_id),
-        tuple(path for path, (upstream, _) in ends.items() if upstream == run_id),
-    )
+class StoredLinks:
+    """The links of a store, between dictionaries as they are now."""
 
+    def __init__(self, served: ServedFiles) -> None:
+        self._served = served
+        self._folder = served.folder / LinkFile.folder
+        self._files = FilesTogether(LinkFile, self._folder)
 
-def read_link(path: Path) -> LinkInfo:
-    """What a file is.
-
-    Raises:
-        DamagedStore: it cannot be read, or is of another version.
-    """
-    with closing(LinkFile(path)) as file:
-        return file.info
-
-
-def read_links(files: OpenFiles[LinkFile], paths: LinkPaths, feature: int) -> Links:
-    """All links of a feature of the run that the files were chosen for."""
-    problems: list[str] = []
-
-    def tables(side: Side, chosen: tuple[Path, ...]) -> tuple[LinkTable, ...]:
-        found = []
-        for path in chosen:
+    def all(self) -> LinkCatalogue:
+        """What each file is, and those that cannot be read."""
+        found, problems = [], []
+        for path in self._paths():
             try:
-                found.append(files.get(path).of(side, feature))
+                found.append(self._files.get(path).info)
             except StoreError as error:
                 problems.append(str(error))
-        found.sort(key=lambda table: (table.other.place, table.other.dictionary_id))
-        return tuple(table for table in found if table.links)
+        return LinkCatalogue(tuple(found), tuple(problems))
 
-    fed_by, feeds = tables("downstream", paths.fed_by), tables("upstream", paths.feeds)
-    return Links(fed_by, feeds, tuple(problems))
+    def paths(self, dictionary_id: str) -> LinkPaths:
+        """Which files have links of a dictionary; none of them is opened."""
+        run_id = self._served.info(dictionary_id).run_id
+        ends = {path: runs_of(path) for path in self._paths()}
+        return LinkPaths(
+            tuple(path for path, (_, downstream) in ends.items() if downstream == run_id),
+            tuple(path for path, (upstream, _) in ends.items() if upstream == run_id),
+        )
 
+    def of(self, dictionary_id: str, feature: int) -> Links:
+        """What feeds a feature in earlier dictionaries, and what it feeds in later ones.
 
-def read_catalogue(files: OpenFiles[LinkFile], paths: Iterable[Path]) -> LinkCatalogue:
-    """What each file is, and those that cannot be read."""
-    found, problems = [], []
-    for path in paths:
-        try:
-            found.append(files.get(path).info)
-        except StoreError as error:
-            problems.append(str(error))
-    return LinkCatalogue(tuple(found), tuple(problems))
+        Raises:
+            UnknownFeature: the dictionary has no feature of this number.
+        """
+        check_feature(feature, self._served.info(dictionary_id))
+        paths, problems = self.paths(dictionary_id), []
+
+        def tables(side: Side, chosen: tuple[Path, ...]) -> tuple[LinkTable, ...]:
+            found = []
+            for path in chosen:
+                try:
+                    found.append(self._files.get(path).of(side, int(feature)))
+                except StoreError as error:
+                    problems.append(str(error))
+            found.sort(key=lambda table: (table.other.place, table.other.dictionary_id))
+            return tuple(table for table in found if table.links)
+
+        fed_by, feeds = tables("downstream", paths.fed_by), tables("upstream", paths.feeds)
+        return Links(fed_by, feeds, tuple(problems))
+
+    def close(self) -> None:
+        """Close every file; those asked for later are opened again."""
+        self._files.close()
+
+    def _paths(self) -> tuple[Path, ...]:
+        paths = tuple(files_served(self._folder, self._served.catalogue().dictionaries))
+        self._files.forget_all_but(paths)
+        return paths

@@ -1,32 +1,37 @@
-"""Write a small file of the store, whole or not at all."""
+"""Write a file about two dictionaries, whole or not at all."""
 
 import os
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from featurestore.errors import BuildFailed
-from featurestore.store_file import connected
+from featurestore.store_file import for_writing, quoted
+from featurestore.two_runs import TwoRunsFile
 from featurestore.writer import SETTINGS, force_to_disk
 
 
-def write_whole(path: Path, folder: Path, schema: str, inserts: dict[str, pa.Table]) -> None:
-    """Write tables to a file in `folder`, then move it into its place.
+def write_whole(
+    kind: type[TwoRunsFile], path: Path, folder: Path, about: dict[str, Any], content: pa.Table
+) -> None:
+    """Write the two tables of a kind of file in `folder`, then move the file into its place.
 
-    `inserts` are statements, each with the rows that it knows as `incoming`; the manifest last.
+    `about` gives every column of its table but `schema_version`.
 
     Raises:
         BuildFailed: the disk is full, or a table does not fit.
     """
     unfinished = folder / path.name
+    row = pa.Table.from_pylist([about | {"schema_version": kind.schema_version}])
     try:
-        connection = connected(unfinished, SETTINGS, "write")
+        connection = for_writing(unfinished, SETTINGS)
         try:
-            connection.execute(schema)
-            for statement, rows in inserts.items():
+            connection.execute(kind.schema)
+            for table, rows in ((kind.content, content), (kind.about, row)):
                 connection.register("incoming", rows)
-                connection.execute(statement)
+                connection.execute(f"insert into {quoted(table)} by name from incoming")
             connection.execute("checkpoint")
         finally:
             connection.close()

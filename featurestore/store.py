@@ -1,7 +1,4 @@
-"""Read a store: one method per question, records out.
-
-A file that cannot be read is reported as a problem and takes nothing else down.
-"""
+"""Read a store: one method per question, records out."""
 
 import itertools
 from collections import defaultdict
@@ -9,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from featurestore import details, feature_list, links, pairs
+from featurestore import details, feature_list
 from featurestore.detail_records import (
     AblatedContext,
     Cluster,
@@ -19,25 +16,11 @@ from featurestore.detail_records import (
     Neighbours,
     SubstitutedToken,
 )
-from featurestore.dictionary_file import DictionaryFile, check_feature
-from featurestore.errors import (
-    DamagedStore,
-    NotCompared,
-    StoreError,
-    StoreNotFound,
-    UnknownDictionary,
-)
-from featurestore.link_records import LinkCatalogue, Links
+from featurestore.dictionary_file import DictionaryFile
+from featurestore.errors import StoreError
+from featurestore.links import StoredLinks
 from featurestore.listing import Listing, Remarks
-from featurestore.open_files import OpenFiles
-from featurestore.pair_records import (
-    Match,
-    MatchKind,
-    MatchPage,
-    MatchSort,
-    PairCatalogue,
-    PairInfo,
-)
+from featurestore.pairs import StoredPairs
 from featurestore.records import (
     Band,
     Catalogue,
@@ -48,13 +31,13 @@ from featurestore.records import (
     FeatureQuery,
     FeatureSummary,
     ListPlace,
-    Problem,
     Sampler,
     StoredActivations,
     StoredContext,
 )
 from featurestore.rows import to_example, to_feature, to_stored, to_summary, token_ids, tokens_of
-from featurestore.two_runs import files_served
+from featurestore.served_files import ServedFiles
+from featurestore.track_records import Activity
 
 _FEATURE = "select * from features where feature = ?"
 _BANDS = """
@@ -84,8 +67,9 @@ class Store:
         """Open a store; `remarks` are asked by queries for verdicts, annotations, explanations."""
         self.folder = folder
         self._remarks = remarks
-        self._files = OpenFiles(DictionaryFile)
-        self._link_files = OpenFiles(links.LinkFile)
+        self._served = ServedFiles(folder)
+        self.pairs = StoredPairs(self._served)
+        self.links = StoredLinks(self._served)
 
     def catalogue(self) -> Catalogue:
         """Every dictionary's newest complete file, and the files that cannot be served.
@@ -93,19 +77,7 @@ class Store:
         Raises:
             StoreNotFound: there is no store in this folder.
         """
-        paths = dictionary_paths(self.folder)
-        newest: dict[str, DictionaryInfo] = {}
-        problems = []
-        for path in paths:
-            try:
-                info = self._files.get(path).info
-            except StoreError as error:
-                problems.append(Problem(str(path), path.parent.name, str(error)))
-                continue
-            known = newest.setdefault(info.dictionary_id, info)
-            newest[info.dictionary_id] = max(known, info, key=lambda i: (i.built_at, i.run_id))
-        self._files.forget_all_but(set(paths))
-        return Catalogue(tuple(newest.values()), tuple(problems))
+        return self._served.catalogue()
 
     def dictionary(self, dictionary_id: str) -> DictionaryInfo:
         """The newest run of a dictionary.
@@ -113,15 +85,7 @@ class Store:
         Raises:
             UnknownDictionary: the store has none of this id.
         """
-        catalogue = self.catalogue()
-        for info in catalogue.dictionaries:
-            if info.dictionary_id == dictionary_id:
-                return info
-        for problem in catalogue.problems:
-            if problem.dictionary_id == dictionary_id:
-                raise DamagedStore(problem.reason)
-        known = ", ".join(i.dictionary_id for i in catalogue.dictionaries) or "none"
-        raise UnknownDictionary(f"No dictionary '{dictionary_id}' in this store. It has: {known}.")
+        return self._served.info(dictionary_id)
 
     def features(self, query: FeatureQuery, limit: int = 50, offset: int = 0) -> FeaturePage:
         """A page of the features that a query keeps, in its order.
@@ -176,7 +140,7 @@ class Store:
         Raises:
             UnknownFeature: the dictionary has no feature of this number.
         """
-        file, feature = self._checked(dictionary_id, feature)
+        file, feature = self._served.file_with(dictionary_id, feature)
         row = file.rows(_FEATURE, feature)[0]
         return to_feature(row, file.token_texts(tokens_of(row)))
 
@@ -186,7 +150,7 @@ class Store:
         Raises:
             UnknownFeature: the dictionary has no feature of this number.
         """
-        file, feature = self._checked(dictionary_id, feature)
+        file, feature = self._served.file_with(dictionary_id, feature)
         examples = defaultdict(list)
         for row in file.rows(_EXAMPLES, feature, list(samplers)):
             examples[row["sampler"], row["band"]].append(row)
@@ -212,7 +176,7 @@ class Store:
 
     def summaries(self, dictionary_id: str, features: Iterable[int]) -> dict[int, FeatureSummary]:
         """Rows of the table of features, by number; those that do not exist are left out."""
-        file = self._served(dictionary_id)
+        file = self._served.file(dictionary_id)
         rows = file.rows(_SUMMARIES, _known(features, file.info))
         text = file.token_texts(token_ids(rows, "promoted", "peak_tokens"))
         return {row["feature"]: to_summary(row, text) for row in rows}
@@ -223,7 +187,7 @@ class Store:
         Raises:
             StoreError: no feature of the dictionary refers to it, so the file does not hold it.
         """
-        file = self._served(dictionary_id)
+        file = self._served.file(dictionary_id)
         rows = _of_context(file, _CONTEXT, context)
         if not rows:
             raise StoreError(
@@ -239,153 +203,58 @@ class Store:
 
     def activations_on(self, dictionary_id: str, context: int) -> tuple[StoredActivations, ...]:
         """Of every feature with an example of a context, by number: a scan of all examples."""
-        rows = _of_context(self._served(dictionary_id), _ON_CONTEXT, context)
+        rows = _of_context(self._served.file(dictionary_id), _ON_CONTEXT, context)
         by_feature = itertools.groupby(rows, lambda row: row["feature"])
         return tuple(to_stored(feature, list(examples)) for feature, examples in by_feature)
 
     def ablated_contexts(self, dictionary_id: str, feature: int) -> tuple[AblatedContext, ...]:
         """The contexts on which a feature was switched off; top contexts first, then bands."""
-        return details.ablated_contexts(*self._checked(dictionary_id, feature))
+        return details.ablated_contexts(*self._served.file_with(dictionary_id, feature))
 
     def dependences(self, dictionary_id: str, feature: int) -> tuple[Dependence, ...]:
         """Which earlier tokens the peaks of a feature's first top contexts depend on."""
-        return details.dependences(*self._checked(dictionary_id, feature))
+        return details.dependences(*self._served.file_with(dictionary_id, feature))
 
     def neighbours(self, dictionary_id: str, feature: int) -> Neighbours:
         """The features nearest to a feature."""
-        return details.neighbours(*self._checked(dictionary_id, feature))
+        return details.neighbours(*self._served.file_with(dictionary_id, feature))
 
     def map(self, dictionary_id: str) -> FeatureMap:
         """Where all features of a dictionary stand."""
-        return details.feature_map(self._served(dictionary_id))
+        return details.feature_map(self._served.file(dictionary_id))
 
     def cluster(self, dictionary_id: str, cluster: int) -> Cluster | None:
         """A cluster of the map; None if there is none of this number."""
-        return details.cluster(self._served(dictionary_id), cluster)
+        return details.cluster(self._served.file(dictionary_id), cluster)
 
     def clusters(
         self, dictionary_id: str, numbers: Iterable[int] | None = None
     ) -> dict[int, Cluster]:
         """Clusters of the map by number, the largest first; of some numbers, or all."""
         wanted = None if numbers is None else sorted({int(number) for number in numbers})
-        found = details.clusters(self._served(dictionary_id), wanted)
+        found = details.clusters(self._served.file(dictionary_id), wanted)
         return {cluster.cluster: cluster for cluster in found}
 
     def measures(self, dictionary_id: str) -> dict[str, Measure]:
         """Numbers about the whole dictionary, by name."""
-        return details.measures(self._served(dictionary_id))
+        return details.measures(self._served.file(dictionary_id))
 
     def substituted_tokens(self, dictionary_id: str) -> tuple[SubstitutedToken, ...]:
         """What is lost at each token by the dictionary's vectors; none if it was not scored."""
-        return details.substituted_tokens(self._served(dictionary_id))
+        return details.substituted_tokens(self._served.file(dictionary_id))
 
-    def compared(self) -> tuple[tuple[str, str], ...]:
-        """Ids of every two dictionaries that were compared as they are now; no file is read."""
-        files = pairs.pair_files(self.folder, self.catalogue().dictionaries)
-        return tuple((a.dictionary_id, b.dictionary_id) for _, a, b in files)
-
-    def pairs(self, of_families: bool = False) -> PairCatalogue:
-        """Every two dictionaries that were compared as they are now, or those of one family."""
-        return pairs.read_pairs(self.folder, self.catalogue().dictionaries, of_families)
-
-    def pair(self, dictionary_id: str, other_id: str) -> PairInfo:
-        """Two dictionaries that were compared, given in any order.
-
-        Raises:
-            NotCompared: they were not, or not as they are now.
-            MatchError: they cannot be.
-        """
-        return pairs.read_pair(self._pair_path(dictionary_id, other_id))
-
-    def matches(
-        self,
-        dictionary_id: str,
-        other_id: str,
-        kind: MatchKind = "nearest",
-        sort: MatchSort = "cosine",
-        descending: bool = True,
-        limit: int = 50,
-        offset: int = 0,
-        below: float | None = None,
-    ) -> MatchPage:
-        """A page of a dictionary's features, each beside one of the other's; unknowns last.
-
-        With `below`, only those whose cosine is below it: of `nearest`, what the other lacks.
-
-        Raises:
-            NotCompared: the two were not compared, or not as they are now.
-            StoreError: the list asked for is none that there is.
-        """
-        path = self._pair_path(dictionary_id, other_id)
-        side = pairs.side_of(dictionary_id, other_id)
-        return pairs.read_matches(path, side, kind, below, sort, descending, limit, offset)
-
-    def nearest(self, dictionary_id: str, feature: int, other_id: str) -> tuple[Match, ...]:
-        """The features of another dictionary nearest to a feature, then its match if it is none."""
-        path = self._pair_path(dictionary_id, other_id)
-        check_feature(feature, self.dictionary(dictionary_id))
-        return pairs.read_nearest(path, pairs.side_of(dictionary_id, other_id), int(feature))
-
-    def linked(self) -> LinkCatalogue:
-        """Every two dictionaries with links between them, as they are now."""
-        return links.read_catalogue(self._link_files, self._all_links())
-
-    def link_paths(self, dictionary_id: str) -> links.LinkPaths:
-        """Which files have links of a dictionary; none of them is opened."""
-        return links.link_paths(self._all_links(), self.dictionary(dictionary_id).run_id)
-
-    def links(self, dictionary_id: str, feature: int) -> Links:
-        """What feeds a feature in earlier dictionaries, and what it feeds in later ones."""
-        check_feature(feature, self.dictionary(dictionary_id))
-        return links.read_links(self._link_files, self.link_paths(dictionary_id), int(feature))
+    def activity(self, dictionary_id: str) -> Activity:
+        """How active every feature of a dictionary is."""
+        return self._served.file(dictionary_id).activity
 
     def close(self) -> None:
         """Close every file. The store can be used again; it reopens what it needs."""
-        self._files.close()
-        self._link_files.close()
+        for files in (self._served, self.pairs, self.links):
+            files.close()
 
     def _listing(self, query: FeatureQuery) -> tuple[DictionaryFile, Listing]:
-        file = self._served(query.dictionary_id)
+        file = self._served.file(query.dictionary_id)
         return file, Listing(file, query, self._remarks)
-
-    def _all_links(self) -> tuple[Path, ...]:
-        paths = tuple(files_served(self.folder / links.FOLDER, self.catalogue().dictionaries))
-        self._link_files.forget_all_but(paths)
-        return paths
-
-    def _pair_path(self, one: str, other: str) -> Path:
-        both = self.dictionary(one), self.dictionary(other)
-        pairs.check_comparable(*both)
-        path = pairs.pair_path(self.folder, *both)
-        if not path.exists():
-            raise NotCompared(
-                f"'{one}' and '{other}' were not compared, or not as they are now. Compare them: "
-                f"python -m featurestore match {one} {other} --store {self.folder}"
-            )
-        return path
-
-    def _served(self, dictionary_id: str) -> DictionaryFile:
-        return self._files.get(Path(self.dictionary(dictionary_id).path))
-
-    def _checked(self, dictionary_id: str, feature: int) -> tuple[DictionaryFile, int]:
-        """The file, and a feature that it has."""
-        file = self._served(dictionary_id)
-        check_feature(feature, file.info)
-        return file, int(feature)
-
-
-def dictionary_paths(folder: Path) -> list[Path]:
-    """Every file of a store's dictionaries, older runs and damaged ones too.
-
-    Raises:
-        StoreNotFound: there is no store in this folder.
-    """
-    if not (folder / "dictionaries").is_dir():
-        raise StoreNotFound(
-            f"No store in '{folder}': it has no folder 'dictionaries'. "
-            f"Build one: python -m featurestore build RECIPE --store {folder}"
-        )
-    return sorted((folder / "dictionaries").glob("*/*.duckdb"))
 
 
 def _known(features: Iterable[int], info: DictionaryInfo) -> list[int]:

@@ -6,11 +6,13 @@ long is stopped, and an error of a question is told from a damaged file.
 
 import atexit
 import contextlib
+import itertools
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import duckdb
 import numpy as np
@@ -41,12 +43,9 @@ _LOCK = "set enable_external_access = false; set lock_configuration = true"
 _UNANSWERABLE = (duckdb.DataError, duckdb.InvalidInputException, duckdb.OutOfMemoryException)
 """Errors of a question, not of the file that it is put to."""
 
-_ATTACHED_AS = {
-    "read": f"file (row_group_size {ROWS_TOGETHER}, read_only)",
-    "write": f"file (row_group_size {ROWS_TOGETHER})",
-    "gather": "gathered",
-}
-_USE = "use file"
+_NUMBERS = itertools.count()
+_READING = f"(row_group_size {ROWS_TOGETHER}, read_only)"
+_WRITING = f"(row_group_size {ROWS_TOGETHER})"
 _PATTERN = "select regexp_matches('', ?)"
 
 
@@ -97,18 +96,32 @@ _WATCH = _Watch()
 
 
 class StoreFile:
-    """A file, open. Safe to share between threads."""
+    """A file, open. Safe to share between threads; let go of when nobody holds it any more."""
 
     cure: ClassVar[str]
     """What makes the file anew: the end of "Delete it and ..."."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, beside: duckdb.DuckDBPyConnection | None = None) -> None:
+        """Open a file `beside` the others of a `shared` DuckDB, or in one of its own.
+
+        Raises:
+            DamagedStore: it cannot be read.
+        """
         self._path = path
         self.stamp = stamp(path)
+        name = f"file_{next(_NUMBERS)}"
+        self._use = f"use {name}"
+        is_alone = beside is None
+        self._connection = _connect(path, _LIMITS) if is_alone else beside.cursor()
+        self._let_go = weakref.finalize(self, _let_go, self._connection, f"detach {name}")
         try:
-            self._connection = connected(path, _LIMITS, "read")
-            self._connection.execute(_LOCK)
+            # Named here too, because by the size of groups DuckDB decides how many threads share
+            # a scan.
+            self._connection.execute(f"attach '{quoted(path)}' as {quoted(name)} {_READING}")
+            if is_alone:
+                self._connection.execute(_LOCK)
         except duckdb.Error as error:
+            self.close()
             raise self._damaged(error) from error
 
     def rows(
@@ -124,7 +137,7 @@ class StoreFile:
         limit_s = QUERY_LIMIT_S if limit_s is None else limit_s
         cursor = self._connection.cursor()
         try:
-            cursor.execute(_USE)
+            cursor.execute(self._use)
             with _WATCH.over(cursor, limit_s):
                 result = cursor.execute(statement, list(parameters))
                 names = [column[0] for column in result.description]
@@ -192,49 +205,63 @@ class StoreFile:
         """What a statement without parameters gives, to be read within the block."""
         with self._connection.cursor() as cursor:
             try:
-                cursor.execute(_USE)
+                cursor.execute(self._use)
                 yield cursor.sql(statement)
             except (duckdb.Error, OSError) as error:
                 raise self._damaged(error) from error
 
     def close(self) -> None:
         """Release the file."""
-        self._connection.close()
+        self._let_go()
 
     def _damaged(self, error: duckdb.Error | OSError) -> DamagedStore:
+        self.stamp = None  # who asks for it again gets it opened anew
         return DamagedStore(
             f"{self._path} cannot be read ({_first_line(error)}). Delete it and {self.cure}, or "
             "restore it from a copy."
         )
 
 
-def connected(
-    path: Path, settings: dict[str, str], use: Literal["read", "write"]
-) -> duckdb.DuckDBPyConnection:
-    """A connection whose tables are those of a file; its cursors must say `use file`.
+def shared(folder: Path) -> duckdb.DuckDBPyConnection:
+    """A DuckDB for many files of a folder, which alone it may reach.
 
-    The file is attached, since that alone takes a size of groups; readers name it too, because by
-    it DuckDB decides how many threads share a scan.
+    Starting one takes ten times as long as attaching a file.
     """
-    connection = duckdb.connect(config=settings | {"temp_directory": f"{path}.tmp"})
+    connection = _connect(folder, _LIMITS)
+    connection.execute(f"set allowed_directories = ['{quoted(folder)}/']")
+    connection.execute(_LOCK)
+    return connection
+
+
+def _let_go(connection: duckdb.DuckDBPyConnection, detach: str) -> None:
+    """Close a file; questions under way are answered all the same."""
+    with contextlib.suppress(duckdb.Error):  # its DuckDB may be gone before it
+        connection.execute(detach)
+    connection.close()
+
+
+def for_writing(path: Path, settings: dict[str, str]) -> duckdb.DuckDBPyConnection:
+    """A connection whose tables are those of a file, made if there is none.
+
+    The file is attached, since that alone takes a size of groups.
+    """
+    connection = _connect(path, settings)
     try:
-        attach(connection, path, use)
-        connection.execute(_USE)
+        connection.execute(f"attach '{quoted(path)}' as file {_WRITING}")
+        connection.execute("use file")
     except duckdb.Error:
         connection.close()
         raise
     return connection
 
 
-def attach(
-    connection: duckdb.DuckDBPyConnection, path: Path, use: Literal["read", "write", "gather"]
-) -> None:
-    """Open a file as the database of a name that its use decides; make it if there is none."""
-    connection.execute(f"attach '{_quoted(path)}' as {_ATTACHED_AS[use]}")
+def _connect(path: Path, settings: dict[str, str]) -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory, which spills to a folder beside a path."""
+    return duckdb.connect(config=settings | {"temp_directory": f"{path}.tmp"})
 
 
-def _quoted(path: Path) -> str:
-    """A path inside single quotes: ATTACH takes no bound parameter."""
+def quoted(path: Path | str) -> str:
+    """A path or name inside single quotes: ATTACH takes no bound parameter."""
     return str(path).replace("'", "''")
 
 

@@ -5,17 +5,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from featurestore import links, pairs
 from featurestore.dictionary_file import KEYS, DictionaryFile
 from featurestore.errors import StoreError
-from featurestore.store import Store, dictionary_paths
-from featurestore.two_runs import all_files, files_served
+from featurestore.links import LinkFile
+from featurestore.pair_file import PairFile
+from featurestore.served_files import ServedFiles, dictionary_paths
+from featurestore.two_runs import TwoRunsFile, all_files, files_served
 
-_CONTENT = {
-    pairs.FOLDER: (pairs.PairFile, "from matches"),
-    links.FOLDER: (links.LinkFile, "from links"),
-}
-"""Files about two dictionaries, by their folder: their kind, and all of their rows."""
+_KINDS = (PairFile, LinkFile)
 
 
 @dataclass(frozen=True)
@@ -57,19 +54,18 @@ def verify(store: Path) -> Iterator[Finding]:
             yield _compared(path, file)
         finally:
             file.close()
-    served = Store(store).catalogue().dictionaries
-    for folder in _CONTENT:
-        shown = set(files_served(store / folder, served))
-        for path in all_files(store / folder):
-            yield _read(path, folder, path not in shown)
+    served = ServedFiles(store).catalogue().dictionaries
+    for kind in _KINDS:
+        shown = set(files_served(store / kind.folder, served))
+        for path in all_files(store / kind.folder):
+            yield _read(path, kind, path not in shown)
 
 
-def _read(path: Path, folder: str, is_stale: bool) -> Finding:
+def _read(path: Path, kind: type[TwoRunsFile], is_stale: bool) -> Finding:
     """A file about two dictionaries."""
-    kind, content = _CONTENT[folder]
     try:
         with closing(kind(path)) as file:
-            return Finding(path, file.n_rows(content), (), 1, is_stale)
+            return Finding(path, file.n_rows(f"from {kind.content}"), (), 1, is_stale)
     except StoreError as error:
         return Finding(path, 0, (str(error),), 1, is_stale)
 

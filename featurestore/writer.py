@@ -21,7 +21,7 @@ import pyarrow as pa
 from featurestore.dictionary_file import KEYS, SCHEMA_VERSION
 from featurestore.digests import TableDigest
 from featurestore.errors import BuildFailed
-from featurestore.store_file import attach, connected
+from featurestore.store_file import for_writing, quoted
 
 SCHEMA = (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
 
@@ -59,10 +59,10 @@ class StoreWriter:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._discard()
-            self._connection = connected(self._complete, SETTINGS, "write")
+            self._connection = for_writing(self._complete, SETTINGS)
             self._connection.execute("set enable_progress_bar = false")  # it goes to stdout
             self._connection.execute(SCHEMA)
-            attach(self._connection, self._gathered, "gather")
+            self._connection.execute(f"attach '{quoted(self._gathered)}' as gathered")
             self._connection.execute(GATHER)
             self._schemas = {
                 table: self._connection.sql(EMPTY[table]).to_arrow_table().schema for table in EMPTY

@@ -5,7 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurestore.linking.link_file import write_link
+from featurestore.links import LinkFile
+from featurestore.small_file import write_whole
 
 COLUMNS = (
     *("side", "feature", "rank", "other", "weight", "cosine", "direction_cosine", "is_same"),
@@ -48,5 +49,5 @@ def write_links(
     path = store / "links" / f"{upstream[1]}--{downstream[1]}.duckdb"
     (store / "work").mkdir(exist_ok=True)
     table = pa.Table.from_pylist([dict(zip(COLUMNS, row, strict=True)) for row in rows])
-    write_link(path, store / "work", link | changes, table)
+    write_whole(LinkFile, path, store / "work", link | changes, table)
     return path

@@ -5,7 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurestore.matching.pair_file import write_pair
+from featurestore.pair_file import PairFile
+from featurestore.small_file import write_whole
 from tests.small_store import ROWS, TOKENS, publish
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -81,5 +82,7 @@ def write_pair_store(store: Path, **changes: object) -> Path:
     publish(store, "wide", "run4", d_out=8)
     (store / "work").mkdir(exist_ok=True)
     rows = pa.Table.from_pylist([dict(zip(_COLUMNS, row, strict=True)) for row in MATCHES])
-    write_pair(store / "pairs" / "run1--run2.duckdb", store / "work", PAIR | changes, rows)
+    write_whole(
+        PairFile, store / "pairs" / "run1--run2.duckdb", store / "work", PAIR | changes, rows
+    )
     return store

@@ -14,7 +14,6 @@ from featurestore.checkpoints import (
     step_names,
     training_order,
 )
-from featurestore.pair_columns import read_beside
 from featurestore.records import DictionaryInfo
 from featurestore.store import Store
 from featurestore.track_records import Beside, Checkpoints
@@ -48,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read(folder: Path) -> Checkpoints:
     infos = training_order(Store(folder).catalogue().dictionaries)
-    return read_checkpoints(infos, lambda one, other: read_beside(folder, one, other))
+    return read_checkpoints(infos, Store(folder).pairs.beside)
 
 
 def test_order_is_that_of_steps_as_numbers() -> None:
@@ -115,7 +114,7 @@ def test_numbers_persist_if_most_are_nearest_to_their_own() -> None:
 def test_a_feature_at_every_step(folder: Path) -> None:
     known = Store(folder)
     t1, t2, t3 = (known.dictionary(name) for name in ("t1", "t2", "t3"))
-    besides = [read_beside(folder, t2, t1)[0], None, read_beside(folder, t2, t3)[0]]
+    besides = [Store(folder).pairs.beside(t2, t1)[0], None, Store(folder).pairs.beside(t2, t3)[0]]
     before, here, after = stages(1, 1, besides, "number")
     assert (before.feature, before.how, before.cosine) == (1, "number", pytest.approx(0.95))
     assert before.correlation == pytest.approx(0.95 / 2)

@@ -132,7 +132,7 @@ def test_every_folder_of_a_store_is_in_the_reference() -> None:
     shown = set(re.findall(r"^(\w+)[/.]", text.split("```")[1], re.MULTILINE))
     code = _all(list((ROOT / "featurestore").rglob("*.py")))
     written_to = re.findall(r'store / "(\w+)"', code)
-    written_to += re.findall(r'^FOLDER = "(\w+)"', code, re.MULTILINE)
+    written_to += re.findall(r'^    folder = "(\w+)"', code, re.MULTILINE)
     assert shown == {*written_to, "annotations"}
 
 

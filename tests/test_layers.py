@@ -38,7 +38,9 @@ DUCKDB = (
     "featurestore.store",
     "featurestore.writer",
     "featurestore.dictionary_file",
+    "featurestore.pair_file",
     "featurestore.pairs",
+    "featurestore.served_files",
     "featurestore.links",
     "featurestore.small_file",
     "featurestore.open_files",
@@ -62,7 +64,6 @@ LAYERS = {
         *TRACKS,
         *RECORDS,
     ),
-    "app.tracks.session": ("app", "featurestore.pair_columns", *TRACKS, *RECORDS),
     "app.session": (
         "app",
         "featurestore.store",
@@ -192,7 +193,7 @@ COMPUTING = (
 HOMES = {
     "datasets": ("featurestore.documents",),
     "duckdb": DUCKDB,
-    "plotly": ("app.charts", "app.tracks.charts"),
+    "plotly": ("app.compare.charts", "app.pair.charts", "app.tracks.charts"),
     "ray": ("featurestore.ray_engine",),
     "threadpoolctl": ("featurestore.baselines",),
     "sqlalchemy": ("featurestore.annotations",),
@@ -214,7 +215,7 @@ READ_SIDE = (
     "featurestore.live.records",
     "app.session",
     "app.links",
-    "app.charts",
+    "app.figures",
     "app.panels",
     "app.live.service",
     "app.live.panels",
@@ -412,13 +413,13 @@ def test_nothing_loads_code_from_data() -> None:
 def is_fixed(node: ast.expr) -> bool:
     """Whether a part of a statement cannot come from a user.
 
-    That is: a literal, a CONSTANT, an entry of a CONSTANT, or a path through `_quoted` (ATTACH
+    That is: a literal, a CONSTANT, an entry of a CONSTANT, or a path through `quoted` (ATTACH
     takes no bound parameter).
     """
     if isinstance(node, ast.Subscript):
         node = node.value
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return node.func.id == "_quoted"
+        return node.func.id == "quoted"
     return isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and node.id.isupper())
 
 
@@ -456,7 +457,7 @@ def test_sql_is_never_spliced() -> None:
         ("c.execute('select * from features where feature = ?', [x])", False),
         ("c.execute(READ[table])", False),
         ("c.execute(f'select {COLUMNS[x]} from features')", False),
-        ("c.execute(f\"attach '{_quoted(x)}' as other\")", False),
+        ("c.execute(f\"attach '{quoted(x)}' as other\")", False),
         ("c.execute(f'select {x} from features')", True),
         ("c.sql('select %s from features' % x)", True),
         ("c.execute('select {} from features'.format(x))", True),

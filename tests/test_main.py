@@ -20,8 +20,8 @@ from featurestore.dictionaries.load import FORMATS
 from featurestore.dictionary_file import KEYS
 from featurestore.store import Store
 from tests.made_up_links import write_links
-from tests.matching.test_pair_file import write as write_pair
 from tests.small_store import publish
+from tests.test_pair_file import write as write_pair
 from tests.tiny_model import D_MODEL, save_dictionary, save_recipe
 
 ROOT = Path(__file__).parent.parent

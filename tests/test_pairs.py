@@ -10,10 +10,11 @@ from featurestore.errors import (
     UnknownDictionary,
     UnknownFeature,
 )
-from featurestore.matching.pair_file import write_pair
+from featurestore.pair_file import PairFile
+from featurestore.small_file import write_whole
 from featurestore.store import Store
-from tests.matching.test_pair_file import PAIR
 from tests.small_store import publish
+from tests.test_pair_file import PAIR
 
 COLUMNS = ("side", "feature", "rank", "other", "cosine", "is_matched", "correlation")
 ROWS = [
@@ -34,12 +35,12 @@ def store(tmp_path: Path) -> Store:
     for name, run_id in (("one", "run1"), ("two", "run2"), ("three", "run3")):
         publish(tmp_path, name, run_id)
     rows = pa.Table.from_pylist([dict(zip(COLUMNS, row, strict=True)) for row in ROWS])
-    write_pair(tmp_path / "pairs" / "run1--run2.duckdb", tmp_path / "work", PAIR, rows)
+    write_whole(PairFile, tmp_path / "pairs" / "run1--run2.duckdb", tmp_path / "work", PAIR, rows)
     return Store(tmp_path)
 
 
 def features(store: Store, *arguments: object, **options: object) -> list[tuple]:
-    page = store.matches("one", "two", *arguments, **options)
+    page = store.pairs.matches("one", "two", *arguments, **options)
     return [(row.feature, row.other) for row in page.rows]
 
 
@@ -53,83 +54,84 @@ def test_lists_are_sorted_and_unknowns_are_last(store: Store) -> None:
 
 
 def test_lists_come_by_the_page(store: Store) -> None:
-    page = store.matches("one", "two", limit=2, offset=1)
+    page = store.pairs.matches("one", "two", limit=2, offset=1)
     assert ([row.feature for row in page.rows], page.n_kept) == ([0, 2], 4)
-    assert store.matches("one", "two", limit=0).n_kept == 4
-    assert store.matches("one", "two", offset=9).n_kept == 4
+    assert store.pairs.matches("one", "two", limit=0).n_kept == 4
+    assert store.pairs.matches("one", "two", offset=9).n_kept == 4
 
 
 def test_a_bound_keeps_what_is_less_alike(store: Store) -> None:
-    page = store.matches("one", "two", below=0.75)  # without a cosine a feature is not unlike
+    page = store.pairs.matches("one", "two", below=0.75)  # without a cosine a feature is not unlike
     assert [(row.feature, row.cosine) for row in page.rows] == [(0, 0.5), (2, 0.5)]
-    assert page.n_kept == store.matches("one", "two", below=0.75, limit=0).n_kept == 2
+    assert page.n_kept == store.pairs.matches("one", "two", below=0.75, limit=0).n_kept == 2
     assert features(store, below=0.76) == [(3, 1), (0, 2), (2, 3)]
     assert features(store, "matched", below=0.0) == [(2, 4)]
 
 
 def test_counts_are_those_of_the_file_that_is_there(store: Store) -> None:
-    assert store.matches("one", "two", limit=0).n_kept == 4
+    assert store.pairs.matches("one", "two", limit=0).n_kept == 4
     path = store.folder / "pairs" / "run1--run2.duckdb"
     path.unlink()
     row = dict(zip(COLUMNS, ROWS[0], strict=True))
-    write_pair(path, store.folder / "work", PAIR, pa.Table.from_pylist([row]))
-    assert store.matches("one", "two", limit=0).n_kept == 1
+    write_whole(PairFile, path, store.folder / "work", PAIR, pa.Table.from_pylist([row]))
+    assert store.pairs.matches("one", "two", limit=0).n_kept == 1
 
 
 def test_each_side_has_its_own_list(store: Store) -> None:
-    found = store.matches("two", "one")
+    found = store.pairs.matches("two", "one")
     assert [(row.feature, row.other) for row in found.rows] == [(1, 3), (3, 2)]
-    assert store.pair("two", "one") == store.pair("one", "two")
+    assert store.pairs.info("two", "one") == store.pairs.info("one", "two")
 
 
 def test_all_of_a_feature(store: Store) -> None:
-    assert [(m.rank, m.other) for m in store.nearest("one", 2, "two")] == [(0, 3), (None, 4)]
-    assert [m.other for m in store.nearest("two", 3, "one")] == [2]
+    assert [(m.rank, m.other) for m in store.pairs.nearest("one", 2, "two")] == [(0, 3), (None, 4)]
+    assert [m.other for m in store.pairs.nearest("two", 3, "one")] == [2]
     with pytest.raises(UnknownFeature):
-        store.nearest("one", 5, "two")
+        store.pairs.nearest("one", 5, "two")
 
 
 @pytest.mark.parametrize("bad", [{"kind": "x"}, {"sort": "1; drop table pair"}, {"limit": -1}])
 def test_lists_that_there_are_not(store: Store, bad: dict) -> None:
     with pytest.raises(StoreError, match="No list|No page"):
-        store.matches("one", "two", **bad)
+        store.pairs.matches("one", "two", **bad)
 
 
 def test_pairs_are_those_of_the_runs_that_are_served(store: Store) -> None:
-    (pair,) = store.pairs().pairs
+    (pair,) = store.pairs.all().pairs
     assert (pair.a.run_id, pair.b.run_id, pair.d_out) == ("run1", "run2", 4)
     publish(store.folder, "two", "run4", built_at="2027-01-01")
-    assert store.pairs().pairs == store.pairs().problems == ()
+    assert store.pairs.all().pairs == store.pairs.all().problems == ()
     with pytest.raises(NotCompared, match="python -m featurestore match one two --store"):
-        store.pair("one", "two")
+        store.pairs.info("one", "two")
     with pytest.raises(NotCompared):
-        store.matches("one", "three")
+        store.pairs.matches("one", "three")
     with pytest.raises(UnknownDictionary):
-        store.matches("one", "four")
+        store.pairs.matches("one", "four")
 
 
 def test_names_of_pairs_and_those_of_one_family(store: Store) -> None:
-    assert store.compared() == (("one", "two"),)
-    assert store.pairs(of_families=True).pairs == ()
+    assert store.pairs.compared() == (("one", "two"),)
+    assert store.pairs.all(of_families=True).pairs == ()
     for name, run_id in (("one", "run5"), ("two", "run6")):
         publish(store.folder, name, run_id, "2027-01-01", family="kin")
-    assert store.compared() == ()
+    assert store.pairs.compared() == ()
     rows = pa.Table.from_pylist([dict(zip(COLUMNS, ROWS[0], strict=True))])
-    write_pair(store.folder / "pairs" / "run5--run6.duckdb", store.folder / "work", PAIR, rows)
-    assert len(store.pairs(of_families=True).pairs) == 1
+    path = store.folder / "pairs" / "run5--run6.duckdb"
+    write_whole(PairFile, path, store.folder / "work", PAIR, rows)
+    assert len(store.pairs.all(of_families=True).pairs) == 1
 
 
 def test_what_cannot_be_compared_says_why(store: Store) -> None:
     publish(store.folder, "wide", "run9", d_out=8)
     with pytest.raises(MatchError, match="they have no cosines"):
-        store.pair("one", "wide")
+        store.pairs.info("one", "wide")
     with pytest.raises(MatchError, match="given twice"):
-        store.matches("one", "one")
+        store.pairs.matches("one", "one")
 
 
 def test_a_file_that_cannot_be_read_is_a_problem(store: Store) -> None:
     path = store.folder / "pairs" / "run1--run3.duckdb"
     path.write_bytes(b"nothing")
-    found = store.pairs()
+    found = store.pairs.all()
     assert len(found.pairs) == len(found.problems) == 1
     assert str(path) in found.problems[0] and "Delete it" in found.problems[0]

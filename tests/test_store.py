@@ -207,7 +207,7 @@ def test_a_deleted_dictionary_is_gone_and_let_go_of(own: Store) -> None:
     path.unlink()
     with pytest.raises(UnknownDictionary):
         own.feature("one", 0)
-    assert own._files._open == {}
+    assert own._served._files._open == {}
 
 
 def test_a_file_that_was_replaced_is_read_anew(own: Store) -> None:
@@ -349,7 +349,7 @@ def test_the_connection_reaches_nothing_else(store: Store, statement: str) -> No
     (path,) = store.folder.glob("dictionaries/*/*.duckdb")
     before = path.read_bytes()
     with pytest.raises(StoreError):
-        store._files.get(path).rows(statement.format(folder=store.folder))
+        store._served._files.get(path).rows(statement.format(folder=store.folder))
     assert path.read_bytes() == before
     assert not list(store.folder.glob("out*"))
     assert store.feature("one", 0).n_active == 5
@@ -361,7 +361,7 @@ def test_the_connection_sees_no_variables(store: Store) -> None:
     assert duckdb.connect().execute("select * from frame").fetchall() == [(1,)]
     (path,) = store.folder.glob("dictionaries/*/*.duckdb")
     with pytest.raises(duckdb.CatalogException, match="frame does not exist"):
-        store._files.get(path)._connection.execute("select * from frame")
+        store._served._files.get(path)._connection.execute("select * from frame")
     assert frame.num_rows == 1
 
 
@@ -400,7 +400,7 @@ def test_a_question_without_end_is_stopped(
     (path,) = store.folder.glob("dictionaries/*/*.duckdb")
     started = time.monotonic()
     with pytest.raises(StoreError, match=r"longer than 0\.3 s") as caught:
-        store._files.get(path).rows(statement)
+        store._served._files.get(path).rows(statement)
     assert not isinstance(caught.value, DamagedStore)
     assert time.monotonic() - started < 3
     assert store.feature("one", 0).n_active == 5
@@ -409,7 +409,7 @@ def test_a_question_without_end_is_stopped(
 def test_questions_have_limits_of_their_own(store: Store) -> None:
     """One thread watches over all: a short limit ends one question, and leaves the others be."""
     (path,) = store.folder.glob("dictionaries/*/*.duckdb")
-    file = store._files.get(path)
+    file = store._served._files.get(path)
     endless = "select max(hash(a.range, b.range)) from range(10000000) a, range(10000000) b"
     started = time.monotonic()
     with ThreadPoolExecutor(2) as pool:
@@ -429,7 +429,7 @@ def test_a_limit_that_passes_just_then_harms_nothing(
 ) -> None:
     """Questions of half a millisecond, a limit of as much: some are stopped, none is damaged."""
     (path,) = store.folder.glob("dictionaries/*/*.duckdb")
-    watch, file = store_file._WATCH, store._files.get(path)
+    watch, file = store_file._WATCH, store._served._files.get(path)
     monkeypatch.setattr(store_file, "QUERY_LIMIT_S", 0.0005)
     over = threading.Event()
 

@@ -9,7 +9,6 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from featurestore.checkpoints import read_checkpoints, training_order
-from featurestore.pair_columns import read_beside
 from featurestore.store import Store
 from featurestore.track_records import MATCH, OWN, Beside, Checkpoints, Tracks
 from featurestore.tracks import follow, has_drifted, lost_at, spread_to_final
@@ -21,7 +20,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
     """The three checkpoints whose features' fates are known."""
     folder: Path = write_tracked(tmp_path_factory.mktemp("tracked"))
     infos = training_order(Store(folder).catalogue().dictionaries)
-    return read_checkpoints(infos, lambda one, other: read_beside(folder, one, other))
+    return read_checkpoints(infos, Store(folder).pairs.beside)
 
 
 def rows(tracks: Tracks) -> list[tuple[int, ...]]:

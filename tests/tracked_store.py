@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.matching.assignment import match
-from featurestore.matching.pair_file import write_pair
 from featurestore.matching.similarity import Similarity
 from featurestore.matching.table import side_rows
-from tests.matching.test_pair_file import PAIR, SIDE
+from featurestore.pair_file import PairFile
+from featurestore.small_file import write_whole
 from tests.small_store import ROWS, publish
+from tests.test_pair_file import PAIR, SIDE
 
 STEPS = {"t1": 100, "t2": 200, "t3": 300}
 COSINES = {1: (0.95, 0.5), 2: (0.95, 0.95), 3: (0.8, 0.8)}
@@ -66,7 +67,7 @@ def compare(
     (folder / "work").mkdir(exist_ok=True)
     path = folder / "pairs" / f"run-{a}--run-{b}.duckdb"
     facts = PAIR | sides | {"n_tokens": 100 if has_tokens else None}
-    write_pair(path, folder / "work", facts, rows)
+    write_whole(PairFile, path, folder / "work", facts, rows)
     return path
 
 

@@ -37,13 +37,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   return () => { if (shown === editor) shown = null; };
 }
 
-function make(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function button(parent, className, text, title, onClick) {
   const made = make("button", className, text);
   made.type = "button";

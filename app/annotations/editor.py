@@ -13,6 +13,7 @@ from typing import Any
 import streamlit as st
 
 from app.annotations.words import MARKS
+from app.scripts import joined
 from featurestore.annotations.exchange import tags_text
 from featurestore.annotations.records import Content
 
@@ -20,7 +21,7 @@ HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "feature_browser_editor",
     css=(HERE / "editor.css").read_text(encoding="utf-8"),
-    js=(HERE / "editor.js").read_text(encoding="utf-8"),
+    js=joined(HERE / "editor.js"),
 )
 
 KEY = "annotation"

@@ -5,8 +5,8 @@ from functools import partial
 
 import streamlit as st
 
-from app import charts, panels, session
-from app.compare import scoreboard, table, token_panel, words
+from app import figures, panels, session
+from app.compare import charts, scoreboard, table, token_panel, words
 from app.compare import selection as selections
 from app.compare import session as compare
 from app.compare.scoreboard import Entry
@@ -124,7 +124,7 @@ def _tradeoff(placed: tuple[Entry, ...], column: str) -> None:
     st.plotly_chart(
         figure,
         key=compare.PLOT,
-        config=charts.CONFIG,
+        config=figures.CONFIG,
         theme=None,
         on_select=compare.on_point,
         selection_mode="points",

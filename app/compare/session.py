@@ -32,7 +32,7 @@ def read(known: Catalogue) -> tuple[CompareSelection, tuple[str, ...]]:
 
 def entries(known: Catalogue) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
     """Every dictionary with its numbers, and why those of some cannot be read."""
-    compared = session.store().compared()
+    compared = session.store().pairs.compared()
     kin, problems = _kin(known, compared)
     n_pairs = Counter(one for pair in compared for one in pair)
     pairs = frozenset(map(frozenset, compared))
@@ -60,7 +60,7 @@ def _kin(
             f"MMCS to family is left out: reading {n:,} pairs takes long. Over training shows "
             f"families; up to {MOST_READ} pairs are read here."
         ]
-    families = session.store().pairs(of_families=True)
+    families = session.store().pairs.all(of_families=True)
     return scoreboard.kin(families.pairs), [*families.problems]
 
 

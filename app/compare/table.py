@@ -12,6 +12,7 @@ from app.compare import words
 from app.compare.scoreboard import COLUMNS, Entry
 from app.compare.selection import CompareSelection
 from app.pair.selection import PairSelection, params
+from app.scripts import joined
 from app.selection import Selection
 from app.sorted_table import SCRIPT, STYLE
 from featurestore.records import FeatureQuery
@@ -23,7 +24,7 @@ Target = tuple[Path, dict[str, str]]
 _component = st.components.v2.component(
     "feature_browser_scoreboard",
     css=STYLE + (HERE / "table.css").read_text(encoding="utf-8"),
-    js=(HERE / "table.js").read_text(encoding="utf-8") + SCRIPT,
+    js=joined(HERE / "table.js", SCRIPT),
 )
 
 

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from app import charts, markup, session
+from app import figures, markup, session
+from app.compare import charts, token_losses
 from app.compare import session as compare
-from app.compare import token_losses
 from app.compare.scoreboard import Entry
 from app.compare.selection import CompareSelection
 from app.token_text import quoted
@@ -60,7 +60,7 @@ def losses(tokens: Tokens) -> None:
         [(each.middle, each.control_kl, token_losses.told_of_bin(each)) for each in bins],
         _TITLES,
     )
-    st.plotly_chart(figure, key="losses", config=charts.CONFIG, theme=None)
+    st.plotly_chart(figure, key="losses", config=figures.CONFIG, theme=None)
     st.html(token_losses.costliest_chips(tokens))
 
 

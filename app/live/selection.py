@@ -84,12 +84,6 @@ def choosing(selection: LiveSelection, dictionaries: tuple[str, ...]) -> LiveSel
     )
 
 
-def toggled(selection: LiveSelection, position: int) -> LiveSelection:
-    """The selection with a token chosen, or no longer chosen."""
-    tokens = tuple(sorted({*selection.tokens} ^ {position}))
-    return selection.listing(tokens=tokens)
-
-
 def with_edit(selection: LiveSelection, edit: Edit) -> LiveSelection:
     """The selection with an edit, in the place of one of the same feature at the same positions."""
     edits = {_edited(one): one for one in selection.edits} | {_edited(edit): edit}

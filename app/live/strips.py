@@ -14,13 +14,19 @@ from typing import Any, Literal
 import streamlit as st
 
 from app.numerals import exact, short
+from app.scripts import joined
 from app.token_text import alone, entry, quoted, visible
 
 HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "feature_browser_strips",
     css=(HERE / "strips.css").read_text(encoding="utf-8"),
-    js=(HERE / "strips.js").read_text(encoding="utf-8"),
+    js=joined(
+        *(
+            HERE / f"{part}.js"
+            for part in ("strips", "strip_texts", "strip_table", "strip_shades", "strip_pointing")
+        )
+    ),
 )
 
 Kind = Literal["link", "number", "tokens", "words", "text"]

@@ -10,6 +10,8 @@ from typing import Any
 
 import streamlit as st
 
+from app.scripts import joined
+
 HERE = Path(__file__).parent
 KEY = "map"
 """Where the component's triggers stand in the session."""
@@ -20,9 +22,11 @@ _parts = st.components.v2.component(
 _map = st.components.v2.component(
     "feature_browser_map",
     css=(HERE / "map.css").read_text(encoding="utf-8"),
-    js="\n".join(
-        (HERE / name).read_text(encoding="utf-8")
-        for name in ("renderer.js", "picking.js", "map.js")
+    js=joined(
+        *(
+            HERE / f"{part}.js"
+            for part in ("renderer", "picking", "map", "drawing", "camera", "gestures")
+        )
     ),
 )
 _STYLE = (HERE / "page.css").read_text(encoding="utf-8")

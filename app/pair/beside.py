@@ -67,7 +67,7 @@ def _matches(selection: PairSelection, both: Both) -> tuple[tuple[Match, ...], .
     """What is stored of each of the two: its nearest, and its match."""
     ids = (selection.dictionary, selection.other)
     return tuple(
-        () if of is None else session.store().nearest(mine, of.feature, theirs)
+        () if of is None else session.store().pairs.nearest(mine, of.feature, theirs)
         for of, mine, theirs in zip(both, ids, ids[::-1], strict=True)
     )
 

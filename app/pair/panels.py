@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from app import charts, feature_table, filters, markup, panels, session
-from app.pair import rows, words
+from app import feature_table, figures, filters, markup, panels, session
+from app.pair import charts, rows, words
 from app.pair import session as pairs
 from app.pair.selection import UNLIKE, PairSelection
 from app.selection import PAGE_SIZE
@@ -47,7 +47,7 @@ def open_pair() -> Opened:
     store, reported = session.store(), {one.reason for one in known.problems}
     try:
         both = store.dictionary(selection.dictionary), store.dictionary(selection.other)
-        info = store.pair(selection.dictionary, selection.other)
+        info = store.pairs.info(selection.dictionary, selection.other)
     except (NotCompared, MatchError) as error:
         for one in both:
             st.html(markup.dictionary_line(one))
@@ -70,7 +70,7 @@ def open_pair() -> Opened:
 
 def _pickers(selection: PairSelection, known: Catalogue) -> None:
     labels = {info.dictionary_id: info for info in known.dictionaries}
-    compared = frozenset(map(frozenset, session.store().compared()))
+    compared = frozenset(map(frozenset, session.store().pairs.compared()))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="pair"):
         if labels:
             _picker("dictionary", selection.dictionary, labels, frozenset())
@@ -117,7 +117,7 @@ def summary(opened: Opened) -> None:
         st.plotly_chart(
             charts.overlap(sides, opened.info.is_absolute),
             key="overlap",
-            config=charts.CONFIG,
+            config=figures.CONFIG,
             theme=None,
         )
 

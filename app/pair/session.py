@@ -28,7 +28,7 @@ class Place:
 
 def read(known: Catalogue) -> tuple[PairSelection, tuple[str, ...]]:
     """The selection that the URL says, and what was wrong with it."""
-    return selections.read(session.given(), known.dictionaries, session.store().compared())
+    return selections.read(session.given(), known.dictionaries, session.store().pairs.compared())
 
 
 def go(selection: PairSelection) -> None:
@@ -83,7 +83,7 @@ def on_shown(key: str) -> None:
 def matches(selection: PairSelection, limit: int, offset: int) -> MatchPage:
     """Rows of the list that is shown."""
     order = {"sort": selection.by, "descending": selection.descending}
-    return session.store().matches(
+    return session.store().pairs.matches(
         *selection.sides, **selection.asked(), **order, limit=limit, offset=offset
     )
 

@@ -6,16 +6,14 @@ from itertools import groupby
 
 import plotly.graph_objects as go
 
-from app.charts import GREY
+from app.figures import GREY, RULE, TEAL, axis, layout, legend
 from app.numerals import short
 from app.tracks import words
 from featurestore.track_records import Change, Spread
 
-TEAL = "#149b8f"
 HEIGHT = 168
 SMALL = 236
 _FAINT = "rgba(138,138,138,.42)"
-_RULE = "rgba(138,138,138,.18)"
 _BAND = "rgba(20,155,143,.16)"
 
 
@@ -47,8 +45,8 @@ def changes(found: Sequence[Change | None], steps: Sequence[str]) -> go.Figure:
         }
         for name, values, look in bars
     ]
-    layout = _layout(steps) | {"barmode": "relative", "bargap": 0.35}
-    return go.Figure({"data": traces, "layout": layout})
+    around = _layout(steps) | {"barmode": "relative", "bargap": 0.35}
+    return go.Figure({"data": traces, "layout": around})
 
 
 def drift(found: Sequence[Change | None], steps: Sequence[str]) -> go.Figure:
@@ -60,9 +58,9 @@ def drift(found: Sequence[Change | None], steps: Sequence[str]) -> go.Figure:
     ]
     values = [None if change is None else change.drift for change in found]
     line = _line(range(1, len(steps)), values, told)
-    layout = _layout(steps)
-    layout["yaxis"] |= {"rangemode": "tozero"}
-    return go.Figure({"data": [line], "layout": layout | {"showlegend": False}})
+    around = _layout(steps)
+    around["yaxis"] |= {"rangemode": "tozero"}
+    return go.Figure({"data": [line], "layout": around | {"showlegend": False}})
 
 
 def spread(found: Sequence[Spread], steps: Sequence[str]) -> go.Figure:
@@ -80,9 +78,9 @@ def spread(found: Sequence[Spread], steps: Sequence[str]) -> go.Figure:
     }
     told = [words.spread_tip(one, escape(step)) for one, step in zip(found, steps, strict=False)]
     medians = [one.median if one.n else None for one in found]
-    layout = _layout(steps) | {"showlegend": False}
-    layout["yaxis"] |= {"range": [min([0.0, *(one.low for one in found if one.n)]), 1.02]}
-    return go.Figure({"data": [band, _line(range(len(found)), medians, told)], "layout": layout})
+    around = _layout(steps) | {"showlegend": False}
+    around["yaxis"] |= {"range": [min([0.0, *(one.low for one in found if one.n)]), 1.02]}
+    return go.Figure({"data": [band, _line(range(len(found)), medians, told)], "layout": around})
 
 
 def _outline(found: Sequence[Spread]) -> tuple[list[int | None], list[float | None]]:
@@ -131,50 +129,36 @@ def track(
             "nticks": 3,
             "automargin": False,
         }
-    layout = _layout(steps) | axes | {"height": SMALL, "showlegend": False}
-    layout["margin"] = {"l": 44, "r": 10, "t": 2, "b": 20}
-    layout["xaxis"] |= {"anchor": f"y{len(rows) if len(rows) > 1 else ''}"}
-    layout["annotations"] = [
+    around = _layout(steps) | axes | {"height": SMALL, "showlegend": False}
+    around["margin"] = {"l": 44, "r": 10, "t": 2, "b": 20}
+    around["xaxis"] |= {"anchor": f"y{len(rows) if len(rows) > 1 else ''}"}
+    around["annotations"] = [
         {"text": name, "x": 0, "y": 1 - number * height, "xref": "paper", "yref": "paper"}
         | {"xanchor": "left", "yanchor": "top", "showarrow": False}
         | {"font": {"color": GREY, "size": 11}}
         for number, (name, _) in enumerate(rows)
     ]
-    layout["shapes"] = [
+    around["shapes"] = [
         {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "paper"}
-        | {"line": {"color": _RULE, "width": 1}, "layer": "below"}
+        | {"line": {"color": RULE, "width": 1}, "layer": "below"}
     ]
-    return go.Figure({"data": traces, "layout": layout})
+    return go.Figure({"data": traces, "layout": around})
 
 
 def _axis() -> dict:
-    return {
-        "color": GREY,
-        "tickfont": {"size": 10},
-        "fixedrange": True,
-        "zeroline": True,
-        "zerolinecolor": _RULE,
-        "gridcolor": _RULE,
-        "automargin": True,
-    }
+    return axis(zeroline=True, zerolinecolor=RULE)
 
 
 def _layout(steps: Sequence[str]) -> dict:
     ticks = {"tickvals": list(range(len(steps))), "ticktext": [_cut(step) for step in steps]}
     across = {"showgrid": False, "range": [-0.5, len(steps) - 0.5], "zeroline": False}
-    return {
-        "template": "none",
-        "height": HEIGHT,
-        "margin": {"l": 4, "r": 6, "t": 8, "b": 4},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "hoverlabel": {"font": {"size": 11}},
-        "dragmode": False,
-        "xaxis": _axis() | ticks | across,
-        "yaxis": _axis() | {"nticks": 5, "tickformat": ","},
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
-        | {"font": {"color": GREY, "size": 10.5}, "entrywidth": 48, "itemwidth": 30},
-    }
+    return layout(
+        HEIGHT,
+        (4, 6, 8, 4),
+        xaxis=_axis() | ticks | across,
+        yaxis=_axis() | {"nticks": 5, "tickformat": ","},
+        legend=legend(font={"color": GREY, "size": 10.5}, entrywidth=48, itemwidth=30),
+    )
 
 
 def _cut(name: str) -> str:

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import charts, links, markup, panels, session
+from app import figures, links, markup, panels, session
 from app.numerals import NONE, exact, short
 from app.selection import Selection
 from app.token_text import alone, quoted
-from app.tracks import charts as figures
+from app.tracks import charts, table, words
 from app.tracks import session as tracking
-from app.tracks import table, words
 from app.tracks.rows import Followed
 from app.tracks.selection import written
 from featurestore.annotations.records import Event
@@ -123,8 +122,8 @@ def _figure(found: Followed, steps: tuple[_At, ...], place: int) -> None:
         ("density", numbers("density")),
         ("max", numbers("max_activation")),
     )
-    figure = figures.track(charted, found.steps[1], place)
-    st.plotly_chart(figure, key="track_chart", config=charts.CONFIG, theme=None)
+    figure = charts.track(charted, found.steps[1], place)
+    st.plotly_chart(figure, key="track_chart", config=figures.CONFIG, theme=None)
 
 
 def _rows(steps: tuple[_At, ...], place: int) -> table.Rows:

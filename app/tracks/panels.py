@@ -4,10 +4,9 @@ from functools import partial
 
 import streamlit as st
 
-from app import charts, filters, markup, panels, session
+from app import figures, filters, markup, panels, session
 from app.selection import PAGE_SIZE
-from app.tracks import charts as figures
-from app.tracks import rows, table, words
+from app.tracks import charts, rows, table, words
 from app.tracks import selection as selections
 from app.tracks import session as tracking
 from app.tracks.rows import Followed
@@ -23,7 +22,7 @@ _BOUNDS = {
     "high": ("Learned ≥", "Learned: a likeness to the next step of this or more"),
     "low": ("Lost <", "Lost: a likeness to the next step below this, after it was learned"),
 }
-_TALL = {"config": charts.CONFIG, "theme": None}
+_TALL = {"config": figures.CONFIG, "theme": None}
 
 
 def open_tracks() -> Followed:
@@ -126,13 +125,13 @@ def overview(found: Followed) -> None:
     left, middle, right = st.columns(3, gap="medium")
     with left:
         st.html(markup.part("Features", f"that go on, are born, die, by {word}"))
-        st.plotly_chart(figures.changes(found.tracks.changes, names), key="changes", **_TALL)
+        st.plotly_chart(charts.changes(found.tracks.changes, names), key="changes", **_TALL)
     with middle:
         st.html(markup.part("Drift", f"1 − mean {measure} of what went on"))
-        st.plotly_chart(figures.drift(found.tracks.changes, names), key="drift", **_TALL)
+        st.plotly_chart(charts.drift(found.tracks.changes, names), key="drift", **_TALL)
     with right:
         st.html(markup.part("Held by the last", f"{measure}: median and middle 80%"))
-        st.plotly_chart(figures.spread(found.spread, names), key="spread", **_TALL)
+        st.plotly_chart(charts.spread(found.spread, names), key="spread", **_TALL)
 
 
 def listed(found: Followed) -> None:

@@ -11,7 +11,6 @@ from app.tracks import selection as selections
 from app.tracks.rows import Followed
 from app.tracks.selection import TrackSelection
 from app.tracks.table import KEY
-from featurestore import pair_columns
 from featurestore.records import DictionaryInfo
 from featurestore.track_records import Activity, BothWays, Checkpoints
 
@@ -31,8 +30,8 @@ def read(known: Mapping[str, DictionaryInfo]) -> tuple[TrackSelection, tuple[str
 
 
 def beside(one: DictionaryInfo, other: DictionaryInfo) -> BothWays:
-    """Two dictionaries of the store; raises as `pair_columns.read_beside`."""
-    return pair_columns.read_beside(session.store().folder, one, other)
+    """Two dictionaries of the store; raises as `StoredPairs.beside`."""
+    return session.store().pairs.beside(one, other)
 
 
 def followed(
@@ -59,7 +58,7 @@ def _followed(
 
 def activity(info: DictionaryInfo) -> Activity:
     """How active every feature of a dictionary is."""
-    return pair_columns.read_activity(info)
+    return session.store().activity(info.dictionary_id)
 
 
 def link(info: DictionaryInfo, feature: int) -> dict[str, str]:

@@ -20,13 +20,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (focused) root.querySelector(`[data-step="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 
-function make(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function drawCell(cell, send) {
   const made = make(cell.href && !cell.is_here ? "a" : "div", cell.is_here ? "cell here" : "cell");
   made.title = cell.tip;

@@ -12,6 +12,7 @@ import streamlit as st
 
 from app import links, session
 from app.numerals import NONE, exact, short
+from app.scripts import joined
 from app.selection import Selection
 from app.tracks import session as tracking
 from app.tracks.words import HOW, MODES
@@ -34,7 +35,7 @@ MOST_STEPS = 16
 _component = st.components.v2.component(
     "feature_browser_checkpoints",
     css=(HERE / "strip.css").read_text(encoding="utf-8"),
-    js=(HERE / "strip.js").read_text(encoding="utf-8"),
+    js=joined(HERE / "strip.js"),
 )
 
 

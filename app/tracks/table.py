@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app.numerals import exact, short
+from app.scripts import joined
 from app.sorted_table import SCRIPT, STYLE
 from app.token_text import alone, quoted
 from app.tracks import words
@@ -23,7 +24,7 @@ TOKENS = 3
 _component = st.components.v2.component(
     "feature_browser_tracks",
     css=STYLE + (HERE / "table.css").read_text(encoding="utf-8"),
-    js=(HERE / "table.js").read_text(encoding="utf-8") + SCRIPT,
+    js=joined(HERE / "table.js", SCRIPT),
 )
 
 

@@ -178,12 +178,11 @@ class AnnotationLog:
 
     def counts(self, digest: str) -> dict[Verdict | None, int]:
         """Number of current annotations that say something, by their verdict."""
-        counted = self._counted(ANNOTATIONS.c.verdict, digest)
-        return {_verdict(verdict): n for verdict, n in counted.items()}
-
-    def by_author(self, digest: str) -> dict[str, int]:
-        """Number of current annotations that say something, by who saved them last."""
-        return self._counted(ANNOTATIONS.c.author, digest)
+        verdict = ANNOTATIONS.c.verdict
+        query = select(verdict, func.count()).where(ANNOTATIONS.c.digest == digest, _SAYS_SOMETHING)
+        with self.database.reading() as connection:
+            counted = connection.execute(query.group_by(verdict)).all()
+        return {_verdict(said): n for said, n in counted}
 
     def verdicts(self, digest: str) -> dict[int, Verdict]:
         """The current verdict of every feature that has one."""
@@ -240,11 +239,6 @@ class AnnotationLog:
             _agreement(pair, opinions[pair[0]], opinions[pair[1]])
             for pair in itertools.combinations([a for a in opinions if opinions[a]], 2)
         )
-
-    def _counted(self, column: ColumnElement, digest: str) -> dict:
-        query = select(column, func.count()).where(ANNOTATIONS.c.digest == digest, _SAYS_SOMETHING)
-        with self.database.reading() as connection:
-            return {key: n for key, n in connection.execute(query.group_by(column))}
 
     def _save(self, work: Callable[[Connection], Saved]) -> Saved:
         """Do something in one transaction; from its start if it was overtaken."""

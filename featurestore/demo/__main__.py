@@ -58,7 +58,7 @@ def _build_all(recipes: "list[Recipe]", store: Path) -> None:
 
 def _match(store: Path) -> None:
     """Compare every two that write to one hook point, unless they were compared before."""
-    from featurestore.pairs import pair_path
+    from featurestore.pair_file import pair_path
 
     pairs = [
         pair

@@ -8,8 +8,8 @@ from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestore.errors import DamagedStore, LinkError
-from featurestore.matching.chosen import Two, has_same_tokens, known, not_one_way, opener
+from featurestore.errors import LinkError
+from featurestore.matching.chosen import Two, has_same_tokens, known, not_one_way, opener, published
 from featurestore.records import DictionaryInfo
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def _linked(store: Path, twos: list[Two], activations: bool) -> Iterator["LinkIn
     from tqdm import tqdm
 
     from featurestore.linking.link import link_two
+    from featurestore.links import LinkFile, link_path
     from featurestore.matching.activity import Sweeps
 
     work = store / "work"
@@ -103,27 +104,12 @@ def _linked(store: Path, twos: list[Two], activations: bool) -> Iterator["LinkIn
                 mine = _OTHER_TOKENS
                 logger.warning("%s: activations are not compared. %s", names, mine)
             try:
-                found = _published(store, two, not isinstance(mine, str))
+                found = published(LinkFile, link_path(store, *two), not isinstance(mine, str))
                 yield found or link_two(store, Path(folder), two, *opened, mine)
             except LinkError as error:  # what only the model tells
                 if len(twos) == 1:
                     raise
                 logger.warning("%s: left out. %s", names, error)
-
-
-def _published(store: Path, two: Two, needs_activations: bool) -> "LinkInfo | None":
-    """What was linked before, unless it cannot be read or lacks what is needed."""
-    from featurestore.links import link_path, read_link
-
-    path = link_path(store, *two)
-    if not path.exists():
-        return None
-    try:
-        found = read_link(path)
-    except DamagedStore as error:
-        logger.warning("linked anew: %s", error)
-        return None
-    return None if needs_activations and found.n_tokens is None else found
 
 
 def _model_opener(store: Path) -> "OpenModel":

@@ -16,18 +16,19 @@ from featurestore.errors import LinkError, WeightsError
 from featurestore.inference import LanguageModel
 from featurestore.link_records import SAME_ABOVE, SIDES, LinkInfo, Side
 from featurestore.linking.activity import flow
-from featurestore.linking.link_file import write_link
 from featurestore.linking.readers import Readers, check_order, readers_of
 from featurestore.linking.stream import place, refusal
 from featurestore.linking.weights import VirtualWeights
-from featurestore.links import link_path, read_link
+from featurestore.links import LinkFile, link_path
 from featurestore.matching.activity import Sweeps
 from featurestore.matching.chance import largest_by_chance
 from featurestore.matching.pair import Open, is_signless
 from featurestore.matching.similarity import Similarity
 from featurestore.passes.pairs import Pairs, ranks
 from featurestore.records import DictionaryInfo
+from featurestore.small_file import write_whole
 from featurestore.threads import one_thread
+from featurestore.two_runs import read_info
 
 logger = logging.getLogger(__name__)
 
@@ -82,8 +83,8 @@ def link_two(
         "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     path = link_path(store, upstream, downstream)
-    write_link(path, folder, link, rows)
-    return read_link(path)
+    write_whole(LinkFile, path, folder, link, rows)
+    return read_info(LinkFile, path)
 
 
 def _readers(

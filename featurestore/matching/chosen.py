@@ -1,18 +1,22 @@
-"""Dictionaries of a store as a command names them, and their weights."""
+"""Dictionaries of a store as a command names them, their weights, and what two have already."""
 
 import argparse
 import difflib
+import logging
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestore.errors import UnknownDictionary
+from featurestore.errors import DamagedStore, UnknownDictionary
 from featurestore.records import DictionaryInfo
 
 if TYPE_CHECKING:
     from featurestore.dictionaries.base import Dictionary
     from featurestore.matching.pair import Open
+    from featurestore.two_runs import Info, TwoRunsFile
+
+logger = logging.getLogger(__name__)
 
 Two = tuple[DictionaryInfo, DictionaryInfo]
 
@@ -59,3 +63,19 @@ def opener(store: Path, twos: Iterable[Two]) -> "Open":
         return built_dictionary(info, read_place(store, run_id, info.dictionary_id))
 
     return lambda info: opened(info.run_id)
+
+
+def published(
+    kind: "type[TwoRunsFile[Info]]", path: Path, needs_activations: bool
+) -> "Info | None":
+    """What a file is that was written before, unless it cannot be read or lacks what is needed."""
+    from featurestore.two_runs import read_info
+
+    if not path.exists():
+        return None
+    try:
+        found = read_info(kind, path)
+    except DamagedStore as error:
+        logger.warning("made anew: %s", error)
+        return None
+    return None if needs_activations and found.n_tokens is None else found

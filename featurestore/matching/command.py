@@ -8,8 +8,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestore.errors import DamagedStore, MatchError
-from featurestore.matching.chosen import Two, has_same_tokens, known, not_one_way, opener
+from featurestore.errors import MatchError
+from featurestore.matching.chosen import Two, has_same_tokens, known, not_one_way, opener, published
 from featurestore.records import DictionaryInfo
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _chosen(served: Iterable[DictionaryInfo], options: argparse.Namespace) -> li
         MatchError: they were asked for in no way, or in several; or none can be compared.
         UnknownDictionary: the store has no such dictionary or family.
     """
-    from featurestore.pairs import check_comparable
+    from featurestore.pair_file import check_comparable
 
     if found := not_one_way(options):
         raise MatchError(
@@ -85,6 +85,7 @@ def matched(store: Path, pairs: list[Two], activations: bool) -> Iterator["PairI
 
     from featurestore.matching.activity import Sweeps
     from featurestore.matching.pair import match_pair
+    from featurestore.pair_file import PairFile, pair_path
 
     work = store / "work"
     work.mkdir(exist_ok=True)
@@ -97,24 +98,9 @@ def matched(store: Path, pairs: list[Two], activations: bool) -> Iterator["PairI
                 names = " ~ ".join(info.dictionary_id for info in pair)
                 logger.warning("%s: activations are not compared: other texts or tokens", names)
             yield (
-                _published(store, pair, mine is not None)
+                published(PairFile, pair_path(store, *pair), mine is not None)
                 or match_pair(store, Path(folder), pair, open_dictionary, mine)
             )
-
-
-def _published(store: Path, pair: Two, needs_activations: bool) -> "PairInfo | None":
-    """What was compared before, unless it cannot be read or lacks what is needed."""
-    from featurestore.pairs import pair_path, read_pair
-
-    path = pair_path(store, *pair)
-    if not path.exists():
-        return None
-    try:
-        found = read_pair(path)
-    except DamagedStore as error:
-        logger.warning("compared anew: %s", error)
-        return None
-    return None if needs_activations and found.n_tokens is None else found
 
 
 def _line(pair: "PairInfo") -> str:

@@ -15,13 +15,14 @@ from featurestore.errors import WeightsError
 from featurestore.matching.activity import Relations, Sweeps
 from featurestore.matching.assignment import match
 from featurestore.matching.chance import largest_by_chance
-from featurestore.matching.pair_file import write_pair
 from featurestore.matching.similarity import Nearest, Similarity
 from featurestore.matching.table import pairs_of, side_rows, with_relations
+from featurestore.pair_file import PairFile, check_comparable, in_order, pair_path
 from featurestore.pair_records import HIGH, PairInfo
-from featurestore.pairs import check_comparable, in_order, pair_path, read_pair
 from featurestore.records import DictionaryInfo
+from featurestore.small_file import write_whole
 from featurestore.threads import one_thread
+from featurestore.two_runs import read_info
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +76,9 @@ def match_pair(
         "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     path = pair_path(store, a, b)
-    write_pair(path, folder, pair, with_relations(matches, relations) if relations else matches)
-    return read_pair(path)
+    rows = with_relations(matches, relations) if relations else matches
+    write_whole(PairFile, path, folder, pair, rows)
+    return read_info(PairFile, path)
 
 
 def _same_number(

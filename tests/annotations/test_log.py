@@ -212,8 +212,6 @@ def test_against_a_log_in_plain_python(log: AnnotationLog) -> None:
         assert set(log.all_current([digest])) == set(saying)
         verdicts = [event.content.verdict for event in saying]
         assert log.counts(digest) == {v: verdicts.count(v) for v in verdicts}
-        authors = [event.author for event in saying]
-        assert log.by_author(digest) == {a: authors.count(a) for a in authors}
         assert log.verdicts(digest) == {
             e.feature: e.content.verdict for e in saying if e.content.verdict
         }

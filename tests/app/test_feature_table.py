@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.feature_table import COLUMNS, SORTABLE, Listed, flags, table_row
+from app.feature_table import COLUMNS, SORTABLE, Listed, table_row
 from app.markup import COLUMN_HELP, COLUMN_WORDS
 from app.selection import RANGES, Selection
 from app.token_text import alone
@@ -90,12 +90,7 @@ def test_a_cluster_without_a_name_has_its_number() -> None:
         assert cells["cluster"] == ["12", "Cluster 12", ""]
 
 
-def test_flags_come_with_the_number_that_says_so() -> None:
-    assert flags(ROW) == {
-        "dense": "active on 50.0% of tokens",
-        "nonfinite": "NaN or infinity in 1 places, which count in no other number",
-        "one token": "62.5% of its activation is on one token",
-    }
+def test_flags_stand_in_one_cell() -> None:
     _, cells = drawn(Listed((replace(ROW, dim_share=0.83),)))
     assert [word for word, _ in cells["flags"]] == [
         "dense",
@@ -103,8 +98,6 @@ def test_flags_come_with_the_number_that_says_so() -> None:
         "one dimension",
         "one token",
     ]
-    dead = replace(ROW, n_active=0, density=0.0, n_nonfinite=0, token_share=None, dim_share=None)
-    assert list(flags(dead)) == ["dead"]
 
 
 def test_people_come_before_programs() -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from app import geometry_markup
-from app.feature_flags import chips, flags
 from app.token_text import alone
 from featurestore.detail_records import (
     Cluster,
@@ -14,10 +13,10 @@ from featurestore.detail_records import (
     Place,
     TokenMeasures,
 )
-from featurestore.records import DictionaryInfo, Feature, Flag
+from featurestore.records import DictionaryInfo, Feature
 from featurestore.store import Store
 from tests.html_texts import Texts
-from tests.synthetic_store import DEAD, DENSE, HOSTILE, NONFINITE, RIVER
+from tests.synthetic_store import DEAD, HOSTILE, RIVER
 
 FOUND = TokenMeasures(
     share=NearToken(" river", 0.832),
@@ -125,17 +124,6 @@ def test_the_place_on_the_map(feature: Feature, info: DictionaryInfo, store: Sto
     assert "passes.map = false" in geometry_markup.place(dead, None, off)
 
 
-def test_flags_say_their_thresholds(store: Store, feature: Feature) -> None:
-    assert "one token above 50%" in flags(feature)[Flag.ONE_TOKEN]
-    assert "dense above 10%" in flags(store.feature("planted", DENSE))[Flag.DENSE]
-    assert flags(store.feature("planted", DEAD)).keys() == {Flag.DEAD}
-    assert "3 tokens" in flags(store.feature("planted", NONFINITE))[Flag.NONFINITE]
-    one = replace(feature, decoder_weights=WEIGHTS)
-    assert "81.0% of its squared length is on dimension 21" in flags(one)[Flag.ONE_DIMENSION]
-    plain = replace(feature, token_measures=UNKNOWN, decoder_weights=DecoderWeights((), 0.5, 0, 0))
-    assert chips(plain) == ""
-
-
 @pytest.mark.parametrize("token", HOSTILE)
 def test_hostile_tokens_stay_text(token: str, feature: Feature, info: DictionaryInfo) -> None:
     near = NearToken(token, 0.9)
@@ -146,4 +134,3 @@ def test_hostile_tokens_stay_text(token: str, feature: Feature, info: Dictionary
     assert token not in geometry_markup.tokens_summary(found) or token == ""
     cluster = Cluster(0, 1, 0.0, 0.0, (near,))
     assert Texts(geometry_markup.place(feature, cluster, info)).tags == {"div", "span", "i"}
-    assert Texts(chips(replace(feature, token_measures=found))).tags == {"span"}

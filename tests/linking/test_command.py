@@ -46,7 +46,7 @@ def test_chosen_vectors_have_the_weights_that_were_chosen(
     opened = Store(store)
 
     def rows(dictionary_id: str, feature: int) -> list[tuple]:
-        found = opened.links(dictionary_id, feature)
+        found = opened.links.of(dictionary_id, feature)
         tables = found.feeds if dictionary_id == "up" else found.fed_by
         assert found.problems == () and len(tables) <= 1
         return [
@@ -62,13 +62,13 @@ def test_chosen_vectors_have_the_weights_that_were_chosen(
     assert rows("down", 0) == [(0, 3, 6, 0.6), (1, 0, 2, 1)]
     assert rows("down", 1) == [(0, 3, -4, -0.8), (1, 1, -2, -1)]
     assert rows("down", 2) == rows("down", 3) == []
-    first, second = (opened.links("up", f).feeds[0].links[0] for f in (0, 1))
+    first, second = (opened.links.of("up", f).feeds[0].links[0] for f in (0, 1))
     assert (first.direction_cosine, first.is_same) == (1, True)
     assert (second.direction_cosine, second.is_same) == (1, True)
-    (mixed, opposite) = opened.links("up", 3).feeds[0].links
+    (mixed, opposite) = opened.links.of("up", 3).feeds[0].links
     assert (mixed.is_same, opposite.is_same) == (False, False)
     np.testing.assert_allclose([mixed.direction_cosine, opposite.direction_cosine], [0.6, 0.8])
-    (info,) = opened.linked().links
+    (info,) = opened.links.all().links
     assert (info.upstream.n, info.downstream.n, info.n_same) == (3, 3, 2)
     assert info.upstream.floor == info.downstream.floor == largest_by_chance(16, 3, True)
     assert (info.upstream.median, info.downstream.median) == (1, 1)
@@ -108,7 +108,7 @@ def test_rows_are_those_of_all_products(
     sides += ((down, "fed_by", (weights.T, cosines.T, between.T)),)
     for name, what, (own, own_cosines, own_between) in sides:
         for feature, row in enumerate(own):
-            (table,) = getattr(opened.links(name, feature), what)
+            (table,) = getattr(opened.links.of(name, feature), what)
             chosen = [each.other for each in table.links]
             assert chosen == np.argsort(-np.abs(row))[:10].tolist()
             np.testing.assert_allclose([each.weight for each in table.links], row[chosen])
@@ -117,7 +117,7 @@ def test_rows_are_those_of_all_products(
             np.testing.assert_allclose(found, expected, atol=1e-6)
             assert not any(each.is_same for each in table.links)
             assert {each.n_both for each in table.links} == {None}
-    (info,) = opened.linked().links
+    (info,) = opened.links.all().links
     assert info.reading == ("stream" if is_read_in_stream else "layer norm")
     assert info.is_scaled == (not is_read_in_stream)
 
@@ -127,11 +127,11 @@ def test_activations_weigh_links_if_asked_for(store: Path) -> None:
     assert link(store, "early", "late", "--activations") == 0
     opened = Store(store)
     x, y = dense(opened, "early"), dense(opened, "late")
-    (info,) = opened.linked().links
+    (info,) = opened.links.all().links
     assert (info.n_tokens, info.why_not) == (opened.dictionary("early").n_tokens, None)
     n_known = 0
     for feature in range(24):
-        (table,) = opened.links("early", feature).feeds
+        (table,) = opened.links.of("early", feature).feeds
         for each in table.links:
             both = (x[:, feature] != 0) & (y[:, each.other] != 0)
             assert each.n_both == both.sum()
@@ -150,7 +150,7 @@ def test_activations_weigh_links_if_asked_for(store: Path) -> None:
 def test_all_are_linked_that_can_be_and_resumed(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    write, done = module.write_link, []
+    write, done = module.write_whole, []
 
     def stops_at_the_third(*arguments: object) -> None:
         if len(done) == 2:
@@ -158,22 +158,22 @@ def test_all_are_linked_that_can_be_and_resumed(
         done.append(arguments)
         write(*arguments)
 
-    monkeypatch.setattr(module, "write_link", stops_at_the_third)
+    monkeypatch.setattr(module, "write_whole", stops_at_the_third)
     assert link(store, "--all") == 130
     assert len(capsys.readouterr().out.splitlines()) == 2
     assert list((store / "work").iterdir()) == []
     before = files(store)
-    monkeypatch.setattr(module, "write_link", write)
+    monkeypatch.setattr(module, "write_whole", write)
     assert link(store, "--all") == 0
     assert len(capsys.readouterr().out.splitlines()) == 5
     after = files(store)
     assert len(after) == 5 and before.items() <= after.items()
-    assert names(Store(store).linked().links) == LINKED
+    assert names(Store(store).links.all().links) == LINKED
 
 
 def test_a_family_is_linked_with_all_others(store: Path) -> None:
     assert link(store, "--family", "run") == 0
-    assert names(Store(store).linked().links) == {two for two in LINKED if "early" in two}
+    assert names(Store(store).links.all().links) == {two for two in LINKED if "early" in two}
 
 
 def test_links_of_another_run_are_not_shown(linking_project: Path, tmp_path: Path) -> None:
@@ -183,8 +183,8 @@ def test_links_of_another_run_are_not_shown(linking_project: Path, tmp_path: Pat
     older = Path(store.dictionary("late").path)
     build_some(project, 12, "late")
     older.unlink()
-    assert store.linked().links == store.links("early", 0).feeds == ()
-    assert not any(store.link_paths("early"))
+    assert store.links.all().links == store.links.of("early", 0).feeds == ()
+    assert not any(store.links.paths("early"))
 
 
 def test_activations_on_other_tokens_are_not_compared(
@@ -195,7 +195,7 @@ def test_activations_on_other_tokens_are_not_compared(
     build_some(project, 12, "late")
     assert link(project / "store", "early", "late", "--activations") == 0
     assert "early → late: activations are not compared. The two were built on" in caplog.text
-    (info,) = Store(project / "store").linked().links
+    (info,) = Store(project / "store").links.all().links
     assert (info.n_tokens, info.why_not) == (None, "The two were built on other texts or tokens.")
 
 
@@ -206,7 +206,7 @@ def test_activations_that_are_not_to_be_had_are_told(
         note.write_text(note.read_text().replace("*.txt", "*.none"))
     assert link(store, "early", "late", "--activations") == 0
     assert "early → late: activations are not compared. Where the texts of 'early'" in caplog.text
-    (info,) = Store(store).linked().links
+    (info,) = Store(store).links.all().links
     assert info.why_not.startswith("Where the texts of 'early'")
 
 
@@ -216,12 +216,12 @@ def test_damaged_links_are_reported_and_made_anew(
     assert link(store, "early", "late") == link(store, "mlp", "late") == 0
     path = next((store / "links").glob(f"{Store(store).dictionary('early').run_id}--*"))
     path.write_bytes(path.read_bytes()[:5000])
-    found = Store(store).links("late", 0)
+    found = Store(store).links.of("late", 0)
     assert [table.other.dictionary_id for table in found.fed_by] == ["mlp"]
     assert len(found.problems) == 1 and "link the two dictionaries again" in found.problems[0]
     assert link(store, "early", "late") == 0
-    assert "linked anew" in caplog.text
-    assert len(Store(store).links("late", 0).fed_by) == 2
+    assert "made anew" in caplog.text
+    assert len(Store(store).links.of("late", 0).fed_by) == 2
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_a_pair_is_published_with_its_numbers(
 ) -> None:
     assert match(store, "late", "early") == 0
     matrix = cosine_matrix(*directions(matching_project, "early", "late"), is_absolute=False)
-    pair = Store(store).pair("late", "early")
+    pair = Store(store).pairs.info("late", "early")
     assert (pair.a.dictionary_id, pair.b.dictionary_id) == ("early", "late")
     for side, largest, n_others in ((pair.a, matrix.max(1), 30), (pair.b, matrix.max(0), 24)):
         assert (side.n_features, side.n) == (len(largest), len(largest))
@@ -71,18 +71,18 @@ def test_a_pair_is_published_with_its_numbers(
 def test_rows_are_those_of_all_cosines(matching_project: Path, store: Path) -> None:
     assert match(store, "early", "axes") == 0
     opened = Store(store)
-    assert opened.pair("early", "axes").is_absolute
+    assert opened.pairs.info("early", "axes").is_absolute
     matrix = cosine_matrix(*directions(matching_project, "axes", "early"), is_absolute=True)
     for names_of, cosines in ((("axes", "early"), matrix), (("early", "axes"), matrix.T)):
         for feature, row in enumerate(cosines):
-            rows = opened.nearest(names_of[0], feature, names_of[1])
+            rows = opened.pairs.nearest(names_of[0], feature, names_of[1])
             near = [each for each in rows if each.rank is not None]
             assert [each.other for each in near] == np.argsort(-row)[:3].tolist()
             assert [each.rank for each in near] == [0, 1, 2]
             np.testing.assert_allclose([each.cosine for each in rows], row[[r.other for r in rows]])
             assert {each.n_both for each in rows} == {None}
-    matched = opened.matches("axes", "early", "matched", "feature", descending=False)
-    mirrored = opened.matches("early", "axes", "matched", "feature")
+    matched = opened.pairs.matches("axes", "early", "matched", "feature", descending=False)
+    mirrored = opened.pairs.matches("early", "axes", "matched", "feature")
     assert matched.n_kept == mirrored.n_kept == 10
     assert {(m.feature, m.other) for m in matched.rows} == {
         (m.other, m.feature) for m in mirrored.rows
@@ -98,16 +98,16 @@ def test_a_family_has_every_feature_beside_its_own_number(
     matrix = cosine_matrix(early, other, is_absolute=False)
     opened = Store(store)
     for feature in range(24):
-        rows = {row.other: row.cosine for row in opened.nearest("early", feature, "other")}
+        rows = {row.other: row.cosine for row in opened.pairs.nearest("early", feature, "other")}
         assert rows[feature] == pytest.approx(matrix[feature, feature])
-    of_another_size = [opened.nearest("early", number, "late") for number in range(24)]
+    of_another_size = [opened.pairs.nearest("early", number, "late") for number in range(24)]
     assert max(map(len, of_another_size)) == 4
 
 
 def test_a_family_is_resumed_where_it_stopped(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    write, done = module.write_pair, []
+    write, done = module.write_whole, []
 
     def stops_at_the_third(*arguments: object) -> None:
         if len(done) == 2:
@@ -115,18 +115,18 @@ def test_a_family_is_resumed_where_it_stopped(
         done.append(arguments)
         write(*arguments)
 
-    monkeypatch.setattr(module, "write_pair", stops_at_the_third)
+    monkeypatch.setattr(module, "write_whole", stops_at_the_third)
     assert match(store, "--family", "run") == 130
     assert len(capsys.readouterr().out.splitlines()) == 2
     assert list((store / "work").iterdir()) == []
     before = files(store)
-    monkeypatch.setattr(module, "write_pair", write)
+    monkeypatch.setattr(module, "write_whole", write)
     assert match(store, "--family", "run") == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
     after = files(store)
     assert len(after) == 3 and before.items() <= after.items()
     expected = set(combinations(["early", "late", "other"], 2))
-    assert names(Store(store).pairs().pairs) == expected
+    assert names(Store(store).pairs.all().pairs) == expected
     assert match(store, "--family", "run") == 0
     assert files(store) == after
 
@@ -135,18 +135,18 @@ def test_all_are_compared_that_can_be(store: Path, caplog: pytest.LogCaptureFixt
     caplog.set_level("INFO")
     assert match(store, "--all") == 0
     expected = set(combinations(["axes", "early", "late", "other"], 2))
-    assert names(Store(store).pairs().pairs) == expected
+    assert names(Store(store).pairs.all().pairs) == expected
     assert "4 pairs left out: their directions differ in length" in caplog.text
 
 
 def test_activations_are_compared_if_asked_for(store: Path) -> None:
     assert match(store, "early", "late") == 0
-    plain = Store(store).matches("early", "late")
+    plain = Store(store).pairs.matches("early", "late")
     assert {row.correlation for row in plain.rows} == {None}
     assert match(store, "early", "late", "--activations") == 0
     opened = Store(store)
-    assert opened.pair("early", "late").n_tokens == opened.dictionary("early").n_tokens
-    found = opened.matches("early", "late", sort="correlation")
+    assert opened.pairs.info("early", "late").n_tokens == opened.dictionary("early").n_tokens
+    found = opened.pairs.matches("early", "late", sort="correlation")
     known = [row.correlation for row in found.rows if row.correlation is not None]
     assert known == sorted(known, reverse=True) and len(known) > 15
     assert found.rows[-1].correlation is None  # of the dead feature, last
@@ -163,7 +163,7 @@ def test_activations_that_are_not_to_be_had_are_told(
         note.write_text(note.read_text().replace("*.txt", "*.none"))
     assert match(store, "early", "late", "--activations") == 0
     assert "early ~ late: activations are not compared. Where the texts of 'early'" in caplog.text
-    assert Store(store).pair("early", "late").n_tokens is None
+    assert Store(store).pairs.info("early", "late").n_tokens is None
 
 
 def test_activations_on_other_tokens_are_not_compared(
@@ -174,7 +174,7 @@ def test_activations_on_other_tokens_are_not_compared(
     build_some(project, 12, "late")
     assert match(project / "store", "early", "late", "--activations") == 0
     assert "early ~ late: activations are not compared: other texts or tokens" in caplog.text
-    assert Store(project / "store").pair("early", "late").n_tokens is None
+    assert Store(project / "store").pairs.info("early", "late").n_tokens is None
 
 
 def test_a_pair_of_another_run_is_not_shown(matching_project: Path, tmp_path: Path) -> None:
@@ -184,26 +184,26 @@ def test_a_pair_of_another_run_is_not_shown(matching_project: Path, tmp_path: Pa
     older = Path(store.dictionary("late").path)
     build_some(project, 12, "late")
     older.unlink()
-    assert store.pairs().pairs == ()
+    assert store.pairs.all().pairs == ()
     with pytest.raises(NotCompared, match=f"featurestore match late early --store {store.folder}"):
-        store.matches("late", "early")
+        store.pairs.matches("late", "early")
     assert match(store.folder, "early", "late") == 0
-    assert names(store.pairs().pairs) == {("early", "late")}
+    assert names(store.pairs.all().pairs) == {("early", "late")}
 
 
 def test_a_damaged_pair_is_reported_and_compared_anew(
     store: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert match(store, "early", "late") == match(store, "early", "other") == 0
-    path = Path(Store(store).pair("early", "late").path)
+    path = Path(Store(store).pairs.info("early", "late").path)
     path.write_bytes(path.read_bytes()[:5000])
-    found = Store(store).pairs()
+    found = Store(store).pairs.all()
     assert names(found.pairs) == {("early", "other")}
     assert len(found.problems) == 1
     assert "match the two dictionaries again" in found.problems[0]
     assert match(store, "early", "late") == 0
-    assert "compared anew" in caplog.text
-    assert len(Store(store).pairs().pairs) == 2
+    assert "made anew" in caplog.text
+    assert len(Store(store).pairs.all().pairs) == 2
 
 
 @pytest.mark.parametrize(

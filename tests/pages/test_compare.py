@@ -123,7 +123,7 @@ def test_families_are_read_only_if_they_are_few(
 ) -> None:
     test = open_page(links.COMPARE, write_tracked(tmp_path))
     found = rows(test)
-    mean = sum(Store(tmp_path).pair("t1", other).a.mmcs for other in ("t2", "t3")) / 2
+    mean = sum(Store(tmp_path).pairs.info("t1", other).a.mmcs for other in ("t2", "t3")) / 2
     assert found["t1"]["family_mmcs"][0] == short(mean)
     assert found["t1"]["pairs"][0] == "2"
     monkeypatch.setattr(session, "MOST_READ", 2)

@@ -11,7 +11,6 @@ from app.live.selection import (
     choosing,
     params,
     read,
-    toggled,
     with_edit,
     without_edit,
 )
@@ -300,12 +299,6 @@ def test_choosing_leaves_nothing_of_dictionaries_that_are_gone() -> None:
 
 def test_another_list_starts_at_its_first_page() -> None:
     assert FULL.listing(by="share") == replace(FULL, by="share", page=1)
-
-
-def test_a_token_is_chosen_and_let_go() -> None:
-    assert toggled(FULL, 5).tokens == (3, 5, 7, 8, 9)
-    assert toggled(FULL, 7).tokens == (3, 8, 9)
-    assert toggled(FULL, 7).page == 1
 
 
 def test_edits_come_change_and_go() -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 from app.tracks.rows import Followed, followed
 from app.tracks.selection import TrackSelection
 from featurestore.checkpoints import read_checkpoints, training_order
-from featurestore.pair_columns import read_beside
 from featurestore.store import Store
 
 TRACKED = ("t1", "t2", "t3")
@@ -16,5 +15,5 @@ def follow(folder: Path, **chosen: object) -> Followed:
     known = {info.dictionary_id: info for info in Store(folder).catalogue().dictionaries}
     selection = TrackSelection(**{"tracked": TRACKED} | chosen)
     infos = training_order(known[name] for name in selection.tracked)
-    checkpoints = read_checkpoints(infos, lambda one, other: read_beside(folder, one, other))
+    checkpoints = read_checkpoints(infos, Store(folder).pairs.beside)
     return followed(infos, checkpoints, selection)

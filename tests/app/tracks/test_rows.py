@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from app.tracks.rows import ordered, steps_csv, tracks_csv
-from featurestore.pair_columns import read_activity
+from featurestore.store import Store
 from tests.app.tracks.made_up import follow
 
 
 def members(folder: Path, **chosen: object) -> list[list[int]]:
     found = follow(folder, **chosen)
-    activity = read_activity(found.infos[-1])
+    activity = Store(folder).activity(found.infos[-1].dictionary_id)
     return found.tracks.feature[ordered(found, activity)].tolist()
 
 

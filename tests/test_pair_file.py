@@ -6,8 +6,9 @@ import pyarrow as pa
 import pytest
 
 from featurestore.errors import DamagedStore
-from featurestore.matching.pair_file import write_pair
-from featurestore.pairs import SCHEMA_VERSION, read_pair
+from featurestore.pair_file import PairFile
+from featurestore.small_file import write_whole
+from featurestore.two_runs import read_info
 
 SIDE = {
     "dictionary_id": "one",
@@ -42,13 +43,13 @@ def write(folder: Path, matches: list[dict[str, Any]] = MATCHES, **changes: obje
     """A file of the rows above."""
     path = folder / "pairs" / "run1--run2.duckdb"
     (folder / "work").mkdir(exist_ok=True)
-    write_pair(path, folder / "work", PAIR | changes, pa.Table.from_pylist(matches))
+    write_whole(PairFile, path, folder / "work", PAIR | changes, pa.Table.from_pylist(matches))
     return path
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     path = write(tmp_path)
-    found = read_pair(path)
+    found = read_info(PairFile, path)
     assert (found.a.dictionary_id, found.b.dictionary_id) == ("one", "two")
     assert (found.a.mmcs, found.a.floor, found.a.histogram) == (0.5, None, (1, 0, 1))
     assert (found.method, found.mean_matched, found.n_tokens) == ("mutual", None, None)
@@ -65,17 +66,17 @@ def test_other_versions_and_incomplete_files_are_told(tmp_path: Path) -> None:
     path = write(tmp_path)
     spoil(path, "update pair set schema_version = 0")
     with pytest.raises(
-        DamagedStore, match=f"version 0; this program reads {SCHEMA_VERSION}. Match"
+        DamagedStore, match=f"version 0; this program reads {PairFile.schema_version}. Match"
     ):
-        read_pair(path)
+        read_info(PairFile, path)
     spoil(path, "delete from pair")
     with pytest.raises(
         DamagedStore, match="is not complete: it has no manifest. Delete it and match"
     ):
-        read_pair(path)
+        read_info(PairFile, path)
     spoil(path, "drop table pair")
     with pytest.raises(DamagedStore, match="cannot be read"):
-        read_pair(path)
+        read_info(PairFile, path)
     path.write_bytes(b"nothing")
     with pytest.raises(DamagedStore, match="cannot be read"):
-        read_pair(path)
+        read_info(PairFile, path)

@@ -1,8 +1,4 @@
-"""Records to Plotly figures. Pure; plotly is at home here and in `tracks/charts`.
-
-Nothing here names a colour of the page: backgrounds are transparent and greys are chosen to be
-read on white and on near-black.
-"""
+"""Numbers of dictionaries and of tokens as Plotly figures. Pure."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,22 +7,11 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from app.numerals import short
-from featurestore.pair_records import Side
+from app.figures import GREY, ORANGE, TEAL, axis, layout, legend
 
-ORANGE = "#ea8a2f"
-TEAL = "#149b8f"
-GREY = "#8a8a8a"
-TALL = 300
+HEIGHT = 300
 _PLANE = (620, 210)
-"""Pixels that a tall chart surely has, by which its labels are kept apart."""
-CONFIG = {
-    "displaylogo": False,
-    "modeBarButtons": [["toImage"]],
-    "toImageButtonOptions": {"format": "svg"},
-}
-"""Plotly's own controls: only the one that saves the chart."""
-
+"""Pixels that a chart surely has, by which its labels are kept apart."""
 _LOOKS = {
     "sae": (TEAL, "circle"),
     "topk": (ORANGE, "square"),
@@ -42,10 +27,6 @@ _LOOKS = {
 }
 """Colour and shape of a kind of dictionary: baselines are grey and hollow."""
 _OTHER = ("#a0743c", "hexagon")
-
-
-SIDES = ("#149b8f", ORANGE)
-"""Colours of the first and the second of two dictionaries; style.css has them too."""
 
 
 @dataclass(frozen=True)
@@ -154,23 +135,14 @@ def _points(kind: str, chosen: list[tuple[Mark, str]]) -> dict:
 
 def _plane(across: Sequence[float], titles: tuple[str, str]) -> dict:
     ticks = _round_numbers(across)
-    line = {"color": GREY, "fixedrange": True, "zeroline": False, "automargin": True}
-    line |= {"tickfont": {"size": 10}, "gridcolor": "rgba(138,138,138,.16)"}
-    x, y = ({"text": title, "font": {"size": 11.5}, "standoff": 6} for title in titles)
-    return {
-        "template": "none",
-        "height": TALL,
-        "margin": {"l": 4, "r": 16, "t": 30, "b": 4},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "hoverlabel": {"font": {"size": 11}},
-        "dragmode": False,
-        "hovermode": "closest",
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
-        | {"font": {"color": GREY, "size": 11}},
-        "xaxis": line | {"title": x, "type": "log", "tickvals": ticks, "ticktext": ticks},
-        "yaxis": line | {"title": y, "nticks": 7},
-    }
+    return layout(
+        HEIGHT,
+        (4, 16, 30, 4),
+        hovermode="closest",
+        legend=legend(),
+        xaxis=axis(titles[0], type="log", tickvals=ticks, ticktext=ticks),
+        yaxis=axis(titles[1], nticks=7),
+    )
 
 
 def _round_numbers(values: Sequence[float]) -> list[float]:
@@ -220,73 +192,3 @@ def _boxes(x: float, y: float, width: float) -> Iterable[tuple[str, tuple[float,
 
 def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
-
-
-def overlap(sides: Sequence[Side], is_absolute: bool) -> go.Figure:
-    """Largest cosines of two dictionaries' features as shares, with what chance would give."""
-    outlines = [_outline(*one) for one in zip(sides, SIDES, ("solid", "dot"), strict=True)]
-    known = [x for trace in outlines for x, y in zip(trace["x"], trace["y"], strict=True) if y]
-    low = 0.0 if is_absolute else min([0.0, *known])
-    line = {"color": GREY, "fixedrange": True, "zeroline": False, "automargin": True}
-    line |= {"tickfont": {"size": 10}}
-    title = {"font": {"size": 11.5}, "standoff": 4}
-    layout = {
-        "template": "none",
-        "height": 170,
-        "margin": {"l": 4, "r": 8, "t": 22, "b": 4},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "hoverlabel": {"font": {"size": 11}},
-        "dragmode": False,
-        "hovermode": "x",
-        "showlegend": False,
-        "xaxis": line
-        | {"title": title | {"text": "largest cosine"}, "range": [low - 0.01, 1.01]}
-        | {"showgrid": False, "ticks": "outside", "ticklen": 3},
-        "yaxis": line
-        | {"title": title | {"text": "features"}, "tickformat": ".0%", "rangemode": "tozero"}
-        | {"gridcolor": "rgba(138,138,138,.16)", "nticks": 5},
-        **_by_chance(sides),
-    }
-    return go.Figure({"data": outlines, "layout": layout})
-
-
-def _outline(side: Side, colour: str, dash: str) -> dict:
-    """A histogram's outline over bins from -1 to 1, lightly filled; its last bin ends at 1."""
-    n_bins = len(side.histogram)
-    middles = [-1 + 2 * (i + 0.5) / n_bins for i in range(n_bins)]
-    shares = [count / (side.n or 1) for count in side.histogram]
-    told = [
-        f"{count:,} of {escape(side.dictionary_id)}<br>{short(x - 1 / n_bins)} to "
-        f"{short(x + 1 / n_bins)}"
-        for x, count in zip(middles, side.histogram, strict=True)
-    ]
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": [*middles, 1.0],
-        "y": [*shares, shares[-1]],
-        "customdata": [*told, told[-1]],
-        "line": {"color": colour, "width": 1.8, "shape": "hvh", "dash": dash},
-        "fill": "tozeroy",
-        "fillcolor": f"rgba({red},{green},{blue},.12)",
-        "hovertemplate": "%{customdata}<extra></extra>",
-    }
-
-
-def _by_chance(sides: Sequence[Side]) -> dict:
-    """A vertical line at each side's floor; one word, where both would stand on each other."""
-    floors = [(one.floor, colour) for one, colour in zip(sides, SIDES, strict=True)]
-    known = [(floor, colour) for floor, colour in floors if floor is not None]
-    shapes = [
-        {"type": "line", "yref": "paper", "x0": floor, "x1": floor, "y0": 0, "y1": 1}
-        | {"line": {"color": colour, "width": 1.2, "dash": dash}}
-        for (floor, colour), dash in zip(known, ("dash", "dot"), strict=False)
-    ]
-    if not known:
-        return {"shapes": shapes}
-    at = max(floor for floor, _ in known)
-    word = {"x": at, "y": 1, "yref": "paper", "text": "by chance", "showarrow": False}
-    word |= {"xanchor": "center", "yanchor": "bottom", "font": {"color": GREY, "size": 10.5}}
-    return {"shapes": shapes, "annotations": [word]}
