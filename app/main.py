@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 if str(ROOT) not in sys.path:  # Streamlit puts only this file's folder there
     sys.path.insert(0, str(ROOT))
 
-from app import links, panels, session  # noqa: E402
+from app import links, panels, people, session  # noqa: E402
 from featurestore.errors import FeatureStoreError  # noqa: E402
 
 st.set_page_config(page_title="Feature Browser", page_icon=str(panels.ICON), layout="wide")
@@ -26,7 +26,8 @@ pages = [
 ]
 if session.is_live():
     pages.append(st.Page(links.LIVE, title="Live", url_path="live"))
-page = st.navigation(pages, position="top")
+page = st.navigation(pages, position="top" if people.are_let_in() else "hidden")
+people.door()
 session.remember(page.title)
 if session.is_step_back():
     panels.address(session.given())

@@ -39,12 +39,15 @@ def server(synthetic_store: Path) -> Iterator[str]:
     yield from serve(synthetic_store)
 
 
-def serve(store: Path) -> Iterator[str]:
-    """Start the app as users start it, give its address, and stop it."""
+def serve(store: Path, *options: str, has_traces: bool = False) -> Iterator[str]:
+    """Start the app as users start it, give its address, and stop it; its log stands in the store.
+
+    Whether the log holds traces is checked at the end.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "app", str(store), "--port", str(port)]
+    command = [sys.executable, "-m", "app", str(store), "--port", str(port), *options]
     log = store / f"server-{port}.log"
     with (
         log.open("w") as output,
@@ -54,7 +57,7 @@ def serve(store: Path) -> Iterator[str]:
         _wait_until_healthy(address, process, log)
         yield address
         process.terminate()
-    assert "Traceback" not in log.read_text()
+    assert ("Traceback" in log.read_text()) is has_traces
 
 
 def _wait_until_healthy(address: str, process: subprocess.Popen, log: Path) -> None:
