@@ -1,4 +1,4 @@
-"""Headers that keep what a page loads and sends inside the app.
+"""What every request and answer has to keep: pages load and ask what is the app's own alone.
 
 A token may look like a link or an image. It is escaped everywhere; should one slip through, the
 browser itself still asks no other host and runs nothing from there.
@@ -8,15 +8,18 @@ import base64
 import hashlib
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import streamlit
+import streamlit as st
+from starlette.datastructures import Headers as RequestHeaders
 from starlette.datastructures import MutableHeaders
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 def _own_scripts() -> str:
     """The scripts that stand in Streamlit's page itself, each by its hash."""
-    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+    page = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
     scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     digests = (base64.b64encode(hashlib.sha256(one.encode()).digest()) for one in scripts)
     return " ".join(f"'sha256-{digest.decode()}'" for digest in digests)
@@ -62,3 +65,32 @@ class Headers:
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+class OwnOrigin:
+    """Refuses what a page of another site asks, before Streamlit looks at it.
+
+    Streamlit refuses a session too, but asks the web for this machine's address first, and serves
+    nobody while it waits.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        if scope["type"] not in ("http", "websocket") or _is_own(RequestHeaders(scope=scope)):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            refusal = PlainTextResponse("This is for the app's own pages.", status_code=403)
+            await refusal(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+
+def _is_own(headers: RequestHeaders) -> bool:
+    """Whether no page of another site asks; programs that are no browsers name no origin."""
+    origin = headers.get("origin")
+    if origin is None or origin in st.get_option("server.corsAllowedOrigins"):
+        return True
+    return urlsplit(origin).netloc == headers.get("host")

@@ -8,7 +8,7 @@ from streamlit.starlette import App
 
 from app import people, session
 from app.failures import on_script_error
-from app.headers import Headers
+from app.headers import Headers, OwnOrigin
 from featurestore.errors import BadInput
 
 try:  # only now has Streamlit read where the provider's settings stand
@@ -20,6 +20,6 @@ except BadInput as error:
 
 served = App(
     Path(__file__).with_name("main.py"),
-    middleware=[Middleware(Headers)],
+    middleware=[Middleware(Headers), Middleware(OwnOrigin)],
     on_script_error=on_script_error,
 )

@@ -45,6 +45,7 @@ def server(store: Path) -> Iterator[str]:
     # What strangers are not told stands here, once, and the code of an error beside its trace.
     assert log.count(f"{store}/dictionaries/early/run1.duckdb cannot be read") == 1
     assert "KeyError: 99999999" in log
+    assert "external IP" not in log  # which Streamlit looks up on the web for a foreign origin
     assert re.search(r"The error above was shown as [0-9a-f]{6}\n", log)
 
 
@@ -164,8 +165,15 @@ def status(server: str, **headers: str) -> int:
 
 def test_other_sites_open_no_session(server: str) -> None:
     assert status(server, Origin=server) == 101
-    assert status(server, Origin="null") == 403
-    assert status(server, Origin="http://127.0.0.1.example.org") == 403
+    assert status(server) == 101  # no browser
+    for origin in ("null", "http://127.0.0.1.example.org", "http://localhost", "nonsense"):
+        assert status(server, Origin=origin) == 403
+        request = urllib.request.Request(f"{server}/_stcore/health", headers={"Origin": origin})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request)
+        assert refused.value.code == 403
+        assert refused.value.headers["X-Frame-Options"] == "DENY"
+        refused.value.close()
 
 
 def test_a_name_that_leads_here_from_elsewhere_is_refused(server: str) -> None:
