@@ -10,7 +10,7 @@ if str(ROOT) not in sys.path:  # Streamlit puts only this file's folder there
     sys.path.insert(0, str(ROOT))
 
 from app import links, panels, people, session  # noqa: E402
-from featurestore.errors import FeatureStoreError  # noqa: E402
+from featurestore.errors import Busy, FeatureStoreError  # noqa: E402
 
 st.set_page_config(page_title="Feature Browser", page_icon=str(panels.ICON), layout="wide")
 panels.style()
@@ -33,5 +33,8 @@ if session.is_step_back():
     panels.address(session.given())
 try:
     page.run()
+except Busy as error:
+    panels.note(str(error), "error")
+    st.button("Try again", key="again")
 except FeatureStoreError as error:
     panels.note(str(error), "error")
