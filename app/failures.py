@@ -37,7 +37,7 @@ def told(text: str) -> str:
 @functools.lru_cache(maxsize=256)
 def _log(text: str) -> None:
     """Write it down once, however often a page is loaded."""
-    LOG.warning("%s", text)
+    LOG.warning("Shown without its paths: %r", text)  # quoted, so that it stays one line
 
 
 def without_places(text: str, folder: str) -> str:

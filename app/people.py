@@ -12,6 +12,9 @@ import streamlit as st
 from app import markup, session
 from featurestore.errors import AnnotationsError, BadInput
 
+LEAST_SECRET = 32
+"""Characters of the secret that signs cookies; whoever guesses it is whoever they like."""
+
 _NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 
 
@@ -19,7 +22,8 @@ def check_settings() -> None:
     """Say before anything is served why nobody could sign in.
 
     Raises:
-        BadInput: a setting of the provider, or the library that talks to it, is missing.
+        BadInput: a setting of the provider, or the library that talks to it, is missing, or the
+            secret is short.
     """
     if importlib.util.find_spec("authlib") is None:
         raise BadInput("--sign-in needs Authlib: pip install -r requirements.txt")
@@ -29,6 +33,11 @@ def check_settings() -> None:
         raise BadInput(
             f"--sign-in needs {', '.join(missing)} under [auth] in .streamlit/secrets.toml, or in "
             "the file that STREAMLIT_SECRETS_FILES names. docs/serving.md shows one."
+        )
+    if len(given["cookie_secret"]) < LEAST_SECRET:
+        raise BadInput(
+            f"cookie_secret under [auth] has fewer than {LEAST_SECRET} characters. Make one: "
+            "python -c 'import secrets; print(secrets.token_hex(32))'"
         )
 
 

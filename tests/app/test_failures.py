@@ -62,4 +62,5 @@ def test_paths_are_for_those_at_this_machine(
         assert told("Feature 3 is not there.") == "Feature 3 is not there."
     finally:
         failures.LOG.removeHandler(caplog.handler)
-    assert [record.message for record in caplog.records] == ([] if is_whole else [said])
+    logged = [record.message for record in caplog.records]
+    assert logged == ([] if is_whole else [f"Shown without its paths: {said!r}"])

@@ -189,9 +189,12 @@ class Secrets(dict):
 def test_what_sign_in_needs_is_told_before_anything_is_served(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    given = dict.fromkeys(people._NEEDED, "x")
+    given = dict.fromkeys(people._NEEDED, "x" * 32)
     monkeypatch.setattr(people.st, "secrets", Secrets({"auth": given}))
     people.check_settings()
+    given["cookie_secret"] = "xxx"
+    with pytest.raises(BadInput, match="cookie_secret under .auth. has fewer than 32"):
+        people.check_settings()
     del given["client_secret"]
     with pytest.raises(BadInput, match="needs client_secret under .auth. in .streamlit/secrets"):
         people.check_settings()
