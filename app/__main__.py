@@ -1,4 +1,4 @@
-"""`python -m app STORE [--port 8501] [--read-only] [--open]`: serve the app on a store."""
+"""`python -m app STORE [--port 8501] [--read-only] [--sign-in] [--open]`: serve a store."""
 
 import argparse
 import logging
@@ -15,7 +15,7 @@ from featurestore.annotations.records import URL_VARIABLE
 from featurestore.errors import FeatureStoreError
 
 ROOT = Path(__file__).parent.parent
-MAIN = ROOT / "app" / "main.py"
+SERVER = ROOT / "app" / "server.py"
 
 
 def main(given: list[str]) -> int:
@@ -32,18 +32,18 @@ def main(given: list[str]) -> int:
     threading.Thread(target=once_up, args=(options.port, options.open), daemon=True).start()
     # Nothing that a user pastes is logged, and addresses hold it.
     logging.getLogger("uvicorn.access").disabled = True
-    os.chdir(ROOT)  # Streamlit takes .streamlit/config.toml from the current folder
+    os.chdir(ROOT)  # Streamlit takes .streamlit/ from the current folder
     flags = ["--server.port", str(options.port)]
-    cli.main(["run", str(MAIN), *flags, "--", *own], prog_name="streamlit")
+    cli.main(["run", str(SERVER), *flags, "--", *own], prog_name="streamlit")
     return 0
 
 
 def _for_the_script(options: argparse.Namespace) -> list[str]:
     """The options that the pages read."""
     given = [str(options.store.resolve()), *(["--read-only"] if options.read_only else [])]
-    for name in ("live", "live_tokens", "live_bytes"):
+    for name in ("sign_in", "live", "live_tokens", "live_bytes", "live_requests"):
         value = getattr(options, name)
-        given += [f"--{name.replace('_', '-')}", str(value)] if value is not None else []
+        given += [f"--{name.replace('_', '-')}={value}"] if value is not None else []
     return given
 
 

@@ -9,8 +9,8 @@ ROOT = Path(__file__).parent.parent
 if str(ROOT) not in sys.path:  # Streamlit puts only this file's folder there
     sys.path.insert(0, str(ROOT))
 
-from app import links, panels, session  # noqa: E402
-from featurestore.errors import FeatureStoreError  # noqa: E402
+from app import links, panels, people, session  # noqa: E402
+from featurestore.errors import Busy, FeatureStoreError  # noqa: E402
 
 st.set_page_config(page_title="Feature Browser", page_icon=str(panels.ICON), layout="wide")
 panels.style()
@@ -26,11 +26,15 @@ pages = [
 ]
 if session.is_live():
     pages.append(st.Page(links.LIVE, title="Live", url_path="live"))
-page = st.navigation(pages, position="top")
+page = st.navigation(pages, position="top" if people.are_let_in() else "hidden")
+people.door()
 session.remember(page.title)
 if session.is_step_back():
     panels.address(session.given())
 try:
     page.run()
+except Busy as error:
+    panels.note(str(error), "error")
+    st.button("Try again", key="again")
 except FeatureStoreError as error:
     panels.note(str(error), "error")

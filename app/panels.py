@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app import links, markup, session
+from app.failures import told
 from app.markup import WORDS
 from app.selection import Selection
 from featurestore.errors import UnknownDictionary
@@ -28,15 +29,18 @@ _address = st.components.v2.component(
     "feature_browser_address", js=(HERE / "address.js").read_text(encoding="utf-8")
 )
 
+LABELLING = (
+    ("1 2 3 4", "verdict: monosemantic, unsure, polysemantic, junk"),
+    ("a", "write a label; n a note; Esc leaves the box"),
+    ("Enter", "save and go on to the next; with Shift save only"),
+)
 KEYS = (
     ("←", "previous feature of the list"),
     ("→", "next feature of the list"),
     ("r", "random active feature of the list"),
     ("g", "go to a feature by its number"),
     ("/", "search"),
-    ("1 2 3 4", "verdict: monosemantic, unsure, polysemantic, junk"),
-    ("a", "write a label; n a note; Esc leaves the box"),
-    ("Enter", "save and go on to the next; with Shift save only"),
+    *LABELLING,
     ("Tab", "into the contexts; arrows then walk over tokens"),
     ("?", "this list"),
 )
@@ -57,7 +61,7 @@ def style() -> None:
 
 def note(text: str, kind: str = "plain") -> None:
     """Say something in a sentence; `kind` error marks it."""
-    st.html(markup.note(text, kind))
+    st.html(markup.note(told(text), kind))
 
 
 def keyboard(
@@ -69,6 +73,8 @@ def keyboard(
 
     `selectors` say what a key clicks or puts the focus on.
     """
+    if session.is_read_only():
+        keys = [one for one in keys if one not in LABELLING]
     told = (
         f"{markup.part('Words')}{markup.words(words.items())}"
         f"{markup.part('Keys')}{markup.keys(keys)}"

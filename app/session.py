@@ -25,7 +25,7 @@ from featurestore.annotations.explanations import ExplanationTable
 from featurestore.annotations.log import AnnotationLog
 from featurestore.annotations.records import URL_VARIABLE
 from featurestore.annotations.remarks import Remarks
-from featurestore.errors import AnnotationsError, FeatureStoreError, UnknownFeature
+from featurestore.errors import FeatureStoreError, UnknownFeature
 from featurestore.live.records import MAX_BYTES, MAX_TOKENS
 from featurestore.records import Catalogue, FeatureQuery, Flag
 from featurestore.store import Store
@@ -46,6 +46,12 @@ _OWN = {
 """Pages whose parameters are not those of a list, by the one that is always there; the first in
 this order, since Pair may say `by` too."""
 
+LIVE_REQUESTS = 120
+"""That a visitor may make of the models in a minute. A text takes two; the loss of thirty
+dictionaries on it, thirty."""
+
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+
 EXPORTED_AT_ONCE = 20_000
 """Rows of a list that are fetched by one question, which has a time limit."""
 
@@ -57,6 +63,14 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8501, help="on this machine (%(default)s)")
     parser.add_argument("--open", action="store_true", help="open a browser window on it")
     parser.add_argument("--read-only", action="store_true", help="let nobody change anything")
+    parser.add_argument(
+        "--sign-in",
+        nargs="?",
+        const="*",
+        metavar="WHO",
+        help="show nothing to whoever has not signed in with one of these e-mail addresses, like "
+        "'*@lab.org,ann@uni.edu' (with any, if none is said)",
+    )
     parser.add_argument(
         "--annotations",
         metavar="URL",
@@ -78,7 +92,21 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--live-bytes", type=int, default=MAX_BYTES, metavar="N", help="likewise (%(default)s)"
     )
+    parser.add_argument(
+        "--live-requests",
+        type=_count,
+        default=LIVE_REQUESTS,
+        metavar="N",
+        help="a minute and visitor, four times as many for all of them (%(default)s)",
+    )
     return parser.parse_args(given)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(f"{value} is below 1")
+    return value
 
 
 def options() -> argparse.Namespace:
@@ -125,14 +153,24 @@ def is_read_only() -> bool:
     return options().read_only
 
 
-def check_may_write() -> None:
-    """Refuse to change anything where that is switched off.
+def signs_in() -> bool:
+    """Whether people have to say who they are."""
+    return options().sign_in is not None
 
-    Raises:
-        AnnotationsError: it is.
+
+def is_for_strangers() -> bool:
+    """Whether others may look on than those who may see this machine's files.
+
+    On one's own machine nobody signs in, labels are saved, and the app answers to no other name.
     """
-    if is_read_only():
-        raise AnnotationsError("This app was started with --read-only: nothing can be saved.")
+    hosts = st.get_option("server.allowedHosts")
+    is_elsewhere = not hosts or not _THIS_MACHINE.issuperset(hosts)
+    return is_read_only() or signs_in() or is_elsewhere
+
+
+def store_folder() -> Path:
+    """Where the store stands."""
+    return options().store.resolve()
 
 
 def _opened(given: argparse.Namespace) -> tuple[Store, Annotations, Remarks]:

@@ -60,7 +60,7 @@ def ask_at_once(
 
 def was_busy(seen: Seen) -> bool:
     """Whether a visitor was told to come again."""
-    return any("requests wait for the model" in html for html in seen.html)
+    return any("Try again in" in html for html in seen.html)
 
 
 def crowd_as_text(found: dict[str, float | int | str]) -> str:

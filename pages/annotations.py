@@ -2,12 +2,17 @@
 
 import streamlit as st
 
-from app import panels, session
+from app import panels, people, session
 from app.annotations import files, views
+from app.annotations.panels import READ_ONLY
 
 info, selection = panels.dictionary()
 known = session.catalogue()
-views.queue(info, selection)
+if session.is_read_only():
+    panels.note(READ_ONLY)
+else:
+    people.name_tag()
+    views.queue(info, selection)
 views.conflicts(known)
 views.progress(known, selection)
 views.agreement()

@@ -240,6 +240,7 @@ def test_every_option_that_is_named_is_one() -> None:
         for option in action.option_strings
     }
     of_others = {"--array", "--cpus-per-task", "--dependency", "--repo-type"}  # Slurm's, the hub's
+    of_others |= {"--rm", "--tmpfs", "--cap-drop", "--security-opt", "--memory", "--pids-limit"}
     for document in DOCUMENTS:
         code = re.findall(
             r"^```\w*\n(.*?)^```|`([^`\n]+)`", read(document), re.MULTILINE | re.DOTALL

@@ -1,7 +1,7 @@
 // What a person says of a feature: verdict, label, note, tags.
 //
 // data: { feature, key, seen, content: {verdict, label, note, tags}, verdicts: [[value, mark]], saved,
-// conflicts: [{revision, said, current, other}], undo, problem, done: [[uid, revision]] }
+// conflicts: [{revision, said, current, other}], undo, problem, author, done: [[uid, revision]] }
 //
 // Whatever is typed is kept in this browser until the app says that it is saved: a crash of the app,
 // a full disk or a reload loses nothing. Texts of others reach the page through textContent alone.
@@ -127,6 +127,8 @@ function paint(editor) {
     made.append(make("i", "", mark), make("span", "", value), make("kbd", "", String(i + 1)));
     made.setAttribute("aria-pressed", String(editor.verdict === value));
   });
+  if (data.author) editor.author.value = data.author; // signed in: the app goes by its own knowledge
+  editor.author.readOnly = Boolean(data.author);
   editor.undo.disabled = !data.undo;
   editor.problem.textContent = data.problem;
   editor.problem.hidden = !data.problem;
@@ -160,7 +162,7 @@ function judge(editor, verdict) {
 }
 
 function typed(editor) {
-  store(AUTHOR, editor.author.value);
+  if (!editor.data.author) store(AUTHOR, editor.author.value);
   editor.root.classList.remove("nameless");
   const { data } = editor;
   const seen = editor.draft?.seen ?? data.seen;

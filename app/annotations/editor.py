@@ -53,6 +53,8 @@ class Editing:
     clashes: tuple[Clash, ...] = ()
     problem: str = ""
     """Why the last save failed."""
+    author: str = ""
+    """Who is signed in; "" where people type their names."""
     done: tuple[tuple[str, int], ...] = ()
     """What this session has saved lately: uid, and the revision it became."""
 
@@ -80,5 +82,6 @@ def payload(shown: Editing) -> dict[str, Any]:
         "undo": shown.can_undo,
         "conflicts": [vars(clash) for clash in shown.clashes],
         "problem": shown.problem,
+        "author": shown.author,
         "done": [list(one) for one in shown.done],
     }

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app import filters, markup, panels, session
+from app import filters, markup, panels, people, session
 from app.annotations import words
 from app.annotations.session import log
 from app.selection import Selection
@@ -92,7 +92,8 @@ def import_annotations(known: Catalogue) -> None:
     if not any(counts[outcome] for outcome in ("add", "change", "conflict")):
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="apply"):
-        st.text_input("You", key=_AUTHOR, placeholder="your name", width=150)
+        if not session.signs_in():
+            st.text_input("You", key=_AUTHOR, placeholder="your name", width=150)
         if counts["conflict"]:
             st.selectbox(
                 "Conflicts",
@@ -106,8 +107,13 @@ def import_annotations(known: Catalogue) -> None:
 
 def _apply(plan: ImportPlan) -> None:
     """Callback. What stands in the boxes now is what counts, not what stood there when drawn."""
-    author, choice = st.session_state[_AUTHOR], st.session_state.get(_CHOICE, "refuse")
-    _note(lambda: f"{importing.apply(plan, log(), author, choice):,} annotations imported.")
+    typed, choice = st.session_state.get(_AUTHOR, ""), st.session_state.get(_CHOICE, "refuse")
+
+    def apply() -> str:
+        n = importing.apply(plan, log(), people.author(typed), choice)
+        return f"{n:,} annotations imported."
+
+    _note(apply)
 
 
 def import_explanations(known: Catalogue) -> None:
@@ -138,7 +144,7 @@ def import_explanations(known: Catalogue) -> None:
 def _note(change: Callable[[], str]) -> None:
     """Change something, and keep for the next run of the page what came of it."""
     try:
-        session.check_may_write()
+        people.check_may_write()
         st.session_state[_DONE] = (change(), "plain")
     except FeatureStoreError as error:
         st.session_state[_DONE] = (str(error), "error")

@@ -17,6 +17,8 @@ from featurestore.explanations.bundle import feature_bands, split
 from featurestore.explanations.scoring import score_label
 from featurestore.records import DictionaryInfo, FeaturePage
 
+READ_ONLY = "This app is open for reading only: labels are shown, and none can be given or changed."
+
 
 def listed(info: DictionaryInfo, kept: FeaturePage) -> Listed:
     """A page of a list with what was said of its features; without it where that fails."""
@@ -28,7 +30,12 @@ def listed(info: DictionaryInfo, kept: FeaturePage) -> Listed:
 
 
 def label_list(selection: Selection) -> None:
-    """A button to the first feature of a list without a verdict; Next then leads through them."""
+    """A button to the first feature of a list without a verdict; Next then leads through them.
+
+    None where nobody may give one.
+    """
+    if session.is_read_only():
+        return
     query = replace(selection.query, verdicts=frozenset({NO_VERDICT}))
     if st.button(
         "Label these",
@@ -68,6 +75,8 @@ def annotation(info: DictionaryInfo, selection: Selection) -> None:
 
 
 def _in_force(history: tuple[Event, ...]) -> None:
+    if session.is_read_only():
+        st.html(markup.line([("Open for reading only", READ_ONLY)]))
     accepted = [event for event in history if not event.is_conflict]
     if accepted and not accepted[-1].content.is_empty:
         st.html(words.in_force(accepted[-1]))

@@ -10,9 +10,10 @@ from typing import Any
 
 import streamlit as st
 
-from app import session
+from app import people, session
 from app.annotations import words
 from app.annotations.editor import KEY, Clash, Editing
+from app.failures import told
 from app.feature_table import Listed
 from app.selection import Selection
 from featurestore.annotations.exchange import tags_of, tags_text
@@ -60,7 +61,13 @@ def editing(info: DictionaryInfo, feature: int) -> tuple[Editing, tuple[Event, .
     key = f"{info.content} {feature}"
     failed_key, problem = st.session_state.pop(PROBLEM, ("", ""))
     done = tuple(st.session_state.get(DONE, ()))
-    shown = Editing(key, feature, problem=problem if failed_key == key else "", done=done)
+    shown = Editing(
+        key,
+        feature,
+        problem=told(problem) if failed_key == key else "",
+        done=done,
+        author=people.person() or "",
+    )
     try:
         history = log().history(info.content, feature)
         open_ones = log().conflicts(info.content, feature)
@@ -90,9 +97,9 @@ def clash(event: Event, head: Event | None) -> Clash:
 
 def on_save(info: DictionaryInfo, selection: Selection) -> None:
     """Callback: keep what the editor holds, and go on to the next feature if that is asked for."""
-    given = st.session_state[KEY].save
-    saved = _try(given, lambda: log().append(_draft(info, given)))
-    if saved and given.get("next") is True and not saved.is_conflict:
+    sent = st.session_state[KEY].save
+    saved = _try(sent, lambda given: log().append(_draft(info, given)))
+    if saved and sent.get("next") is True and not saved.is_conflict:
         _go_on(selection)
 
 
@@ -103,10 +110,9 @@ def on_next(selection: Selection) -> None:
 
 def on_undo(info: DictionaryInfo) -> None:
     """Callback: back to what was saved before."""
-    given = st.session_state[KEY].undo
     _try(
-        given,
-        lambda: log().undo(
+        st.session_state[KEY].undo,
+        lambda given: log().undo(
             _text(given, "uid"),
             _text(given, "author"),
             info.content,
@@ -119,9 +125,8 @@ def on_undo(info: DictionaryInfo) -> None:
 
 def on_settle(info: DictionaryInfo) -> None:
     """Callback: decide a conflict for what is in force, or for the other."""
-    given = st.session_state[KEY].settle
 
-    def settle() -> Event:
+    def settle(given: Mapping[str, Any]) -> Event:
         feature, about = _whole(given, "feature"), _whole(given, "revision")
         history = {event.revision: event for event in log().history(info.content, feature)}
         if about not in history:
@@ -129,10 +134,10 @@ def on_settle(info: DictionaryInfo) -> None:
         seen = _whole(given, "seen")
         chosen = about if given.get("taken") is True else seen
         kept = history[chosen].content if chosen in history else Content()
-        draft = replace(_draft(info, given | _fields(kept)), kind="settle", about=about)
+        draft = replace(_draft(info, {**given, **_fields(kept)}), kind="settle", about=about)
         return log().append(draft)
 
-    _try(given, settle)
+    _try(st.session_state[KEY].settle, settle)
 
 
 def on_seed() -> None:
@@ -152,13 +157,14 @@ def _go_on(selection: Selection) -> None:
         session.go(replace(selection, feature=following))
 
 
-def _try(given: Mapping[str, Any], save: Callable[[], Event]) -> Event | None:
-    """Save, and note what came of it for the page that is drawn next."""
+def _try(sent: Mapping[str, Any], save: Callable[[Mapping[str, Any]], Event]) -> Event | None:
+    """Save what a browser sent, by whoever it is by, and note what came of it for the page that is
+    drawn next.
+    """
     try:
-        session.check_may_write()
-        event = save()
+        event = save({**sent, "author": people.author(_text(sent, "author"))})
     except FeatureStoreError as error:
-        st.session_state[PROBLEM] = (str(given.get("key")), str(error))
+        st.session_state[PROBLEM] = (str(sent.get("key")), str(error))
         return None
     done = st.session_state.setdefault(DONE, [])
     done.append((event.uid, 0 if event.is_conflict else event.revision))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from app import links, markup, session, token_text
+from app import links, markup, panels, session, token_text
 from app.live import panels as live_panels
 from app.live import session as live
 from app.live.selection import LiveSelection
@@ -30,7 +30,7 @@ def detail(selection: LiveSelection, activations: OnTexts) -> None:
     try:
         feature = store.feature(name, number)
     except UnknownFeature as error:
-        st.html(markup.note(str(error), "error"))
+        panels.note(str(error), "error")
         _close(selection)
         return
     _head(selection, name, number)

@@ -10,7 +10,7 @@ from app.live.effects_markup import continuations, edit_words, next_tokens
 from app.live.exports import next_tokens_csv
 from app.live.selection import MAX_NEW_TOKENS, LiveSelection, with_edit
 from app.live.strips import Column
-from featurestore.errors import FeatureStoreError
+from featurestore.errors import Busy, FeatureStoreError
 from featurestore.live.records import Edit, Intervention, Tokens
 from featurestore.records import DictionaryInfo
 
@@ -123,6 +123,8 @@ def _effect(
                 ("intervene", runs, edits, tokens, pos, n_new, seed),
                 lambda runner: runner.intervene(edits, tokens, pos, n_new, seed),
             )
+    except Busy:
+        raise  # the frame of the page offers to try again
     except FeatureStoreError as error:
         panels.note(str(error), "error")
         return None

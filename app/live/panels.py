@@ -13,7 +13,7 @@ from app.live import session as live
 from app.live.selection import MAX_DICTIONARIES, LiveSelection
 from app.live.strips import Column, Row, Text, strips
 from app.selection import Selection
-from featurestore.errors import FeatureStoreError, StoreError
+from featurestore.errors import Busy, FeatureStoreError, StoreError
 from featurestore.live.records import Tokens
 from featurestore.records import DictionaryInfo
 
@@ -198,6 +198,8 @@ def read_text(info: DictionaryInfo, text: str, selection: LiveSelection) -> Toke
             ("tokens", info.run_id, text, selection.special),
             lambda runner: runner.tokens(info.dictionary_id, text, selection.special),
         )
+    except Busy:
+        raise  # the frame of the page offers to try again
     except FeatureStoreError as error:
         panels.note(str(error), "error")
         return None

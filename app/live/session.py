@@ -17,6 +17,7 @@ import streamlit as st
 from app import selection as browse
 from app import session
 from app.live import selection as selections
+from app.live.meter import ALL, Meter
 from app.live.selection import LiveSelection
 from app.live.service import Runner, Service
 from app.live.texts import TextMemory
@@ -26,6 +27,7 @@ from featurestore.live.records import Edit, Limits, TextActivations, Tokens
 from featurestore.records import Catalogue, DictionaryInfo, FeatureQuery
 
 ANSWERS = "answers of the model"
+METER = "how often this visitor asks the model"
 REFUSED = "texts that are too long to be kept"
 
 MAX_ANSWERS = 48
@@ -81,6 +83,11 @@ def _texts() -> TextMemory:
 @st.cache_resource(show_spinner=False)
 def _service(folder: str, limits: Limits) -> Service:
     return Service(session.store(), limits)
+
+
+@st.cache_resource(show_spinner=False)
+def _meter(per_minute: int) -> Meter:
+    return Meter(ALL * per_minute, "All visitors together")
 
 
 def turn() -> threading.Semaphore:
@@ -140,8 +147,19 @@ def kept(key: tuple[Hashable, ...], make: Callable[[], Answer]) -> Answer:
 
 
 def ask(key: tuple[Hashable, ...], request: Callable[[Runner], Answer]) -> Answer:
-    """An answer of the model, asked for only if the session has none under this key."""
-    return kept(key, lambda: service().run(request))
+    """An answer of the model, asked for only if the session has none under this key.
+
+    Raises:
+        Busy: this visitor, or all together, have asked too often, or too many wait.
+    """
+
+    def asked() -> Answer:
+        n = session.options().live_requests
+        st.session_state.setdefault(METER, Meter(n, "A visitor")).take()
+        _meter(n).take()
+        return service().run(request)
+
+    return kept(key, asked)
 
 
 def activations(infos: tuple[DictionaryInfo, ...], tokens: Tokens) -> tuple[TextActivations, ...]:

@@ -1,3 +1,5 @@
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +26,29 @@ def test_the_command_line() -> None:
     options = arguments(["somewhere", "--port", "9000", "--read-only"])
     assert (options.store, options.port, options.read_only) == (Path("somewhere"), 9000, True)
     assert arguments([]).store == Path("store")
+    assert (arguments([]).sign_in, arguments(["--sign-in"]).sign_in) == (None, "*")
+
+
+def test_the_pages_get_what_the_command_was_given() -> None:
+    given = ["s", "--read-only", "--sign-in=*@a.org", "--live", "on", "--live-requests", "7"]
+    own = arguments(command._for_the_script(arguments(given)))
+    assert (own.read_only, own.sign_in, own.live, own.live_requests) == (True, "*@a.org", "on", 7)
+    with pytest.raises(SystemExit):
+        arguments(["--live-requests", "0"])
+
+
+def test_sign_in_without_settings_is_told_before_anything_is_served(
+    synthetic_store: Path, tmp_path: Path
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    given = [sys.executable, "-m", "app", str(synthetic_store), "--port", port, "--sign-in"]
+    env = os.environ | {"STREAMLIT_SECRETS_FILES": str(tmp_path / "none.toml")}
+    run = subprocess.run(given, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert run.stderr.startswith("--sign-in needs redirect_uri, cookie_secret")
+    assert run.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -48,6 +73,6 @@ def test_annotations_are_kept_where_they_were_said_to_be(
     monkeypatch.setattr(command.os, "chdir", lambda _: None)
     assert command.main([str(synthetic_store), "--annotations", given]) == 0
     # Its password is not in the process's name; the pages read it as Streamlit's script does.
-    assert given not in seen and any("main.py" in flag for flag in seen)
+    assert given not in seen and any("server.py" in flag for flag in seen)
     own = arguments(seen[seen.index("--") + 1 :])
     assert own.annotations == (wanted or given).format(folder=tmp_path)

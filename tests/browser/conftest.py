@@ -52,8 +52,13 @@ def server(synthetic_store: Path) -> Iterator[str]:
     yield from serve(synthetic_store)
 
 
-def serve(store: Path, *options: str, logs: Path | None = None) -> Iterator[str]:
-    """Start the app as users start it, give its address, and stop it."""
+def serve(
+    store: Path, *options: str, logs: Path | None = None, has_traces: bool = False
+) -> Iterator[str]:
+    """Start the app as users start it, give its address, and stop it; its log stands in the store.
+
+    Whether the log holds traces is checked at the end.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -67,7 +72,7 @@ def serve(store: Path, *options: str, logs: Path | None = None) -> Iterator[str]
         _wait_until_healthy(address, process, log)
         yield address
         process.terminate()
-    assert "Traceback" not in log.read_text()
+    assert ("Traceback" in log.read_text()) is has_traces
 
 
 def _wait_until_healthy(address: str, process: subprocess.Popen, log: Path) -> None:

@@ -114,7 +114,11 @@ def test_read_only_shows_and_changes_nothing(
     before = (annotated / "annotations.sqlite").read_bytes()
     monkeypatch.setattr(sys, "argv", [str(MAIN), str(annotated), "--read-only"])
     st.cache_resource.clear()
-    for page, params in ((links.ANNOTATIONS, {}), (links.FEATURE, {"feature": "0"})):
+    for page, params in (
+        (links.ANNOTATIONS, {}),
+        (links.BROWSE, {}),
+        (links.FEATURE, {"feature": "0"}),
+    ):
         test = AppTest.from_file(str(MAIN), default_timeout=20)
         test.switch_page(str(page))
         for name, value in ({"dictionary": "planted"} | params).items():
@@ -123,6 +127,8 @@ def test_read_only_shows_and_changes_nothing(
         assert not test.exception
         assert not [c for c in test.get("bidi_component") if "verdicts" in c.proto.json]
         assert test.get("file_uploader") == []
+        assert page == links.BROWSE or "pen for reading only" in texts(test)
+        assert not {"start", "label_list"}.intersection(button.key for button in test.button)
     assert "fb-said" in texts(test)
     assert (annotated / "annotations.sqlite").read_bytes() == before
 

@@ -1,6 +1,8 @@
 """Live, run without a browser on a small model."""
 
+import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from featurestore.errors import Busy
 from featurestore.plan import Order
 from featurestore.recipes import read_recipe
 from tests.live_project import IDS, save_project
-from tests.pages.conftest import Open, texts
+from tests.pages.conftest import MAIN, Open, texts
 
 TEXT = "The cat sat on the log."
 Live = Callable[..., AppTest]
@@ -224,6 +226,32 @@ def test_too_many_at_once(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     test = live(text=TEXT)
     assert "8 requests wait for the model already" in texts(test)
     assert test.text_area(key="live_text").value == TEXT
+
+
+def test_a_visitor_and_all_together_may_ask_so_often(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert strips(live(text=TEXT))
+    monkeypatch.setattr("sys.argv", [*sys.argv, "--live-requests", "2"])
+    told = []
+    for number in range(10):  # new visitors, of whom each asks for two texts; a text takes two
+        test = AppTest.from_file(str(MAIN), default_timeout=20)
+        test.switch_page(str(links.LIVE))
+        test.query_params["dictionaries"] = IDS[0]
+        test.query_params["text"] = f"The cat number {number}"
+        test.run()
+        assert not test.exception
+        told += re.findall(r"[^>]* may ask the model [^<]*", texts(test))
+        assert bool(strips(test)) == (number < 4)
+        test.text_area(key="live_text").set_value("The dog").run()
+        found = re.findall(r"[^>]* may ask the model [^<]*", texts(test))
+        assert test.text_area(key="live_text").value == "The dog"
+        assert test.button(key="again").label == "Try again"
+        told += found if number < 4 else []
+    assert [one.partition(" Try again in ")[0] for one in told] == (
+        ["A visitor may ask the model 2 times a minute."] * 4
+        + ["All visitors together may ask the model 8 times a minute."] * 6
+    )
 
 
 @pytest.mark.parametrize(
