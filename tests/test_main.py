@@ -21,7 +21,7 @@ from featurestore.store import Store
 from tests.made_up_links import write_links
 from tests.matching.test_pair_file import write as write_pair
 from tests.small_store import publish
-from tests.tiny_model import D_MODEL, save_dictionary, save_recipe
+from tests.tiny_model import D_MODEL, LONG_PASSES_OFF, save_dictionary, save_recipe
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that works, to be copied and spoilt."""
     folder = tmp_path_factory.mktemp("template")
-    save_recipe(folder)
+    save_recipe(folder, **LONG_PASSES_OFF)
     return folder
 
 
