@@ -28,6 +28,8 @@ from featurestore.verify import verify
 from tests.tiny_model import ARCHITECTURES, LONG_PASSES_OFF, save_dictionary, save_recipe
 from tests.tiny_plan import sweep_blocks, tables
 
+pytestmark = pytest.mark.long
+
 CONTEXT_LENGTH = 16
 N_BLOCKS = 13
 

@@ -26,6 +26,8 @@ from tests.tiny_plan import (
     tables,
 )
 
+pytestmark = pytest.mark.long
+
 N_SHARDINGS = 50
 N_KILLS = 20
 BLOCKS = "work/*/block-*.safetensors"

@@ -23,6 +23,8 @@ from tests.matching.test_pair_file import write as write_pair
 from tests.small_store import publish
 from tests.tiny_model import D_MODEL, LONG_PASSES_OFF, save_dictionary, save_recipe
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parent.parent
 
 

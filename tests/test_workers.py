@@ -24,6 +24,8 @@ from tests.builder import Builder, is_alive, wait_until
 from tests.tiny_model import save_dictionary, save_recipe
 from tests.tiny_plan import build_of_many_blocks, check_blocks, plan_of, sweep_blocks, tables
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
