@@ -4,12 +4,14 @@ VENV ?= .venv
 STORE ?= store
 PORT ?= 8501
 ARGS ?=
-PROCESSES ?= 2
+PROCESSES ?= 3
 
 PYTHON := $(VENV)/bin/python
 RUNTIME := $(VENV)/runtime.stamp
 TESTING := $(VENV)/testing.stamp
 PIP_INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check
+# Tests wait for the disk at every block and table: they write to memory where it has 4 GB of room.
+TEMPORARY := $(shell df -m /dev/shm 2>/dev/null | awk '$$6 == "/dev/shm" && $$4 > 4000 { print $$6 }')
 IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
 
 # The demo and the tests use no network, and nothing here reports to anybody.
@@ -31,7 +33,8 @@ train-demo: $(RUNTIME)  ## train the demo's models and dictionaries anew (long; 
 	@$(PYTHON) -m featurestore.demo train
 
 test: lint browser  ## set up, lint, run every test in PROCESSES (ARGS="-k store" goes to pytest)
-	@$(PYTHON) -m pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
+	@PYTEST_DEBUG_TEMPROOT=$(TEMPORARY) $(PYTHON) -m pytest \
+	    --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(TESTING)  ## check style and format
 	@$(PYTHON) -m ruff check --quiet .

@@ -189,7 +189,7 @@ def _manifest(job: Job, plan: Plan) -> dict[str, Any]:
         "corpus_name": recipe.corpus.name,
         "seed": recipe.seed,
         "dtype": recipe.dtype,
-        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "built_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "git_commit": _git_commit(),
         "recipe": _shareable(recipe),
         "digests": job.digests,

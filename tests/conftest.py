@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,17 @@ from tests.synthetic_store import write_store
 if TYPE_CHECKING:
     from featurestore.inference import LanguageModel
 
+Once = Callable[[str, Callable[[Path], object]], Path]
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Files of tests run side by side, and threads of tiny products would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long files first, so that no process is left with one when the others are done."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(autouse=True)
@@ -35,14 +43,26 @@ def synthetic_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo_store(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The shipped demo on a part of its text, built once: what is there is not built again."""
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
+    """Makes a folder by its name, once for all test processes; none may change it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def folder(name: str, make: Callable[[Path], object]) -> Path:
+        with FileLock(shared / f"{name}.lock"):
+            if not (shared / name).exists():
+                make(shared / name)
+        return shared / name
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo_store(once: Once) -> Path:
+    """The shipped demo on a part of its text."""
     from tests.demo_store import build_demo
 
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "demo"  # of all test processes
-    with FileLock(f"{folder}.lock"):
-        return build_demo(folder)
+    return once("demo", build_demo) / "store"
 
 
 @pytest.fixture(scope="session")

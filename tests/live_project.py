@@ -2,9 +2,19 @@
 
 from pathlib import Path
 
+from featurestore.build import build
 from featurestore.live.runner import Runner
+from featurestore.plan import Order
+from featurestore.recipes import read_recipe
 from featurestore.store import Store
-from tests.tiny_model import D_MODEL, save_dictionary, save_model, save_texts
+from tests.tiny_model import (
+    D_MODEL,
+    LONG_PASSES_OFF,
+    passes_table,
+    save_dictionary,
+    save_model,
+    save_texts,
+)
 
 DICTIONARIES = {
     "sae": {"hook_name": "blocks.0.hook_resid_post"},
@@ -43,9 +53,15 @@ def save_project(folder: Path, architecture: str = "gpt2") -> Path:
     for seed, (name, settings) in enumerate(DICTIONARIES.items()):
         save_dictionary(folder / name, seed=seed, d_in=D_MODEL, **settings)
         lines.append(f'[[dictionaries]]\nid = "{name}"\npath = "{name}"')
+    lines.append(passes_table(LONG_PASSES_OFF))
     path = folder / "recipe.toml"
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
+
+
+def build_project(folder: Path, architecture: str = "gpt2") -> None:
+    """Write a project and build it, into `store` in its folder."""
+    build(Order(read_recipe(save_project(folder, architecture)), folder / "store"))
 
 
 def loaded(store: Path, ids: tuple[str, ...] = IDS) -> Runner:

@@ -51,6 +51,7 @@ def postgres_server() -> Iterator[str]:
     subprocess.run(create, check=True, capture_output=True, cwd="/")
     start = [*run, tools / "postgres", "-D", data, "-p", str(port), "-k", folder]
     start += ["-c", "listen_addresses=127.0.0.1"]
+    start += ["-c", "fsync=off"]  # tests kill programs, not the machine
     with (
         (folder / "log").open("wb") as log,
         subprocess.Popen(start, stderr=log, cwd="/") as process,

@@ -25,8 +25,10 @@ from featurestore.stop import Stop
 from featurestore.store import Store
 from featurestore.sweep import OnBlock
 from featurestore.verify import verify
-from tests.tiny_model import ARCHITECTURES, save_dictionary, save_recipe
+from tests.tiny_model import ARCHITECTURES, LONG_PASSES_OFF, save_dictionary, save_recipe
 from tests.tiny_plan import sweep_blocks, tables
+
+pytestmark = pytest.mark.long
 
 CONTEXT_LENGTH = 16
 N_BLOCKS = 13
@@ -48,9 +50,9 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same for GPT-2 alone."""
+    """The same for GPT-2 alone, without long passes."""
     folder = tmp_path_factory.mktemp("gpt2-alone")
-    save_recipe(folder)
+    save_recipe(folder, **LONG_PASSES_OFF)
     build(order(folder))
     return folder
 
@@ -220,8 +222,9 @@ path = "transcoder"
 """
 
 
-def test_dictionaries_of_several_hook_points_in_one_sweep(gpt2: Path, tmp_path: Path) -> None:
+def test_dictionaries_of_several_hook_points_in_one_sweep(tmp_path: Path) -> None:
     path = save_recipe(tmp_path)
+    build(order(tmp_path, tmp_path / "alone"))
     save_dictionary(tmp_path / "later", "blocks.1.hook_resid_pre", 40, seed=1)
     ends = {"hook_name": "blocks.1.ln2.hook_normalized", "hook_name_out": "blocks.1.hook_mlp_out"}
     save_dictionary(tmp_path / "transcoder", n_features=8, kind="transcoder", seed=2, **ends)
@@ -235,7 +238,7 @@ def test_dictionaries_of_several_hook_points_in_one_sweep(gpt2: Path, tmp_path: 
     assert [p.parent.name for p in build(order(tmp_path))] == ["sae", "transcoder"]
 
     # a dictionary's numbers do not depend on what is built beside it
-    assert tables(store) == tables(gpt2 / "store")
+    assert tables(store) == tables(tmp_path / "alone")
     opened = Store(store)
     known = {info.dictionary_id: info for info in opened.catalogue().dictionaries}
     assert [info.n_features for info in known.values()] == [40, 24, 8]

@@ -15,7 +15,7 @@ from featurestore.publish import publish
 from featurestore.recipes import read_recipe
 from featurestore.stop import Stop
 from tests.builder import Build, Builder, wait_until
-from tests.tiny_model import save_dictionary, save_recipe
+from tests.tiny_model import LONG_PASSES_OFF, save_dictionary, save_recipe
 from tests.tiny_plan import (
     block_files,
     build_of_many_blocks,
@@ -25,6 +25,8 @@ from tests.tiny_plan import (
     sweep_blocks,
     tables,
 )
+
+pytestmark = pytest.mark.long
 
 N_SHARDINGS = 50
 N_KILLS = 20
@@ -38,7 +40,7 @@ BLOCKS = "work/*/block-*.safetensors"
 def template(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """Two dictionaries on 13 blocks."""
     folder = tmp_path_factory.mktemp("shardings")
-    path = save_recipe(folder)
+    path = save_recipe(folder, **LONG_PASSES_OFF)
     late = {"hook_name": "blocks.1.hook_resid_post", "nonlinearity": "signed_topk", "k": 3}
     save_dictionary(folder / "late", n_features=8, **late)
     path.write_text(path.read_text() + '[[dictionaries]]\nid = "late"\npath = "late"\n')

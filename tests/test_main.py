@@ -22,7 +22,9 @@ from featurestore.store import Store
 from tests.made_up_links import write_links
 from tests.small_store import publish
 from tests.test_pair_file import write as write_pair
-from tests.tiny_model import D_MODEL, save_dictionary, save_recipe
+from tests.tiny_model import D_MODEL, LONG_PASSES_OFF, save_dictionary, save_recipe
+
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parent.parent
 
@@ -31,7 +33,7 @@ ROOT = Path(__file__).parent.parent
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that works, to be copied and spoilt."""
     folder = tmp_path_factory.mktemp("template")
-    save_recipe(folder)
+    save_recipe(folder, **LONG_PASSES_OFF)
     return folder
 
 

@@ -9,13 +9,13 @@ from featurestore.errors import StoreNotFound, TextError, UnknownDictionary, Unk
 from featurestore.notebook import Notebook, open_store
 from featurestore.plan import Order
 from featurestore.recipes import read_recipe
-from tests.tiny_model import CONTEXT_LIMIT, save_recipe
+from tests.tiny_model import CONTEXT_LIMIT, LONG_PASSES_OFF, save_recipe
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
     folder = tmp_path_factory.mktemp("notebook")
-    build(Order(read_recipe(save_recipe(folder)), folder / "store"))
+    build(Order(read_recipe(save_recipe(folder, **LONG_PASSES_OFF)), folder / "store"))
     opened = open_store(str(folder / "store"))
     yield opened
     opened.close()

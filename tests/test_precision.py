@@ -12,7 +12,7 @@ from featurestore.inference import LanguageModel
 from featurestore.plan import Job, Order, Plan, make_plan
 from featurestore.precision import dtype_change
 from featurestore.recipes import read_recipe
-from tests.tiny_model import save_dictionary, save_recipe
+from tests.tiny_model import LONG_PASSES_OFF, save_dictionary, save_recipe
 from tests.tiny_plan import opened, sweep_blocks
 
 HOOK = "blocks.0.hook_resid_post"
@@ -21,7 +21,7 @@ HOOK = "blocks.0.hook_resid_post"
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("precision")
-    path = save_recipe(folder)
+    path = save_recipe(folder, **LONG_PASSES_OFF)
     save_dictionary(folder / "topk", nonlinearity="topk", k=3, seed=1)
     path.write_text(path.read_text() + '[[dictionaries]]\nid = "topk"\npath = "topk"\n')
     return path

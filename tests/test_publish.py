@@ -20,13 +20,13 @@ from featurestore.recipes import read_recipe
 from featurestore.records import DictionaryInfo
 from featurestore.stop import Stop
 from featurestore.store import Store
-from tests.tiny_model import save_recipe
+from tests.tiny_model import LONG_PASSES_OFF, save_recipe
 from tests.tiny_plan import moved, opened, plan_of, sweep_blocks
 
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_recipe(tmp_path_factory.mktemp("publish"))
+    return save_recipe(tmp_path_factory.mktemp("publish"), **LONG_PASSES_OFF)
 
 
 @pytest.fixture(scope="module")

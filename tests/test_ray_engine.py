@@ -22,7 +22,7 @@ from tests.builder import is_alive, wait_until
 from tests.tiny_model import save_dictionary, save_recipe
 from tests.tiny_plan import build_of_many_blocks, plan_of, tables
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.long]
 
 NODE = {"num_cpus": 1, "object_store_memory": 120 * 2**20}
 

@@ -1,5 +1,6 @@
 """Small random language models and dictionaries, made on the spot and saved as users do."""
 
+import json
 from pathlib import Path
 
 import torch
@@ -26,6 +27,17 @@ TEXT = (
     "def add(a, b):\n    return a + b\n\ndef sub(a, b):\n    return a - b\n"
     "Caf\u00e9 na\u00efve \u2014 \u65e5\u672c\u8a9e \U0001f600 and so on, and so on, and so on.\n"
 )
+
+
+LONG_PASSES_OFF = {
+    "n_ablated_top": 0,
+    "n_ablated_bands": 0,
+    "n_dependences": 0,
+    "n_neighbours": 0,
+    "n_scored": 0,
+    "map": False,
+}
+"""For builds whose tests look at other things than these passes, which take most of the time."""
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
@@ -144,7 +156,7 @@ def save_texts(folder: Path, n_files: int = 3) -> Path:
     return folder
 
 
-def save_recipe(folder: Path, architecture: str = "gpt2") -> Path:
+def save_recipe(folder: Path, architecture: str = "gpt2", **passes: int) -> Path:
     """Write a whole small run (model, dictionary `sae`, texts); the path of its recipe."""
     save_model(folder / "model", architecture)
     save_dictionary(folder / "sae")
@@ -154,7 +166,13 @@ def save_recipe(folder: Path, architecture: str = "gpt2") -> Path:
         "contexts_per_block = 4\n"
         '[model]\nname = "model"\n'
         '[corpus]\nfiles = ["texts/*.txt"]\ncontext_length = 16\n'
-        '[[dictionaries]]\nid = "sae"\npath = "sae"\n',
+        '[[dictionaries]]\nid = "sae"\npath = "sae"\n' + passes_table(passes),
         encoding="utf-8",
     )
     return path
+
+
+def passes_table(passes: dict[str, int]) -> str:
+    """The table of a recipe that sets its passes."""
+    lines = [f"{name} = {json.dumps(value)}" for name, value in passes.items()]
+    return "\n".join(["[passes]", *lines, ""]) if lines else ""

@@ -12,7 +12,7 @@ from featurestore.recipes import read_recipe
 from featurestore.stop import Stop
 from featurestore.store import Store
 from featurestore.sweep import sweep
-from tests.tiny_model import save_recipe, save_texts
+from tests.tiny_model import LONG_PASSES_OFF, save_recipe, save_texts
 
 
 def plan_of(recipe: Path, store: Path) -> Plan:
@@ -73,7 +73,7 @@ def tables(store: Path, dictionary_id: str = "sae") -> dict[str, dict]:
 
 def build_of_many_blocks(folder: Path, n_texts: int) -> Path:
     """A folder with a run of many small blocks, and the store that it makes undisturbed."""
-    path = save_recipe(folder)
+    path = save_recipe(folder, **LONG_PASSES_OFF)
     save_texts(folder / "texts", n_files=n_texts)
     path.write_text(path.read_text().replace("contexts_per_block = 4", "contexts_per_block = 1"))
     build(Order(read_recipe(path), folder / "store"))

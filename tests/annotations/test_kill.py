@@ -9,9 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from featurestore.annotations.database import Database
 from featurestore.annotations.log import AnnotationLog
 from tests.annotations.drafts import DIGEST, poured, replayed
+
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parent.parent.parent
 KILLS = int(os.environ.get("ANNOTATION_KILLS", "10"))

@@ -6,22 +6,18 @@ import pytest
 
 from benchmarks.live import as_text, bare, main, make_texts
 from benchmarks.live_page import page_as_text
-from featurestore.build import build
 from featurestore.corpus import encode
 from featurestore.live.runner import Runner
-from featurestore.plan import Order
-from featurestore.recipes import read_recipe
-from tests.live_project import IDS, loaded, save_project
+from tests.conftest import Once
+from tests.live_project import IDS, build_project, loaded
 from tests.tiny_model import make_tokenizer
 
 N_TOKENS = 20
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("live")
-    build(Order(read_recipe(save_project(folder)), folder / "store"))
-    return folder / "store"
+def store(once: Once) -> Path:
+    return once("live-gpt2", build_project) / "store"
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from playwright.sync_api import (
     Browser,
+    BrowserContext,
     ConsoleMessage,
     Page,
     Playwright,
@@ -87,16 +88,32 @@ def _wait_until_healthy(address: str, process: subprocess.Popen, log: Path) -> N
     pytest.fail(f"no answer from {address}: {log.read_text()}")
 
 
+@pytest.fixture(scope="session")
+def contexts(browser: Browser) -> dict[tuple[str, str], BrowserContext]:
+    """Windows by address and theme, which keep the scripts that they have fetched."""
+    return {}
+
+
 @pytest.fixture(params=["light"])
-def page(browser: Browser, server: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+def page(
+    browser: Browser,
+    server: str,
+    contexts: dict[tuple[str, str], BrowserContext],
+    request: pytest.FixtureRequest,
+) -> Iterator[Page]:
     """A tab that fails the test for a dialog, a request to elsewhere or an error in the console.
 
-    A test chooses the theme by indirect parametrisation.
+    A test chooses the theme by indirect parametrisation. Nothing that a page stored is there.
     """
-    context = browser.new_context(
-        base_url=server, color_scheme=request.param, viewport={"width": 1440, "height": 900}
-    )
+    key = server, request.param
+    if key not in contexts:
+        contexts[key] = browser.new_context(
+            base_url=server, color_scheme=request.param, viewport={"width": 1440, "height": 900}
+        )
+    context = contexts[key]
     page = context.new_page()
+    everything = {"origin": server, "storageTypes": "all"}
+    context.new_cdp_session(page).send("Storage.clearDataForOrigin", everything)
     page.set_default_timeout(15_000)
     found: list[str] = []
 
@@ -113,7 +130,8 @@ def page(browser: Browser, server: str, request: pytest.FixtureRequest) -> Itera
     page.on("pageerror", lambda error: found.append(f"error: {error}"))
     page.on("dialog", lambda dialog: (found.append(f"dialog: {dialog.message}"), dialog.accept()))
     yield page
-    context.close()
+    for tab in context.pages:
+        tab.close()
     assert found == []
 
 

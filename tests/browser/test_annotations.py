@@ -18,7 +18,7 @@ from featurestore.annotations.records import URL_VARIABLE
 from tests.browser.conftest import serve, server_process
 from tests.postgres_server import new_database, postgres_server
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 HOSTILE = '<img src=x onerror=alert(1)> **b** =HYPERLINK("x") \u202egnp'
 KILLS = int(os.environ.get("FEATURE_BROWSER_KILLS", "1"))
 """On a database of each kind."""

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import server_process
 from tests.synthetic_store import HOSTILE, RIVER, SIGNED
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 ROWS = "tbody tr"
 
 

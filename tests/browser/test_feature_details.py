@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from featurestore.store import Store
 from tests.synthetic_store import RIVER
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 ADDRESS = f"/feature?dictionary=planted&feature={RIVER}&sort=feature&order=asc"
 
 

@@ -12,7 +12,7 @@ from benchmarks.live_crowd import N_VISITORS, ask_at_once, was_busy
 from benchmarks.visitor import Visitor
 from tests.browser.conftest import serve, server_process
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 TEXT = "for name in os.listdir(path):\n    print(name)\nSECRET-7731"
 ROW = "tbody tr[data-key]"
 LOADED = 60_000

@@ -15,7 +15,7 @@ from featurestore.records import FeatureQuery
 from featurestore.store import Store
 from tests.synthetic_store import HOSTILE
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 CLUSTER = 1
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 from benchmarks.pages import WAITS
 from tests.browser.conftest import ROOT
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 def test_every_wait_has_a_line(browser: Browser, synthetic_store: Path) -> None:

@@ -1,24 +1,21 @@
 """A small project, built and loaded."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from featurestore.build import build
 from featurestore.live.runner import Runner
-from featurestore.plan import Order
-from featurestore.recipes import read_recipe
-from tests.live_project import loaded, save_project
+from tests.conftest import Once
+from tests.live_project import build_project, loaded
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory, architecture: str) -> Path:
+def project(once: Once, architecture: str) -> Path:
     """A built project, once for each architecture."""
-    folder = tmp_path_factory.mktemp("live") / architecture
-    build(Order(read_recipe(save_project(folder, architecture)), folder / "store"))
-    return folder
+    return once(f"live-{architecture}", partial(build_project, architecture=architecture))
 
 
 @pytest.fixture(scope="session")

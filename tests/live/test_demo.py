@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from featurestore.store import Store
 from tests.live_project import loaded
+
+pytestmark = pytest.mark.long
 
 
 def test_stored_contexts_of_every_demo_dictionary_agree(demo_store: Path) -> None:

@@ -17,6 +17,8 @@ from tests.live.test_substitution import hooked, load, slow_kl
 from tests.live_project import DICTIONARIES, IDS
 from tests.tiny_model import CONTEXT_LIMIT
 
+pytestmark = pytest.mark.long
+
 TEXT = "The cat sat on the mat and the log."
 
 

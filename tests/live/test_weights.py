@@ -15,13 +15,13 @@ from featurestore.live.weights import Weights
 from featurestore.plan import Order
 from featurestore.recipes import read_recipe
 from featurestore.store import Store
-from tests.tiny_model import save_recipe
+from tests.tiny_model import LONG_PASSES_OFF, save_recipe
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A built run of its own, to be spoilt."""
-    build(Order(read_recipe(save_recipe(tmp_path)), tmp_path / "store"))
+    build(Order(read_recipe(save_recipe(tmp_path, **LONG_PASSES_OFF)), tmp_path / "store"))
     return tmp_path
 
 

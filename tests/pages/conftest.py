@@ -1,10 +1,12 @@
 import gc
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from app import links
@@ -21,13 +23,33 @@ def _stores_closed_at_the_end() -> Iterator[None]:
     gc.collect()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _packages_are_read_once() -> Iterator[None]:
+    """Streamlit looks for components in every installed package, at the start of every page."""
+    with pytest.MonkeyPatch.context() as patched:
+        name = "scan_component_manifests"
+        patched.setattr(manifest_scanner, name, cache(getattr(manifest_scanner, name)))
+        yield
+
+
+@pytest.fixture(scope="session")
+def opened() -> list[Path]:
+    """The store of the last page."""
+    return []
+
+
 @pytest.fixture
-def open_page(synthetic_store: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
-    """Run a page of the app with query parameters, over the synthetic store unless told."""
+def open_page(synthetic_store: Path, opened: list[Path], monkeypatch: pytest.MonkeyPatch) -> Open:
+    """Run a page of the app with query parameters, over the synthetic store unless told.
+
+    What is kept of a store stays while pages of the same are opened.
+    """
 
     def run(page: Path, store: Path = synthetic_store, /, **params: str) -> AppTest:
         monkeypatch.setattr(sys, "argv", [str(MAIN), str(store)])
-        st.cache_resource.clear()
+        if opened != [store]:
+            st.cache_resource.clear()
+            opened[:] = [store]
         test = AppTest.from_file(str(MAIN), default_timeout=20)
         test.switch_page(str(page))
         for name, value in params.items():

@@ -11,11 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from app import links
 from app.live.service import Service
-from featurestore.build import build
 from featurestore.errors import Busy
-from featurestore.plan import Order
-from featurestore.recipes import read_recipe
-from tests.live_project import IDS, save_project
+from tests.live_project import IDS, build_project
 from tests.pages.conftest import MAIN, Open, texts
 
 TEXT = "The cat sat on the log."
@@ -25,7 +22,7 @@ Live = Callable[..., AppTest]
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("live")
-    build(Order(read_recipe(save_project(folder)), folder / "store"))
+    build_project(folder)
     return folder
 
 
