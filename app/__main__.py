@@ -5,14 +5,12 @@ import logging
 import os
 import sys
 import threading
-import time
-import urllib.request
-import webbrowser
 from pathlib import Path
 
 from streamlit.web import cli
 
 from app import session
+from app.once_up import once_up
 from featurestore.annotations.records import URL_VARIABLE
 from featurestore.errors import FeatureStoreError
 
@@ -31,8 +29,7 @@ def main(given: list[str]) -> int:
     own = _for_the_script(options)
     if options.annotations:  # by the environment, since it may hold a password
         os.environ[URL_VARIABLE] = _from_anywhere(options.annotations)
-    if options.open:
-        threading.Thread(target=_open_browser, args=(options.port,), daemon=True).start()
+    threading.Thread(target=once_up, args=(options.port, options.open), daemon=True).start()
     # Nothing that a user pastes is logged, and addresses hold it.
     logging.getLogger("uvicorn.access").disabled = True
     os.chdir(ROOT)  # Streamlit takes .streamlit/config.toml from the current folder
@@ -54,21 +51,6 @@ def _from_anywhere(url: str) -> str:
     """An address that holds in every folder: that of a SQLite file may be relative."""
     path = url.removeprefix("sqlite:///")
     return url if path == url else f"sqlite:///{Path(path).resolve()}"
-
-
-def _open_browser(port: int) -> None:
-    """Open a window as soon as the app answers, on a machine that has windows."""
-    has_windows = sys.platform in ("darwin", "win32") or any(
-        name in os.environ for name in ("DISPLAY", "WAYLAND_DISPLAY")
-    )
-    for _ in range(120 if has_windows else 0):
-        time.sleep(0.5)
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2):
-                webbrowser.open(f"http://127.0.0.1:{port}")
-                return
-        except OSError:
-            continue
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import streamlit as st
 
 from app import (
     ablation_markup,
-    charts,
     exports,
     feature_flags,
     links,
@@ -15,11 +14,12 @@ from app import (
     session,
     token_text,
 )
+from app.histogram import histogram
 from app.numerals import percent, short
 from app.selection import PAGE_SIZE, Selection
 from app.token_view import token_view
 from featurestore.errors import UnknownFeature
-from featurestore.records import DictionaryInfo, Feature, Histogram, Sampler
+from featurestore.records import DictionaryInfo, Feature, Sampler
 
 TABS = {"Top": "top", "Bands": "bands", "Random": "random", "Zero": "zero"}
 """Label of each tab and its name in the URL."""
@@ -114,7 +114,9 @@ def activity(feature: Feature, info: DictionaryInfo) -> None:
         + markup.feature_stats(feature, info)
     )
     detail = f"zero on {n_zero:,} ({percent(n_zero / info.n_tokens)}), not drawn"
-    histogram("Histogram of activations", detail, feature.histogram, "activation")
+    if feature.histogram:
+        st.html(markup.part("Histogram of activations", detail))
+        histogram(feature.histogram, "activation", "tokens", "activations")
 
 
 def logits(feature: Feature) -> None:
@@ -129,23 +131,14 @@ def logits(feature: Feature) -> None:
 
 
 def logit_histogram(feature: Feature) -> None:
-    """All logits of the direction; only if unfolded, because a chart takes the browser longest."""
+    """All logits of the direction; drawn only if unfolded."""
     if feature.logit_histogram is None:
         return
     fold = st.expander("All logits", key="all_logits", on_change="rerun")
     if fold.open:
         with fold:
-            detail = "over the vocabulary"
-            histogram("Histogram of logits", detail, feature.logit_histogram, "logit")
-
-
-def histogram(title: str, detail: str, data: Histogram | None, kind: str) -> None:
-    """A histogram under its heading; nothing where there is none. `kind`: activation or logit."""
-    if data is None:
-        return
-    make = {"activation": charts.activation_histogram, "logit": charts.logit_histogram}[kind]
-    st.html(markup.part(title, detail))
-    st.plotly_chart(make(data), key=f"{kind} histogram", config=charts.CONFIG, theme=None)
+            st.html(markup.part("Histogram of logits", "over the vocabulary"))
+            histogram(feature.logit_histogram, "logit", "vocabulary tokens", "logits")
 
 
 def provenance(info: DictionaryInfo) -> None:

@@ -44,7 +44,7 @@ function press(event) {
   const target = event.composedPath()[0];
   if (!selector || event.ctrlKey || event.altKey || event.metaKey) return;
   if (target.closest?.("input, textarea, select, [contenteditable=true], [role=textbox]")) return;
-  const usesArrows = target.closest?.("canvas, .token, [role=tab], [role=radio], [role=slider], [role=combobox], [role=listbox]");
+  const usesArrows = target.closest?.("canvas, .token, .histogram, [role=tab], [role=radio], [role=slider], [role=combobox], [role=listbox]");
   if (event.key.startsWith("Arrow") && usesArrows) return;
   const found = document.querySelector(selector);
   event.preventDefault();

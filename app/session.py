@@ -52,9 +52,9 @@ EXPORTED_AT_ONCE = 20_000
 
 def arguments(given: list[str]) -> argparse.Namespace:
     """The command line of the app, after Streamlit's own part."""
-    parser = argparse.ArgumentParser(prog="python -m app", description=__doc__.partition("\n")[0])
-    parser.add_argument("store", type=Path, nargs="?", default=Path("store"))
-    parser.add_argument("--port", type=int, default=8501)
+    parser = argparse.ArgumentParser(prog="python -m app", description="Open the app on a store.")
+    parser.add_argument("store", type=Path, nargs="?", default=Path("store"), help="folder (store)")
+    parser.add_argument("--port", type=int, default=8501, help="on this machine (%(default)s)")
     parser.add_argument("--open", action="store_true", help="open a browser window on it")
     parser.add_argument("--read-only", action="store_true", help="let nobody change anything")
     parser.add_argument(

@@ -70,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     for command in (build, merge):
         command.add_argument("recipe", type=Path, help="TOML file, see recipes/")
         command.add_argument("--only", nargs="+", default=[], metavar="ID", help="only these ids")
-        command.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="(cpu)")
+        command.add_argument(
+            "--device", choices=["cpu", "cuda"], default="cpu", help="of torch (cpu)"
+        )
     info = commands.add_parser("info", help="what a store, or a dictionary's file, holds")
     info.add_argument(
         "path", type=Path, nargs="?", help="a dictionary's file or folder, or hub:owner/name/path"

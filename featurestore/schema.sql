@@ -108,7 +108,7 @@ create table features (
     rise_probabilities float[], -- mean probabilities of these tokens, clean
     nearest_cos double,       -- largest cosine with another direction
     x float,                  -- place on the map; null for a dead feature or one without length
-    y float,
+    y float,                  -- likewise
     cluster integer           -- null if it is on the map but in no cluster, or not on it
 );
 
@@ -154,7 +154,7 @@ create table ablated_contexts (
     rank smallint,            -- key: top contexts first, then bands
     sampler varchar,          -- which example it is: top or interval
     band smallint,            -- of that sampler
-    context integer,
+    context integer,          -- where it is
     n_effects integer,        -- active tokens that have a next token
     kl double,                -- mean KL(clean || ablated) over these, in nats
     control_kl double,        -- mean over random directions of the same norms
@@ -166,7 +166,7 @@ create table ablated_contexts (
 create table dependences (
     feature integer,          -- key
     rank smallint,            -- key: of its top contexts
-    context integer,
+    context integer,          -- where it is
     peak smallint,            -- position whose activation is looked at
     activation float,         -- there, recomputed on its own
     start smallint,           -- position of the first token that was deleted
@@ -177,7 +177,7 @@ create table neighbours (
     feature integer,          -- key
     measure varchar,          -- key: what they are ranked by, cosine or coactivation (Jaccard)
     rank smallint,            -- key: 0 first
-    neighbour integer,
+    neighbour integer,        -- the other feature
     cosine double,            -- of the directions; null if one has no length
     n_both bigint,            -- valid tokens on which both are active
     jaccard double,           -- n_both / tokens on which either is; null if neither ever is
@@ -188,18 +188,18 @@ create table neighbours (
 
 create table clusters (
     cluster integer,          -- key
-    n_features integer,
+    n_features integer,       -- in it
     x float,                  -- median place of its features
-    y float,
+    y float,                  -- likewise
     tokens integer[],         -- promoted tokens that tell it from the others
     shares double[]           -- of its features, those that promote each
 );
 
 create table control_map (   -- the same map of as many random directions
     number integer,           -- key
-    x float,
-    y float,
-    cluster integer
+    x float,                  -- its place there
+    y float,                  -- likewise
+    cluster integer           -- likewise; null for none
 );
 
 create table measures (      -- of the whole dictionary
@@ -207,7 +207,7 @@ create table measures (      -- of the whole dictionary
     value double,             -- null where n is too small for it
     n bigint,                 -- what it was taken over
     control double,           -- the same for random directions; null if there is none
-    n_control bigint
+    n_control bigint          -- what that was taken over
 );
 
 create table substituted_tokens ( -- what is lost where a dictionary's vectors stand in for the model's

@@ -31,24 +31,28 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     bundle = actions.add_parser("bundle", help="write what an explainer needs, as JSON lines")
-    bundle.add_argument("file", type=Path, metavar="FILE.jsonl")
+    bundle.add_argument("file", type=Path, metavar="FILE", help="JSON lines")
     which = bundle.add_mutually_exclusive_group()
     which.add_argument("--features", type=int, nargs="+", metavar="N", help="only these")
     which.add_argument("--at-most", type=_natural, metavar="N", help="N that the seed draws")
-    bundle.add_argument("--test-share", type=float, default=0.5, help="held-out share (0.5)")
+    bundle.add_argument(
+        "--test-share", type=float, default=0.5, metavar="P", help="held-out share (0.5)"
+    )
     bundle.set_defaults(run=_bundle)
     importing = actions.add_parser("import", help="read labels and scores: all of a file or none")
     importing.add_argument("file", type=Path, metavar="FILE", help="CSV or JSON lines")
-    importing.add_argument("--method", default="", help="for rows that give none")
-    importing.add_argument("--explainer", default="", help="likewise")
+    importing.add_argument("--method", default="", metavar="NAME", help="for rows that give none")
+    importing.add_argument("--explainer", default="", metavar="NAME", help="likewise")
     importing.set_defaults(run=_import)
     score = actions.add_parser("score", help="score every label of a dictionary; CSV to stdout")
     score.set_defaults(run=_score)
     for command in (bundle, importing, score):
         command.add_argument("--store", type=Path, default=Path("store"), help="folder (store)")
     for command in (bundle, score):
-        command.add_argument("--dictionary", required=True, metavar="ID")
-        command.add_argument("--seed", type=_natural, default=0, help="of every draw (0)")
+        command.add_argument("--dictionary", required=True, metavar="ID", help="of this one")
+        command.add_argument(
+            "--seed", type=_natural, default=0, metavar="N", help="of every draw (0)"
+        )
     for command in (importing, score):
         command.add_argument(
             "--annotations",

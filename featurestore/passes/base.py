@@ -1,8 +1,7 @@
 """What every pass is: activations of a range of features in, rows of the pass's tables out.
 
 A pass owns its tables, and its columns of `features`; it opens no file and knows no database.
-To add an artifact: a file here with one class, a line in `publish.PASSES`, a table or columns in
-`schema.sql`, and a test against plain numpy.
+To add one: docs/architecture.md, "How to add".
 """
 
 from collections.abc import Callable

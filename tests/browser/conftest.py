@@ -10,7 +10,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 expect.set_options(timeout=15_000)  # a busy machine may take a while
 
@@ -24,13 +32,18 @@ PROBE = "/_stcore/"
 def browser() -> Iterator[Browser]:
     """The Chromium on PATH, else Playwright's own; without one, skip, but not in CI."""
     with sync_playwright() as playwright:
-        names = ("chromium", "chromium-browser")
-        found = next(filter(None, map(shutil.which, names)), playwright.chromium.executable_path)
+        found = chromium(playwright)
         if not Path(found).exists() and os.environ.get("CI") != "true":
             pytest.skip("no Chromium: `make browser` installs one")
         opened = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield opened
         opened.close()
+
+
+def chromium(playwright: Playwright) -> str:
+    """Where a Chromium would be."""
+    names = ("chromium", "chromium-browser")
+    return next(filter(None, map(shutil.which, names)), playwright.chromium.executable_path)
 
 
 @pytest.fixture(scope="session")
@@ -39,13 +52,13 @@ def server(synthetic_store: Path) -> Iterator[str]:
     yield from serve(synthetic_store)
 
 
-def serve(store: Path) -> Iterator[str]:
+def serve(store: Path, *options: str, logs: Path | None = None) -> Iterator[str]:
     """Start the app as users start it, give its address, and stop it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "app", str(store), "--port", str(port)]
-    log = store / f"server-{port}.log"
+    command = [sys.executable, "-m", "app", str(store), "--port", str(port), *options]
+    log = (logs or store) / f"server-{port}.log"
     with (
         log.open("w") as output,
         subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as process,

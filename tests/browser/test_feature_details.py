@@ -85,12 +85,37 @@ def test_what_was_unfolded_stays_so_on_the_next_feature(page: Page) -> None:
     names = ("Single tokens", "Direction", "All logits")
     for name in names:
         page.locator("summary", has_text=name).click()
-    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    expect(page.locator(".histogram rect").first).to_be_visible()
+    expect(page.locator(".histogram")).to_have_count(2)
     page.get_by_role("button", name="Next ›").click()
     feature(page, RIVER + 1)
     for name in names:
         expect(page.locator("details[open]", has_text=name)).to_have_count(1)
     expect(page.locator(".fb-weights li")).to_have_count(8)
+
+
+def test_a_histogram_tells_its_bins_and_is_saved(page: Page) -> None:
+    page.goto(ADDRESS)
+    feature(page, RIVER)
+    chart = page.locator(".histogram").first
+    expect(chart.locator("rect").first).to_be_visible()
+    told = chart.locator("output")
+    expect(told).to_be_hidden()
+    chart.locator("rect").first.hover()
+    expect(told).to_have_text(re.compile(r"^activation \S+ to \S+: [\d,]+ tokens$"))
+    first = told.inner_text()
+    page.mouse.move(0, 0)
+    expect(told).to_be_hidden()
+    chart.focus()
+    page.keyboard.press("ArrowRight")
+    expect(told).to_have_text(first)
+    page.keyboard.press("ArrowRight")
+    expect(told).not_to_have_text(first)
+    expect(page).to_have_url(re.compile(f"feature={RIVER}"))  # the page's own arrows are not meant
+    with page.expect_download() as download:
+        chart.get_by_role("button", name="SVG").click()
+    saved = Path(download.value.path()).read_text(encoding="utf-8")
+    assert saved.startswith("<svg") and saved.count("<rect") == chart.locator("rect").count()
 
 
 def test_hostile_tokens_stay_text_in_every_panel(page: Page) -> None:

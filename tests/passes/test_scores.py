@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,6 +68,15 @@ def test_a_perfect_dictionary(model: LanguageModel, tmp_path: Path) -> None:
     assert found["kl_decoded"]["control"] == pytest.approx(0, abs=1e-9)
     assert found["perplexity_decoded"]["value"] == pytest.approx(found["perplexity_clean"]["value"])
     assert max(tables["substituted_tokens"]["kl"].to_pylist()) < 1e-9
+
+
+def test_every_measure_is_in_the_document(model: LanguageModel, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "scores.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| [^|]+ \| (`[^|]+) \|", text, re.MULTILINE)
+    made_of_others = {"kl_ratio", "kl_gap"}
+    shown = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)} - made_of_others
+    found, _ = scored(run_of(model, copying(model)), tmp_path)
+    assert shown == {name.removesuffix("_with_first") for name in found}
 
 
 def test_what_decodes_nothing_recovers_nothing(model: LanguageModel, tmp_path: Path) -> None:
