@@ -23,6 +23,8 @@ FEATURE_COLUMNS = (
     "cluster",
     "token_share",
     "dim_share",
+    "n_matching",
+    "n_searched",
 )
 EXAMPLE_COLUMNS = ("sampler", "band", "low", "high", "n_band", "context", "document", "start")
 

@@ -33,7 +33,7 @@ _component = st.components.v2.component(
 COLUMNS = (
     ("feature", "feature", "link", "The direction's number"),
     ("said", "label", "said", "What people say of it; else, in italics, what a program says"),
-    ("found", "why", "found", "Why the search keeps it"),
+    ("match", "why", "found", "Why the search keeps it. Sorts by how well it matches"),
     ("density", "density", "number", COLUMN_HELP["density"]),
     ("max_activation", "max", "number", COLUMN_HELP["max_activation"]),
     ("mean_activation", "mean", "number", COLUMN_HELP["mean_activation"]),
@@ -67,7 +67,7 @@ COLUMNS = (
 )
 """Column, label, kind of cell, explanation."""
 
-SORTABLE = ("link", "number", "effect", "cluster")
+SORTABLE = ("link", "number", "effect", "cluster", "found")
 """Kinds of cells whose heading sorts."""
 
 MISSING = {
@@ -101,7 +101,7 @@ class Listed:
     @property
     def columns(self) -> tuple[tuple[str, str, str, str], ...]:
         """Those of COLUMNS that hold anything; reasons take the place of some numbers."""
-        left_out = _NOT_BESIDE_REASONS if self.found else {"found"}
+        left_out = _NOT_BESIDE_REASONS if self.found else {"match"}
         if not (self.said or self.explanations):
             left_out = left_out | {"said"}
         return tuple(column for column in COLUMNS if column[0] not in left_out)
@@ -160,8 +160,8 @@ def _cell(row: FeatureSummary, name: str, kind: str, listed: Listed) -> object:
         return [[flag.value, why] for flag, why in feature_flags.of_row(row).items()]
     if name == "said":
         return _said(listed.said.get(row.feature), listed.explanations.get(row.feature, ()))
-    if name == "found":
-        return [_reason(found) for found in listed.found.get(row.feature, ())]
+    if kind == "found":
+        return _reasons(row, listed.found.get(row.feature, ()))
     value = getattr(row, name)
     if value is None:
         return [short(None), _why_none(row, name)]
@@ -218,6 +218,16 @@ def _said(content: Content | None, explanations: Iterable[Explanation]) -> list[
     for one in explanations:
         return ["", "", visible(one.label), f"{one.method} · {one.explainer}", "program"]
     return ["", "", "", "", ""]
+
+
+def _reasons(row: FeatureSummary, reasons: Iterable[Found]) -> list[list[str]]:
+    """Why it is listed; the first text of a context says in how many of them one is."""
+    made = [(found, _reason(found)) for found in reasons]
+    texts = [reason for found, reason in made if found.context is not None]
+    if texts and row.n_matching is not None:
+        n = "?" if row.n_searched is None else f"{row.n_searched:,}"
+        texts[0][0] = f"{row.n_matching:,} of {n}"
+    return [reason for _, reason in made]
 
 
 def _reason(found: Found) -> list[str]:

@@ -12,6 +12,7 @@ from app.numerals import percent
 from app.selection import PAGE_SIZE, VERDICTS, Selection, filters
 from featurestore.annotations.records import NO_VERDICT
 from featurestore.records import (
+    CONTEXT_PLACES,
     DENSE_ABOVE,
     SORTS,
     DictionaryInfo,
@@ -27,6 +28,8 @@ OnFilter = Callable[[str], None]
 
 PLACES = {
     "contexts": "top contexts",
+    "sampled": "sampled contexts",
+    "documents": "sampled documents",
     "annotations": "label, note, tags",
     "explanations": "explanations",
 }
@@ -62,7 +65,7 @@ def filter_row(selection: Selection) -> None:
     session.seed(filters(selection))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="filters"):
         token(session.on_filter)
-        text()
+        text(selection.query)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="ranges"):
         verdicts(session.on_filter)
         for column in _SHOWN:
@@ -167,8 +170,8 @@ def verdicts(on_filter: OnFilter) -> None:
     )
 
 
-def text() -> None:
-    """Boxes for a text, and for where it stands."""
+def text(query: FeatureQuery) -> None:
+    """Boxes for a text, for where it stands, and in how many contexts."""
     st.text_input(
         "Text",
         key="text",
@@ -189,6 +192,17 @@ def text() -> None:
         width=168,
     )
     st.checkbox("regex", key="regex", on_change=session.on_filter, args=("regex",))
+    if query.text and query.within in CONTEXT_PLACES:
+        st.number_input(
+            "in at least",
+            min_value=1,
+            key="least",
+            on_change=session.on_filter,
+            args=("least",),
+            help="Of a feature's contexts that are searched. Top contexts say where it is highest; "
+            "sampled ones are drawn from all its active tokens, so their share is its share",
+            width=96,
+        )
 
 
 def bounds(column: str, on_filter: OnFilter) -> None:
@@ -241,6 +255,7 @@ def is_filtered(query: FeatureQuery) -> bool:
         role=query.role,
         within=query.within,
         is_regex=query.is_regex,
+        at_least=query.at_least,
     )
 
 
@@ -269,6 +284,7 @@ def kept_line(kept: FeaturePage, query: FeatureQuery) -> None:
         f"{kept.n_kept:,} of {kept.n_features:,} features",
         *clusters.words(query),
         markup.order_words(query.sort, query.descending),
+        *_by_chance(kept, query),
     ]
     if not kept.matched_tokens:
         st.html(markup.line(parts), width="stretch")
@@ -279,6 +295,18 @@ def kept_line(kept: FeaturePage, query: FeatureQuery) -> None:
         shown += f'<span class="fb-muted">or {n_more} more</span>'
     line = markup.line([*parts, query.role])
     st.html(f'<div class="fb-matched">{line}{shown}</div>', width="stretch")
+
+
+def _by_chance(kept: FeaturePage, query: FeatureQuery) -> list[tuple[str, str]]:
+    """Which share of contexts match by chance, if contexts were searched."""
+    n_matching, n = kept.silent or (0, 0)
+    if not n:
+        return []
+    tip = (
+        f"{n_matching:,} of {n:,} tokens, drawn where features are silent, stand in contexts that "
+        "match. A row says the same of its own contexts: so many of so many"
+    )
+    return [(f"by chance {percent(n_matching / n)} of {PLACES[query.within]}", tip)]
 
 
 def nothing_kept(kept: FeaturePage, query: FeatureQuery) -> None:

@@ -107,6 +107,14 @@ class Reader:
             self.bad(name, value, "A feature is a whole number. Left out.")
         return None
 
+    def at_least(self) -> int:
+        """How many contexts have to match."""
+        value = self.given.get("least", "1")
+        if _WHOLE.fullmatch(value) and 0 < int(value) < 2**31:
+            return int(value)
+        self.bad("least", value, "It is 1, 2, 3, and so on. Taking 1.")
+        return 1
+
     def seed(self) -> int:
         """The seed of a random order."""
         value = self.given.get("seed", "0")
@@ -164,6 +172,7 @@ def read(params: Mapping[str, str], dictionary_id: str) -> tuple[Selection, tupl
         text=reader.text("text"),
         within=reader.choice("within", get_args(TextPlace)),
         is_regex=reader.switch("regex"),
+        at_least=reader.at_least(),
         verdicts=reader.several("verdict", VERDICTS),
         sort=reader.choice("sort", ("density", *(c for c in SORTS if c != "density"))),
         descending=reader.choice("order", get_args(Order)) == "desc",
@@ -208,6 +217,7 @@ def params(selection: Selection) -> dict[str, str]:
         "text": query.text,
         "within": query.within if query.within != "contexts" else "",
         "regex": "1" if query.is_regex else "",
+        "least": str(query.at_least) if query.at_least > 1 else "",
         "verdict": ",".join(verdict for verdict in VERDICTS if verdict in query.verdicts),
         **{column: f"{_bound(low)}..{_bound(high)}" for column, low, high in query.ranges},
         "flags": flags,
@@ -236,6 +246,7 @@ def filters(selection: Selection) -> dict[str, Any]:
         "text": query.text,
         "within": query.within,
         "regex": query.is_regex,
+        "least": query.at_least,
         "verdict": [verdict for verdict in VERDICTS if verdict in query.verdicts],
         "flags": sorted(flag.value for flag in query.flags),
         "dead": query.include_dead,
@@ -256,6 +267,7 @@ def with_filters(selection: Selection, values: Mapping[str, Any]) -> Selection:
         text=values["text"].strip(),
         within=values["within"] or "contexts",
         is_regex=values["regex"],
+        at_least=values["least"] or 1,
         verdicts=frozenset(values["verdict"]),
         flags=frozenset(Flag(name) for name in values["flags"]),
         include_dead=values["dead"],

@@ -7,8 +7,10 @@ which every token has been escaped.
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from html import escape
+from itertools import takewhile
 from typing import Any
 
 from app.numerals import exact, percent, short
@@ -21,6 +23,9 @@ LONGEST_SHOWN = 120
 LONGEST_CHIP = 24
 
 _GLYPHS = {"\n": "↵", "\t": "⇥", "\r": "⟦CR⟧", "\0": "⟦NUL⟧", "\x1b": "⟦ESC⟧"}
+_PIECES = re.compile("(<0x([0-9A-F]{2})>|[^<]+|<)")
+"""Text of a token, or one byte that is no text by itself, with its number."""
+
 _HIDDEN = {"Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn"}
 """Unicode categories that draw nothing or move what stands around them."""
 
@@ -116,7 +121,7 @@ def payload(
     on which it was removed, by number.
     """
     ablated = ablated or {}
-    tokens: dict[str, int] = {}
+    tokens: dict[tuple[str, str], int] = {}
     groups = [
         {
             "title": _title(band),
@@ -128,7 +133,7 @@ def payload(
     effects = [effect for one in ablated.values() for effect in one.effects.values()]
     largest = max(map(abs, effects), default=0.0)
     return {
-        "tokens": [entry(token) for token in tokens],
+        "tokens": [entry(*token) for token in tokens],
         "groups": groups,
         "scale": scale,
         "effect_scale": largest,
@@ -136,15 +141,53 @@ def payload(
     }
 
 
-def entry(token: str) -> list[str | None]:
-    """A token raw, as shown and as quoted; None where the script gets there from the raw one."""
-    shown, tip = visible(token), quoted(token)
+def entry(token: str, spelled: str | None = None) -> list[str | None]:
+    """A token raw, as shown and as quoted; the raw one alone where all three are the same.
+
+    `spelled` is what it shows instead of its own text, as `spell` gives it.
+    """
+    shown, tip = visible(token if spelled is None else spelled), quoted(token)
     is_plain = shown == token and tip == json.dumps(token, ensure_ascii=False)
     return [token] if is_plain else [token, shown, tip]
 
 
+def spell(tokens: Sequence[str]) -> list[str]:
+    """Tokens as running text: where several hold the bytes of one character, the first shows it.
+
+    The others show a middle dot for theirs, as in Kö·chin, where ö is <0xC3> and <0xB6>. Bytes that
+    make up no character stay as they are.
+    """
+    if not any("<0x" in token for token in tokens):  # nearly all contexts of English
+        return list(tokens)
+    pieces = [
+        (at, piece)
+        for at, token in enumerate(tokens)
+        for piece in (_PIECES.findall(token) if "<0x" in token else [(token, "")])
+    ]
+    spelled = [""] * len(tokens)
+    i = 0
+    while i < len(pieces):
+        at, (text, byte) = pieces[i]
+        character, n = _character(pieces[i : i + 4]) if byte else ("", 0)
+        spelled[at] += character if n else text
+        for later in dict.fromkeys(place for place, _ in pieces[i + 1 : i + n]):
+            spelled[later] += "·" if later != at else ""
+        i += max(n, 1)
+    return spelled
+
+
+def _character(pieces: Iterable[tuple[int, tuple[str, str]]]) -> tuple[str, int]:
+    """The character that bytes begin with, and how many of them it is; n is 0 if it is none."""
+    data = bytes(int(byte, 16) for byte in takewhile(bool, (byte for _, (_, byte) in pieces)))
+    for n in range(2, len(data) + 1):
+        with suppress(UnicodeDecodeError):
+            text = data[:n].decode("utf-8")
+            return (text, n) if len(text) == 1 else ("", 0)
+    return "", 0
+
+
 def _row(
-    example: Example, tokens: dict[str, int], ablated: AblatedContext | None
+    example: Example, tokens: dict[tuple[str, str], int], ablated: AblatedContext | None
 ) -> dict[str, Any]:
     places = sorted(example.activations)
     scale = max((abs(value) for value in example.activations.values()), default=0.0)
@@ -156,7 +199,10 @@ def _row(
         "activation": short(example.activation),
         "exact": exact(example.activation),
         "step": scale / 254,  # stored to 1/127 of the largest, so off by half of that at most
-        "tokens": [tokens.setdefault(token, len(tokens)) for token in example.tokens],
+        "tokens": [
+            tokens.setdefault(token, len(tokens))
+            for token in zip(example.tokens, spell(example.tokens), strict=True)
+        ],
         "pos": places,
         "act": [example.activations[pos] for pos in places],
         "removed": ablated and _removed(ablated),

@@ -184,6 +184,8 @@ def _info(options: argparse.Namespace) -> None:
         print(
             f"{info.dictionary_id:24} {info.kind:11} {info.n_features:>9,} features  "
             f"{info.n_tokens:>11,} tokens  {info.hook_name}  run {info.run_id}"
+            + (f"  family {info.family}" if info.family else "")
+            + (f"  step {info.step:,}" if info.step is not None else "")
         )
     for what, found in (("compared", pairs.pairs), ("linked", linked.links)):
         if found:

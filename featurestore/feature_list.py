@@ -59,11 +59,19 @@ _ROLES = {
 
 # DuckDB looks for what is required first: RE2, which is slower, sees only the texts that have it.
 _CONTEXTS = {
-    is_lower: f"select context from contexts where contains({text}, ?) and regexp_matches(text, ?)"
-    for is_lower, text in ((False, "text"), (True, "lower(text)"))
+    (column, is_lower): f"select context from contexts where contains({text}, ?) "
+    f"and regexp_matches({column}, ?)"
+    for column in ("text", "document")
+    for is_lower, text in ((False, column), (True, f"lower({column})"))
 }
 _NO_CONTEXTS = "select context from contexts where false"
-_MATCHING = "feature in (select feature from matching)"
+_SEARCHED = {
+    "contexts": ("text", "top", "top_contexts"),
+    "sampled": ("text", "random", "(from examples where sampler = 'random')"),
+    "documents": ("document", "random", "(from examples where sampler = 'random')"),
+}
+"""What is searched of contexts, and whose: the sampler that drew them, and its rows."""
+_MATCHING = "feature in (select feature from matching group by feature having count(*) >= ?)"
 _AMONG = "feature in (select unnest(?::integer[]))"
 _WITHOUT = "feature not in (select unnest(?::integer[]))"
 
@@ -107,9 +115,14 @@ TEXTS_AT_MOST = 2
 # Contexts are searched once for a statement: the page says of its features where it was found.
 _MATCHES = """
     with matching as materialized (
-        select feature, rank, context from top_contexts where context in ({contexts})
+        select feature, rank, context from {searched} where context in ({contexts})
     )
 """
+SILENT = """
+    select count(*) filter (context in ({contexts})) as n_matching, count(*) as n
+    from examples where sampler = 'zero'
+"""
+"""How often contexts match by chance; its parameters are those of the contexts alone."""
 COUNT = _MATCHES + "select count(*) as n_kept from {source} where {where}"
 FEATURE_AT = (
     _MATCHES + "select feature from {source} where {where} order by feature limit 1 offset ?"
@@ -132,10 +145,12 @@ PAGE = f"""{_MATCHES},
     ),
     chosen as materialized (from kept order by {{order}} limit ? offset ?),
     found as (
-        select feature, arg_min(context, rank, {TEXTS_AT_MOST}) as contexts
-        from matching where feature in (select feature from chosen) group by feature
+        select feature, arg_min(context, rank, {TEXTS_AT_MOST}) as contexts,
+            count(*) as n_matching, any_value(n_sampled) as n_searched
+        from matching left join (from bands where sampler = '{{sampler}}') using (feature)
+        where feature in (select feature from chosen) group by feature
     )
-    select {SUMMARY}, contexts,
+    select {SUMMARY}, contexts, n_matching, n_searched,
         (select count(*) from kept) as n_kept
     from chosen join features using (feature) left join found using (feature) order by {{order}}
 """
@@ -173,6 +188,8 @@ class ListSql:
 
     contexts: str
     """The contexts in which a text is found; none without one."""
+    within: str
+    """Which contexts of a feature are searched: a key of _SEARCHED."""
     source: str
     """The table of features, with a column of its own for a shuffle or a match."""
     steady: str
@@ -186,8 +203,11 @@ class ListSql:
 
     def fill(self, statement: str) -> str:
         """Put the fixed parts in; values stay bound parameters."""
+        _, sampler, searched = _SEARCHED[self.within]
         return statement.format(
             contexts=self.contexts,
+            sampler=sampler,
+            searched=searched,
             source=self.source,
             steady=self.steady,
             said=self.said,
@@ -206,9 +226,9 @@ def list_sql(
 ) -> ListSql:
     """Translate a query.
 
-    `token_ids` are the tokens that its token stands for, `pattern` what RE2 must find in a top
-    context. Of features that something was said of, only those in all lists of `among` are kept,
-    and none of those `without`.
+    `token_ids` are the tokens that its token stands for, `pattern` what RE2 must find in one of the
+    contexts that the query's `within` searches. Of features that something was said of, only those
+    in all lists of `among` are kept, and none of those `without`.
 
     Raises:
         StoreError: a column or role that does not exist, or a range that ends at NaN.
@@ -219,7 +239,10 @@ def list_sql(
     literal = required(pattern or "")
     parameters: list[object] = [] if pattern is None else [literal.text, pattern]
     parameters += values
-    parts = [] if pattern is None else [_MATCHING]
+    parts = []
+    if pattern is not None:
+        parts.append(_MATCHING)
+        parameters.append(query.at_least)
     if not query.include_dead and Flag.DEAD not in query.flags:
         parts.append("n_active > 0")
     parts += [_FLAGS[flag] for flag in sorted(query.flags)]
@@ -229,8 +252,11 @@ def list_sql(
     # As text, which DuckDB takes in half the time of a list of Python's integers.
     said = [(_AMONG, str(features)) for features in among]
     said += [(_WITHOUT, str(features)) for features in without]
+    within = "contexts" if pattern is None else query.within
+    column, *_ = _SEARCHED[within]
     return ListSql(
-        contexts=_NO_CONTEXTS if pattern is None else _CONTEXTS[literal.is_lower],
+        contexts=_NO_CONTEXTS if pattern is None else _CONTEXTS[column, literal.is_lower],
+        within=within,
         source=source,
         steady=" and ".join(parts) or "true",
         said=" and ".join(part for part, _ in said) or "true",

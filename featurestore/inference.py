@@ -89,7 +89,7 @@ class LanguageModel:
         """
         if self._bridge.get_hook_point(hook_name) is None:
             known = sorted(self._bridge.hook_dict)
-            close = difflib.get_close_matches(hook_name, known, n=4, cutoff=0.5)
+            close = difflib.get_close_matches(hook_name, known, n=4, cutoff=0.4)
             raise ModelError(
                 f"Model '{self.name}' has no hook point '{hook_name}'. "
                 f"Nearest: {', '.join(close) or 'none'}. Its layers are 0 to {self.n_layers - 1}; "
@@ -374,7 +374,8 @@ def _cure(name: str, revision: str | None) -> str:
     at = f" --revision {revision}" if revision else ""
     given = "the name and 'model.revision'" if revision else "the name"
     return (
-        "There is no such folder, written by save_pretrained, nor a model of this name that is "
-        f"cached or reachable. Check {given} on https://huggingface.co, and the network; unset "
-        f"HF_HUB_OFFLINE if it is set, or fetch it where there is a network: hf download {name}{at}"
+        "There is no such folder beside the recipe, written by save_pretrained, nor a model of "
+        f"this name that is cached or reachable. Check {given} on https://huggingface.co, and the "
+        "network; unset HF_HUB_OFFLINE if it is set, or fetch it where there is a network: "
+        f"hf download {name}{at}"
     )

@@ -9,7 +9,7 @@ from featurestore.annotations.records import NO_VERDICT, Verdict
 from featurestore.dictionary_file import DictionaryFile
 from featurestore.errors import StoreError
 from featurestore.feature_list import TEXTS_AT_MOST, list_sql
-from featurestore.records import FeatureQuery, Found, TextPlace
+from featurestore.records import CONTEXT_PLACES, FeatureQuery, Found, TextPlace
 from featurestore.text_search import TextSearch
 
 _TOKENS_AT_MOST = 2
@@ -21,7 +21,9 @@ _LENS = """
         and feature in (select unnest(?::integer[]))
     order by feature, rank
 """
-_TEXTS = "select context, text from contexts where context in (select unnest(?::integer[]))"
+_TEXTS = """
+    select context, text, document from contexts where context in (select unnest(?::integer[]))
+"""
 
 
 class Remarks(Protocol):
@@ -59,13 +61,14 @@ class Listing:
             raise StoreError(f"No text search in '{query.within}'. Known: {known}.")
         if self._search and not self._search.is_possible:
             among.append([])
-        elif self._search and query.within == "contexts":
+        elif self._search and query.within in CONTEXT_PLACES:
             self._search.try_on_contexts()
             pattern = self._search.pattern
         elif self._search:
             self._said = self._matching_remarks(self._search)
             among.append(sorted(self._said))
         self._sql = list_sql(query, list(self.tokens), pattern, among, without)
+        self._has_contexts = pattern is not None
 
     def rows(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
         """Ask one of the statements of `feature_list`."""
@@ -75,6 +78,14 @@ class Listing:
     def count(self) -> int:
         """Number of features that it holds."""
         return self.rows(feature_list.COUNT)[0]["n_kept"]
+
+    def silent(self) -> tuple[int, int] | None:
+        """Of all tokens drawn where a feature is silent, those whose context matches, and all."""
+        if not self._search or not self._has_contexts:
+            return None
+        of_contexts = self._sql.parameters[:2]
+        (row,) = self._search.rows(self._sql.fill(feature_list.SILENT), *of_contexts)
+        return row["n_matching"], row["n"]
 
     def found(self, page: list[dict[str, Any]]) -> dict[int, tuple[Found, ...]]:
         """Why the rows of a page are in the list: tokens, then texts."""
@@ -134,7 +145,7 @@ class Listing:
     def _found_texts(self, page: list[dict[str, Any]]) -> Iterator[tuple[int, Found]]:
         if not self._search or not page:
             return
-        if self._query.within == "contexts":
+        if self._has_contexts:
             sources = self._matching_contexts(page)
         else:
             sources = [
@@ -149,8 +160,10 @@ class Listing:
     def _matching_contexts(self, page: list[dict[str, Any]]) -> list[tuple[int, str, int, str]]:
         found = [(row["feature"], context) for row in page for context in row["contexts"]]
         rows = self._file.rows(_TEXTS, sorted({context for _, context in found}))
-        texts = {row["context"]: row["text"] for row in rows}
-        return [(feature, "context", context, texts[context]) for feature, context in found]
+        is_name = self._query.within == "documents"
+        place, column = ("document", "document") if is_name else ("context", "text")
+        texts = {row["context"]: row[column] for row in rows}
+        return [(feature, place, context, texts[context]) for feature, context in found]
 
 
 def _first_of_each(

@@ -123,6 +123,9 @@ class FeatureSummary:
     cluster: int | None
     token_share: float | None
     dim_share: float | None
+    n_matching: int | None = None
+    """Of `n_searched` contexts of the feature, those with the text; None if none were searched."""
+    n_searched: int | None = None
 
     @property
     def is_dead(self) -> bool:
@@ -223,12 +226,24 @@ ONE_TOKEN_ABOVE = 0.5
 
 TokenRole = Literal["promotes", "suppresses", "peaks on"]
 
-TextPlace = Literal["contexts", "annotations", "explanations"]
-"""Where a text is looked for: in a feature's top contexts, or in what was said of it by people or
-by programs."""
+TextPlace = Literal["contexts", "sampled", "documents", "annotations", "explanations"]
+"""Where a text is looked for: in a feature's top contexts; in those of a sample of all its active
+tokens; in the names of the documents that this sample is from; or in what was said of it by people
+or by programs."""
+
+CONTEXT_PLACES: tuple[TextPlace, ...] = ("contexts", "sampled", "documents")
+"""Those where contexts count, so that a match is so many of so many."""
 
 FoundPlace = Literal[
-    "promotes", "suppresses", "peaks on", "context", "label", "note", "tag", "explanation"
+    "promotes",
+    "suppresses",
+    "peaks on",
+    "context",
+    "document",
+    "label",
+    "note",
+    "tag",
+    "explanation",
 ]
 
 NUMERIC_COLUMNS = (
@@ -286,6 +301,8 @@ class FeatureQuery:
     within: TextPlace = "contexts"
     is_regex: bool = False
     """Whether the text is a regular expression, as RE2 reads it: case counts unless (?i)."""
+    at_least: int = 1
+    """Where contexts are searched: keep features of which at least so many match."""
     verdicts: frozenset[str] = field(default_factory=frozenset)
     """Keep features with any of these verdicts (NO_VERDICT for none); all if empty."""
     seed: int = 0
@@ -324,6 +341,9 @@ class FeaturePage:
     """The vocabulary's tokens that the query's token stands for; empty without a token."""
     found: Mapping[int, tuple[Found, ...]] = field(default_factory=dict)
     """Of the page's features, the first few reasons: tokens, then texts. Empty without either."""
+    silent: tuple[int, int] | None = None
+    """What `n_matching` and `n_searched` would be by chance: of all tokens drawn where a feature is
+    silent, those in such contexts, and their number. None if no contexts were searched."""
 
 
 @dataclass(frozen=True)

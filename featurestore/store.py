@@ -63,9 +63,9 @@ _ON_CONTEXT = """
 class Store:
     """A folder of dictionary files. Safe to share between threads, if its remarks are."""
 
-    def __init__(self, folder: Path, remarks: Remarks | None = None) -> None:
+    def __init__(self, folder: str | Path, remarks: Remarks | None = None) -> None:
         """Open a store; `remarks` are asked by queries for verdicts, annotations, explanations."""
-        self.folder = folder
+        self.folder = Path(folder)
         self._remarks = remarks
         self._served = ServedFiles(folder)
         self.pairs = StoredPairs(self._served)
@@ -104,6 +104,7 @@ class Store:
             n_features=file.info.n_features,
             matched_tokens=tuple(listing.tokens.values()),
             found=listing.found(rows),
+            silent=listing.silent() if rows else None,
         )
 
     def numbers(self, query: FeatureQuery) -> tuple[int, ...]:

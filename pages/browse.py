@@ -9,6 +9,7 @@ from app.annotations.panels import label_list, listed
 from app.feature_table import feature_table
 from app.map.panels import chosen_line
 from app.selection import PAGE_SIZE
+from app.tracks.panels import list_tracks
 
 info, selection = panels.dictionary()
 filters.population(info)
@@ -27,6 +28,7 @@ with st.container(horizontal=True, vertical_alignment="center", gap="small", key
     chosen_line(selection)
     panels.go_to_number(selection)
     label_list(selection)
+    list_tracks(info, query)
     filters.export_list(query)
 
 if kept.rows:

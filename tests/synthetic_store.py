@@ -255,7 +255,8 @@ def _examples(
     for sampler, band, low, high, places, k in drawn:
         key = {"feature": feature, "sampler": sampler, "band": band}
         n_band = active.size if sampler == "top" else places.size
-        bands.append({**key, "low": low, "high": high, "n_band": n_band})
+        counts = {"n_band": n_band, "n_sampled": len(places[:k])}
+        bands.append({**key, "low": low, "high": high, **counts})
         examples += [
             {**key, "rank": rank, **_example(values, int(place))}
             for rank, place in enumerate(places[:k])

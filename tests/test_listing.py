@@ -5,13 +5,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from featurestore.annotations.records import NO_VERDICT, Verdict
 from featurestore.errors import StoreError
 from featurestore.listing import Remarks
-from featurestore.records import FeatureQuery, Found
+from featurestore.records import FeatureQuery, Found, TextPlace
 from featurestore.store import Store
 from tests.small_store import publish
 
@@ -132,6 +133,55 @@ def _contexts(found: dict[int, tuple[Found, ...]]) -> set[int]:
     return {reason.context for reasons in found.values() for reason in reasons}
 
 
+def examples_of(store: Store, feature: int, sampler: str) -> list[tuple[str, str]]:
+    """The text and the document's name of each of a feature's examples."""
+    bands = store.bands("planted", feature, sampler)
+    return [("".join(e.tokens), e.document) for band in bands for e in band.examples]
+
+
+@pytest.mark.parametrize(
+    ("within", "sampler", "column", "text", "is_regex", "pattern"),
+    [
+        ("contexts", "top", 0, "the old", False, "(?i)the old"),
+        ("sampled", "random", 0, "the old", False, "(?i)the old"),
+        ("sampled", "random", 0, r"\b(old|grey) \w+", True, r"\b(old|grey) \w+"),
+        ("documents", "random", 1, "1", False, "1"),
+        ("documents", "random", 1, r"[02468]\.\w+$", True, r"[02468]\.\w+\Z"),
+        ("documents", "random", 1, "no document", False, "no document"),
+    ],
+)
+def test_a_match_is_so_many_of_so_many_contexts_and_chance_says_how_many_else(
+    store: Store, within: str, sampler: str, column: int, text: str, is_regex: bool, pattern: str
+) -> None:
+    query = replace(PLAIN, text=text, within=within, is_regex=is_regex, sort="match")
+    page = store.features(query, limit=1000)
+    expected, silent = {}, []
+    for feature in listed(store, PLAIN):
+        examples = [each[column] for each in examples_of(store, feature, sampler)]
+        n = sum(bool(re.search(pattern, each)) for each in examples)
+        if n:
+            expected[feature] = (n, len(examples))
+        zeros = examples_of(store, feature, "zero")
+        silent += [bool(re.search(pattern, each[column])) for each in zeros]
+    found = [(row.feature, row.n_matching, row.n_searched) for row in page.rows]
+    assert {feature: counts for feature, *counts in found} == {
+        feature: list(counts) for feature, counts in expected.items()
+    }
+    assert found == sorted(found, key=lambda row: (-row[1], row[0]))
+    assert page.silent == ((sum(silent), len(silent)) if expected else None)
+    few = store.features(replace(query, at_least=3), limit=1000)
+    assert [row.feature for row in few.rows] == [f for f, n, _ in found if n >= 3]
+    place = "document" if within == "documents" else "context"
+    assert {one.place for reasons in page.found.values() for one in reasons} <= {place}
+
+
+def test_without_a_text_in_contexts_nothing_is_counted(store: Store) -> None:
+    for query in (PLAIN, replace(PLAIN, text="river", within="annotations")):
+        page = store.features(query)
+        assert {(row.n_matching, row.n_searched) for row in page.rows} == {(None, None)}
+        assert page.silent is None
+
+
 def test_only_top_contexts_are_searched(tmp_path: Path) -> None:
     """Context 5 of the small store is a top one of feature 0, and context 3 too; 9 is not."""
     examples = [
@@ -147,7 +197,7 @@ def test_only_top_contexts_are_searched(tmp_path: Path) -> None:
 
 
 def test_half_a_surrogate_pair_is_found_nowhere(store: Store) -> None:
-    for within in ("contexts", "annotations", "explanations"):
+    for within in get_args(TextPlace):
         page = store.features(replace(PLAIN, text="a\ud800", within=within))
         assert (page.rows, page.n_kept) == ((), 0)
     with pytest.raises(StoreError, match="half of a character is no text"):
@@ -289,7 +339,10 @@ def test_without_remarks_only_the_file_can_be_searched(synthetic_store: Path) ->
             {"verdicts": frozenset({"junk", "' or 1=1"})},
             "No verdict '' or 1=1'. Known: monosemantic",
         ),
-        ({"within": "features; drop table", "text": "a"}, "Known: contexts, annotations, explan"),
+        (
+            {"within": "features; drop table", "text": "a"},
+            "Known: contexts, sampled, documents",
+        ),
         ({"text": "[a", "is_regex": True}, r"missing \]: \[a"),
         ({"sort": "seed"}, "Columns: .*, random"),
     ],

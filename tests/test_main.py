@@ -369,6 +369,10 @@ def test_info_lists_dictionaries_counts_and_digests(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["one", "two", "problem:"]
     assert "5 features" in lines[0] and "100 tokens" in lines[0]
+    assert "family" not in lines[0] and "step" not in lines[0]
+    publish(store, "three", "run3", family="runs/a", step=4000)
+    assert main(["info", "--store", str(store)]) == 0
+    assert "run run3  family runs/a  step 4,000" in capsys.readouterr().out
 
 
 def test_verify_reads_every_file(store: Path, capsys: pytest.CaptureFixture) -> None:

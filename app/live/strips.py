@@ -15,7 +15,7 @@ import streamlit as st
 
 from app.numerals import exact, short
 from app.scripts import joined
-from app.token_text import alone, entry, quoted, visible
+from app.token_text import alone, entry, quoted, spell, visible
 
 HERE = Path(__file__).parent
 _component = st.components.v2.component(
@@ -150,12 +150,13 @@ def payload(
 
 
 def _text(text: Text) -> dict[str, Any]:
-    distinct: dict[str, int] = {}
-    ids = [distinct.setdefault(token, len(distinct)) for token in text.tokens]
+    distinct: dict[tuple[str, str], int] = {}
+    spelled = zip(text.tokens, spell(text.tokens), strict=True)
+    ids = [distinct.setdefault(token, len(distinct)) for token in spelled]
     return {
         "title": _plain(text.title),
         "detail": _plain(text.detail),
-        "tokens": [entry(token) for token in distinct],
+        "tokens": [entry(*token) for token in distinct],
         "ids": ids,
     }
 

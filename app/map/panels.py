@@ -16,7 +16,7 @@ from app.map.points import Points, mask
 from app.selection import Selection
 from app.token_text import typed
 from featurestore.errors import AnnotationsError, FeatureStoreError, UnknownFeature
-from featurestore.records import DictionaryInfo, FeatureQuery
+from featurestore.records import CONTEXT_PLACES, DictionaryInfo, FeatureQuery
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def controls(shown: Shown) -> None:
     """What colours the points, and what is ringed."""
     selection, query = shown.selection, shown.selection.query
     by = maps.kind(query)
-    known = [*maps.ROLES, *(one for one in maps.TEXTS if one != "contexts" or one == by)]
+    known = [*maps.ROLES, *(one for one in maps.TEXTS if one not in CONTEXT_PLACES or one == by)]
     marked = "" if selection.feature is None else str(selection.feature)
     session.seed({"colour": selection.colour, "find_by": by, "marked": marked})
     session.seed({"find": typed(query.text if by in maps.TEXTS else query.token)})

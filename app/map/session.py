@@ -14,10 +14,10 @@ from app.map.points import Points, Said, columns, points_part, said_part
 from app.map.view import KEY
 from app.selection import Selection, params
 from app.token_text import meant
-from featurestore.records import DictionaryInfo, FeatureQuery, TokenRole
+from featurestore.records import CONTEXT_PLACES, DictionaryInfo, FeatureQuery, TokenRole
 
 ROLES: tuple[TokenRole, ...] = ("promotes", "suppresses", "peaks on")
-TEXTS = ("annotations", "explanations", "contexts")
+TEXTS = ("annotations", "explanations", *CONTEXT_PLACES)
 
 MOST_KEPT = 4
 """Maps that are kept; one of 100,000 features takes about 10 MB, and half of it once more as the

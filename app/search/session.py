@@ -81,7 +81,8 @@ def searched(info: DictionaryInfo, selection: SearchSelection) -> Hits:
     first: dict[int, Selection] = {}
     for place, page in pages.items():
         for row in page.rows:
-            rows.setdefault(row.feature, row)
+            if row.feature not in rows or row.n_matching is not None:
+                rows[row.feature] = row  # one that says in how many contexts it was found
             first.setdefault(row.feature, lists[place])
             found[row.feature] = found.get(row.feature, ()) + tuple(page.found.get(row.feature, ()))
     kept = FeaturePage(tuple(rows.values()), len(rows), info.n_features, (), found)

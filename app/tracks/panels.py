@@ -4,7 +4,8 @@ from functools import partial
 
 import streamlit as st
 
-from app import figures, filters, markup, panels, session
+from app import figures, filters, links, markup, panels, session
+from app.map.chosen import ListError
 from app.selection import PAGE_SIZE
 from app.tracks import charts, rows, table, words
 from app.tracks import selection as selections
@@ -13,7 +14,7 @@ from app.tracks.rows import Followed
 from app.tracks.selection import TrackSelection
 from featurestore.checkpoints import can_follow_numbers, read_checkpoints
 from featurestore.errors import FeatureStoreError
-from featurestore.records import DictionaryInfo, FeatureSummary
+from featurestore.records import DictionaryInfo, FeatureQuery, FeatureSummary
 from featurestore.track_records import Activity
 
 _SELECTORS = {"?": ".fb-tell"}
@@ -153,6 +154,7 @@ def listed(found: Followed) -> None:
             label_visibility="collapsed",
         )
         panels.export("tracks.csv", partial(rows.tracks_csv, found, order), "All of this list")
+    _among(found)
     st.html(words.lost(found))
     n_pages = filters.last_page(len(order))
     page = min(selection.page, n_pages)
@@ -166,6 +168,32 @@ def listed(found: Followed) -> None:
     drawn = table.track_rows(found, shown, _summaries(found, shown), activity, opened)
     table.draw(drawn, table.KEY, tracking.on_sort, tracking.on_open)
     filters.page_numbers(len(order), page, tracking.on_page)
+
+
+def _among(found: Followed) -> None:
+    """Of which features tracks are listed, if not of all, and how many of these last."""
+    if found.selection.among is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="among"):
+        st.html(words.among(found), width="content")
+        st.button("Show all", type="tertiary", on_click=tracking.on_all)
+
+
+def list_tracks(info: DictionaryInfo, query: FeatureQuery) -> None:
+    """A button from a list of features to their tracks; none where a dictionary is alone."""
+    if len(selections.members(tracking.known(), info.family or "")) < 2:
+        return
+    if st.button(
+        "Over training",
+        key="list_tracks",
+        type="tertiary",
+        icon=":material/timeline:",
+        help="The tracks of these features through the checkpoints of their family",
+    ):
+        try:
+            st.switch_page(links.TRACKS, query_params=tracking.list_link(info, query))
+        except ListError as error:
+            st.toast(str(error))
 
 
 def _activity(info: DictionaryInfo) -> Activity | None:

@@ -17,6 +17,8 @@ from featurestore.tracks import follow, has_drifted, lost_at, spread_to_final
 
 Mask = Bool[np.ndarray, " n_tracks"]
 Order = Int64[np.ndarray, " n_kept"]
+Whole = tuple[int, int]
+"""How many tracks there are from the first step to the last, and of how many."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,30 @@ class Followed:
 
     @cached_property
     def masks(self) -> dict[Kept, Mask]:
-        """Which tracks each list keeps."""
+        """Which tracks each list keeps: all of a kind, or of these those of chosen features."""
+        among = self._is_among()
         return {
-            "all": np.ones(len(self.tracks), dtype=bool),
-            "born": self.tracks.was_born,
-            "died": self.tracks.has_died,
-            "lost": self.lost >= 0,
-            "drifted": self.drifted,
+            "all": among,
+            "born": self.tracks.was_born & among,
+            "died": self.tracks.has_died & among,
+            "lost": (self.lost >= 0) & among,
+            "drifted": self.drifted & among,
         }
+
+    @property
+    def throughout(self) -> tuple[Whole, Whole]:
+        """Of the chosen features, and of all at their step, those followed through every step."""
+        is_whole = self.length == self.checkpoints.n_steps
+        step = self.checkpoints.ids.index(self.selection.among[0]) if self.selection.among else -1
+        chosen, everyone = self.masks["all"], self.tracks.feature[:, step] >= 0
+        return tuple((int((is_whole & who).sum()), int(who.sum())) for who in (chosen, everyone))
+
+    def _is_among(self) -> Mask:
+        if self.selection.among is None:
+            return np.ones(len(self.tracks), dtype=bool)
+        dictionary_id, numbers = self.selection.among
+        step = self.checkpoints.ids.index(dictionary_id)
+        return np.isin(self.tracks.feature[:, step], numbers)
 
     @cached_property
     def length(self) -> Int64[np.ndarray, " n_tracks"]:

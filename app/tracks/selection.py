@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from app.map import chosen
 from app.numerals import natural
 from app.selection import Reader
 from featurestore.checkpoints import spread, training_order
@@ -41,6 +42,8 @@ class TrackSelection:
     page: int = 1
     feature: tuple[str, int] | None = None
     """The open one: dictionary and number."""
+    among: tuple[str, tuple[int, ...]] | None = None
+    """Only the tracks of these features: dictionary, and numbers that rise."""
 
 
 class _TrackReader(Reader):
@@ -50,11 +53,11 @@ class _TrackReader(Reader):
         unknown = [one for one in wanted if one not in known]
         if unknown:
             self.bad("tracked", ",".join(unknown), f"Known: {', '.join(known)}. Left out.")
-        chosen = in_order(known, wanted) or members(known, family)
-        if len(chosen) > MAX_TRACKED:
-            cure = f"{len(chosen)} are too many; showing {MAX_TRACKED} of them, evenly."
-            self.bad("tracked", ",".join(chosen), cure)
-        return few(chosen)
+        found = in_order(known, wanted) or members(known, family)
+        if len(found) > MAX_TRACKED:
+            cure = f"{len(found)} are too many; showing {MAX_TRACKED} of them, evenly."
+            self.bad("tracked", ",".join(found), cure)
+        return few(found)
 
     def share(self, name: str, default: float) -> float:
         """A number from 0 to 1."""
@@ -79,6 +82,22 @@ class _TrackReader(Reader):
             self.bad("feature", value, cure)
         return None
 
+    def among(self, tracked: tuple[str, ...]) -> tuple[str, tuple[int, ...]] | None:
+        """Features of one of the dictionaries, as Browse writes them."""
+        value = self.given.get("among", "")
+        name, _, numbers = value.rpartition(":")
+        try:
+            listed = chosen.read(numbers)
+        except chosen.ListError as error:
+            self.bad("among", value, f"{error} Showing all.")
+            return None
+        if name in tracked and listed:
+            return name, listed
+        if value:
+            cure = "It looks like NAME:7.1.16, with a dictionary that is shown. Showing all."
+            self.bad("among", value, cure)
+        return None
+
 
 def families(infos: Iterable[DictionaryInfo]) -> tuple[str, ...]:
     """Families of two members or more."""
@@ -98,10 +117,10 @@ def few(ids: tuple[str, ...]) -> tuple[str, ...]:
 
 def in_order(known: Mapping[str, DictionaryInfo], ids: Iterable[str]) -> tuple[str, ...]:
     """Those that exist, in the order of training."""
-    chosen = training_order(
+    ordered = training_order(
         {known[one].dictionary_id: known[one] for one in ids if one in known}.values()
     )
-    return tuple(info.dictionary_id for info in chosen)
+    return tuple(info.dictionary_id for info in ordered)
 
 
 def read(
@@ -135,6 +154,7 @@ def read(
         descending=reader.choice("order", ("desc", "asc")) == "desc",
         page=reader.page(),
         feature=reader.feature(tracked),
+        among=reader.among(tracked),
     )
     return selection, tuple(reader.problems)
 
@@ -159,6 +179,9 @@ def params(selection: TrackSelection) -> dict[str, str]:
         changed["order"] = "asc"
     if selection.feature is not None:
         changed["feature"] = written(*selection.feature)
+    if selection.among is not None:
+        name, numbers = selection.among
+        changed["among"] = f"{name}:{chosen.written(numbers)}"
     return {"tracked": ",".join(selection.tracked)} | changed
 
 

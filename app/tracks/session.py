@@ -6,12 +6,13 @@ from dataclasses import replace
 import streamlit as st
 
 from app import session
+from app.map.chosen import MOST, ListError
 from app.tracks import rows
 from app.tracks import selection as selections
 from app.tracks.rows import Followed
 from app.tracks.selection import TrackSelection
 from app.tracks.table import KEY
-from featurestore.records import DictionaryInfo
+from featurestore.records import DictionaryInfo, FeatureQuery
 from featurestore.track_records import Activity, BothWays, Checkpoints
 
 DEFAULTS = TrackSelection(())
@@ -70,6 +71,25 @@ def link(info: DictionaryInfo, feature: int) -> dict[str, str]:
     return selections.params(opened)
 
 
+def list_link(info: DictionaryInfo, query: FeatureQuery) -> dict[str, str]:
+    """Query parameters of the tracks of a list through its dictionary's family.
+
+    Raises:
+        ListError: it holds too many for a link, or none.
+    """
+    tracked = selections.few(selections.members(known(), info.family or ""))
+    numbers = session.store().numbers(query)
+    if not 0 < len(numbers) <= MOST:
+        raise ListError(f"A link holds 1 to {MOST:,} features; this list has {len(numbers):,}.")
+    among = info.dictionary_id, numbers
+    return selections.params(TrackSelection(tracked, info.family or "", among=among))
+
+
+def on_all() -> None:
+    """Callback: the tracks of all features."""
+    go(replace(_now(), among=None, page=1))
+
+
 def go(selection: TrackSelection) -> None:
     """Callback: show this."""
     st.query_params.from_dict(selections.params(selection))
@@ -121,7 +141,8 @@ def _choosing(tracked: tuple[str, ...]) -> TrackSelection:
     """The selection with other dictionaries, and nothing left of those that are gone."""
     now = _now()
     feature = now.feature if now.feature and now.feature[0] in tracked else None
-    return replace(now, tracked=tracked, family="", feature=feature, page=1)
+    among = now.among if now.among and now.among[0] in tracked else None
+    return replace(now, tracked=tracked, family="", feature=feature, among=among, page=1)
 
 
 def _now() -> TrackSelection:

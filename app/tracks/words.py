@@ -167,6 +167,23 @@ def lost(found: Followed) -> str:
     )
 
 
+def among(found: Followed) -> str:
+    """Of which features tracks are listed, how many of them last, and how many of all."""
+    name, numbers = found.selection.among or ("", ())
+    (n, n_chosen), (n_whole, n_all) = found.throughout
+    share, of_all = (percent(a / b) if b else NONE for a, b in ((n, n_chosen), (n_whole, n_all)))
+    likeness = f"{found.selection.measure} ≥ {found.selection.tau:g}"
+    tip = f"{n_chosen:,} of the {len(numbers):,} have a direction, and so a track"
+    return markup.line(
+        [
+            (f"tracks of {len(numbers):,} features of {name}", tip),
+            f"{n:,} of {n_chosen:,} ({share}) through all {found.checkpoints.n_steps:,} steps at "
+            f"{likeness}",
+            f"of all its features {n_whole:,} of {n_all:,} ({of_all})",
+        ]
+    )
+
+
 def change_tip(change: Change, earlier: str, later: str) -> str:
     """All numbers of one step to the next."""
     drift = NONE if change.drift is None else short(change.drift)

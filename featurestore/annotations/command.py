@@ -108,6 +108,11 @@ def report(plan: "ImportPlan") -> list[str]:
             f"{plan.n_by_programs:,} rows were written by a program: the command `explanations "
             "import` keeps those apart from what people say"
         )
+    elif "explainer" in plan.ignored or "method" in plan.ignored:
+        lines.append(
+            "if a program wrote these labels, the command `explanations import` takes them and "
+            "keeps them apart from what people say"
+        )
     rows = [row for row in plan.rows if row.outcome != "unchanged"]
     for row in rows[:_MOST_LISTED]:
         lines += _row_lines(row)

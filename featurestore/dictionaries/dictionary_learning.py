@@ -13,6 +13,8 @@ which stands beside the file or, for `checkpoints/ae_<step>.pt`, one folder up. 
     BatchTopKSAE            relu, where it is above one threshold, as its authors run it on new text
     MatryoshkaBatchTopKSAE  the same; all groups are active
 
+A file `checkpoints/ae_<step>.pt` says its `step`, and the two folders above its `family`.
+
 The recipe needs `path`, and `hook_name` if neither config.json nor a folder's name says it.
 """
 
@@ -82,10 +84,7 @@ def load(said: DictionaryConfig) -> Dictionary:
     fields = found.make({n: w if n == "k" else w.float() for n, w in weights.items()}, file)
     kind = fields.pop("kind")
     hook_name = said.hook_name or _hook_name(file, trainer)
-    step = _CHECKPOINT.fullmatch(file.stem)
-    origin = Origin(
-        kind, hook_name, said.hook_name_out or hook_name, step=int(step[1]) if step else None
-    )
+    origin = Origin(kind, hook_name, said.hook_name_out or hook_name, *_run_and_step(file))
     return _with_scaled_biases(Dictionary(origin=origin, **fields), norm_factor)
 
 
@@ -176,6 +175,20 @@ def _with_scaled_biases(dictionary: Dictionary, scale: float) -> Dictionary:
             dictionary.nonlinearity, threshold=None if threshold is None else threshold * scale
         ),
     )
+
+
+def _run_and_step(file: Path) -> tuple[str | None, int | None]:
+    """Family and step of a checkpoint: its run is the folder above `checkpoints`, and that above.
+
+    Runs are called trainer_0, trainer_1 for every layer, so one folder's name would not tell them
+    apart.
+    """
+    found = _CHECKPOINT.fullmatch(file.stem)
+    if found is None:
+        return None, None
+    run = file.absolute().parent.parent
+    is_of_run = file.parent.name == "checkpoints" and run.name
+    return f"{run.parent.name}/{run.name}" if is_of_run else None, int(found[1])
 
 
 def _linear(weights: Weights, bias: str, has_pre_bias: bool = True) -> dict[str, Any]:

@@ -4,6 +4,7 @@ A format is recognised by its files and keys, never by the shape of a matrix.
 """
 
 import difflib
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -77,13 +78,30 @@ def format_of(config: DictionaryConfig) -> ModuleType:
         return found
     inside = sorted(path.iterdir()) if path.is_dir() else []
     holds = ", ".join(entry.name for entry in inside[:8]) or "an empty folder"
-    known = next((entry.name for entry in inside if _recognised(entry)), None)
     raise DictionaryError(
         f"Dictionary '{config.id}': no known format in '{path}'"
         + (f" (found: {holds}). " if path.is_dir() else ". ")
-        + (f"Give the one that you mean as 'path', such as '{path / known}'. " if known else "")
+        + _what_else(path)
         + "See the formats: python -m featurestore formats"
     )
+
+
+def _what_else(path: Path) -> str:
+    """What a path that no format knows may be: a folder above dictionaries, a model, a recipe."""
+    below = itertools.islice(path.rglob("*"), _LOOKED_AT) if path.is_dir() else ()
+    known = sorted(str(entry) for entry in below if _recognised(entry))
+    if known:
+        more = f" and {len(known) - 4:,} more" if len(known) > 4 else ""
+        return f"Give the one that you mean as 'path': {', '.join(known[:4])}{more}. "
+    if (path / "config.json").is_file():
+        return "It looks like a model's: that is named under [model]. "
+    if path.suffix == ".toml":
+        return f"It looks like a recipe: python -m featurestore build {path}. "
+    return ""
+
+
+_LOOKED_AT = 2_000
+"""Files and folders below a path among which dictionaries are looked for."""
 
 
 def _recognised(path: Path) -> ModuleType | None:

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_CURES = {
+    "dictionary": "",
+    "family": " A family is what checkpoints of one run share: give it to each in the recipe "
+    '(family = "NAME") and build again, or name two dictionaries, or take --all.',
+}
+"""What else to do, by what a name was to name."""
+
 Two = tuple[DictionaryInfo, DictionaryInfo]
 
 
@@ -31,9 +38,8 @@ def known(what: str, name: str, names: Iterable[str]) -> str:
     if name not in names:
         close = " or ".join(f"'{each}'" for each in difflib.get_close_matches(name, names))
         hint = f" Did you mean {close}?" if close else ""
-        raise UnknownDictionary(
-            f"No {what} '{name}' in this store.{hint} It has: {', '.join(names) or 'none'}."
-        )
+        holds = f"It has: {', '.join(names)}." if names else "It has none."
+        raise UnknownDictionary(f"No {what} '{name}' in this store.{hint} {holds}{_CURES[what]}")
     return name
 
 

@@ -76,6 +76,17 @@ def test_a_file_there_and_back(
     assert (event.content.label, event.author, event.kind) == ("CATS\x1b[31m", "bob", "import")
 
 
+def test_labels_of_a_program_are_told_from_peoples(
+    store: Path, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("dictionary,feature,label,explainer,score\none,0,cats,m,0.7\n")
+    assert annotations("import", path, "--store", store) == 0
+    said = capsys.readouterr().out
+    assert "columns that are not read: explainer, score" in said
+    assert "if a program wrote these labels, the command `explanations import` takes them" in said
+
+
 def test_standard_output_gets_the_table_and_nothing_else(
     store: Path, log: AnnotationLog, capfdbinary: pytest.CaptureFixture, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from app.selection import RANGES, Selection
 from app.token_text import alone
 from featurestore.annotations.records import Content, Explanation, Verdict
 from featurestore.detail_records import Cluster, NearToken
-from featurestore.records import NUMERIC_COLUMNS, FeatureQuery, FeatureSummary, Found
+from featurestore.records import NUMERIC_COLUMNS, SORTS, FeatureQuery, FeatureSummary, Found
 from tests.synthetic_store import HOSTILE
 
 ROW = FeatureSummary(
@@ -43,7 +43,7 @@ def drawn(listed: Listed) -> tuple[dict, dict]:
 
 def test_a_row_holds_text_ready_to_show() -> None:
     row, cells = drawn(Listed((ROW,)))
-    assert not {"said", "found"} & cells.keys()
+    assert not {"said", "match"} & cells.keys()
     assert row["href"] == "feature?dictionary=d&feature=4"
     assert cells["max_activation"] == ["7.89", "7.8901"]
     assert cells["logit_kurtosis"] == ["–", "does not exist"]
@@ -120,18 +120,21 @@ def test_reasons_take_the_place_of_some_numbers() -> None:
         Found("context", "up ", "the", " river", context=7),
     )
     row, cells = drawn(Listed((ROW,), found={4: found}, lists={4: Selection(FeatureQuery("e"))}))
-    assert cells["found"] == [
+    assert cells["match"] == [
         ["promotes", "", "␣a", " 0.500", '" a"'],
         ["peaks on", "", "↵", " ×3", r'"\n"'],
         ["context", "up ", "the", " river", '"up the river"'],
     ]
+    counted = replace(ROW, n_matching=17, n_searched=20)
+    _, cells = drawn(Listed((counted,), found={4: found}))
+    assert [reason[0] for reason in cells["match"]] == ["promotes", "peaks on", "17 of 20"]
     assert not {"histogram", "nearest_cos", "token_share"} & cells.keys()
     assert row["href"] == "feature?dictionary=e&feature=4"
 
 
 def test_headings_sort_by_columns_that_the_store_knows() -> None:
     sortable = {name for name, _, kind, _ in COLUMNS if kind in SORTABLE}
-    assert sortable <= set(NUMERIC_COLUMNS)
+    assert sortable <= {*NUMERIC_COLUMNS, "match"} <= set(SORTS)
 
 
 def test_every_number_has_a_name_and_a_meaning() -> None:

@@ -2,7 +2,17 @@ from dataclasses import replace
 
 import pytest
 
-from app.token_text import alone, chip, lens_tables, meant, payload, quoted, typed, visible
+from app.token_text import (
+    alone,
+    chip,
+    lens_tables,
+    meant,
+    payload,
+    quoted,
+    spell,
+    typed,
+    visible,
+)
 from featurestore.detail_records import AblatedContext
 from featurestore.records import Band, Example, LensToken
 from tests.html_texts import Texts
@@ -77,6 +87,38 @@ def test_a_token_is_found_as_it_is_shown(shown: str, searched: str) -> None:
 def _example(tokens: tuple[str, ...], activations: dict[int, float], peak: int) -> Example:
     ids = tuple(range(len(tokens)))
     return Example(3, "a/b", 48, tokens, ids, peak, activations[peak], activations)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "spelled"),
+    [
+        (["K", "<0xC3>", "<0xB6>", "chin"], ["K", "ö", "·", "chin"]),
+        ([" <0xE6><0xBC>", "<0xA2>字"], [" 漢", "·字"]),
+        (["<0xF0>", "<0x9F>", "<0x98>", "<0x80>"], ["😀", "·", "·", "·"]),
+        (["<0xC3><0xB6>", "x"], ["ö", "x"]),
+        (["<0xC3>", "x", "<0xB6>"], ["<0xC3>", "x", "<0xB6>"]),
+        (["<0xC3>"], ["<0xC3>"]),
+        (["<0xC3>", "<0xC3>", "<0xB6>"], ["<0xC3>", "ö", "·"]),
+        (["<0x41>", "<0x42>"], ["<0x41>", "<0x42>"]),
+        (["a<b", "<", "<0xc3>", ""], ["a<b", "<", "<0xc3>", ""]),
+        ([], []),
+    ],
+)
+def test_bytes_of_a_character_show_it(tokens: list[str], spelled: list[str]) -> None:
+    assert spell(tokens) == spelled
+
+
+def test_payload_shows_a_character_and_tells_its_bytes() -> None:
+    tokens = ("<0xC3>", "<0xB6>", "<0xC3>", "x")
+    band = Band("top", 0, None, 2.5, 1, (_example(tokens, {1: 2.5}, 1),))
+    made = payload((band,), 1, 1, 4, 2.5)
+    assert made["tokens"] == [
+        ["<0xC3>", "ö", '"<0xC3>"'],
+        ["<0xB6>", "·", '"<0xB6>"'],
+        ["<0xC3>"],
+        ["x"],
+    ]
+    assert made["groups"][0]["rows"][0]["tokens"] == [0, 1, 2, 3]
 
 
 def test_payload_names_each_token_once() -> None:

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from featurestore.config import DictionaryConfig
 from featurestore.dictionaries import dictionary_learning
 from featurestore.dictionaries.base import Dictionary
+from featurestore.dictionaries.load import load_dictionary
 from featurestore.errors import DictionaryError
 from tests.dictionaries.opened import opened
 
@@ -238,6 +241,9 @@ def test_a_checkpoint_knows_its_step(tmp_path: Path) -> None:
     (tmp_path / "ae.pt").rename(tmp_path / "checkpoints" / "ae_1000.pt")
     dictionary = opened(tmp_path / "checkpoints" / "ae_1000.pt", None)
     assert (dictionary.origin.step, dictionary.origin.kind) == (1000, "topk")
+    assert dictionary.origin.family == f"{tmp_path.parent.name}/{tmp_path.name}"
+    config = DictionaryConfig("x", str(tmp_path / "checkpoints" / "ae_1000.pt"), family="mine")
+    assert load_dictionary(replace(config, hook_name="hook_embed")).origin.family == "mine"
     assert dictionary.origin.hook_name == "blocks.1.hook_resid_post"
 
 

@@ -67,9 +67,7 @@ def test_a_folder_that_holds_a_dictionarys_file(tmp_path: Path) -> None:
     with pytest.raises(DictionaryError) as error:
         load_dictionary(DictionaryConfig("x", str(tmp_path)))
     assert "(found: 7.txt, 8.pt)" in str(error.value)
-    assert f"Give the one that you mean as 'path', such as '{tmp_path / '8.pt'}'." in str(
-        error.value
-    )
+    assert f"Give the one that you mean as 'path': {tmp_path / '8.pt'}" in str(error.value)
 
 
 def test_every_format_says_what_a_recipe_needs() -> None:
@@ -83,6 +81,28 @@ def test_nothing_there(tmp_path: Path) -> None:
     path = tmp_path / "nowhere"
     with pytest.raises(DictionaryError, match=r"'x'.*nowhere' does not exist"):
         load_dictionary(DictionaryConfig("x", str(path)))
+
+
+def test_what_else_a_path_may_be(tmp_path: Path) -> None:
+    checkpoints = tmp_path / "runs" / "trainer_0" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    for step in range(6):
+        (checkpoints / f"ae_{step}.pt").touch()
+    model, recipe = tmp_path / "model", tmp_path / "recipe.toml"
+    model.mkdir()
+    (model / "config.json").touch()
+    recipe.touch()
+    expected = {
+        tmp_path / "runs": "Give the one that you mean as 'path': "
+        + ", ".join(str(checkpoints / f"ae_{step}.pt") for step in range(4))
+        + " and 2 more. See",
+        model: "It looks like a model's: that is named under [model]. See",
+        recipe: f"It looks like a recipe: python -m featurestore build {recipe}. See",
+    }
+    for path, said in expected.items():
+        with pytest.raises(DictionaryError, match="no known format") as error:
+            load_dictionary(DictionaryConfig("x", str(path)))
+        assert said in str(error.value)
 
 
 @pytest.mark.parametrize("name", [None, "weights.bin"])

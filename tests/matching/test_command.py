@@ -226,7 +226,11 @@ def test_a_damaged_pair_is_reported_and_compared_anew(
             1,
             "No family 'runs' in this store. Did you mean 'run'? It has: run.",
         ),
-        (["--family", "x"], 1, "No family 'x' in this store. It has: run."),
+        (
+            ["--family", "x"],
+            1,
+            "It has: run. A family is what checkpoints of",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_told(

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,20 @@ def test_a_page_entered_by_the_menu_is_as_it_was_left(open_page: Open) -> None:
     test.query_params.clear()
     test.switch_page(str(links.BROWSE)).run()
     assert test.text_input(key="token").value == "river"
+
+
+def test_a_text_in_sampled_contexts_counts_them(open_page: Open) -> None:
+    """Of the sampled contexts of each feature so many match; fewer than `least` are left out."""
+    url = {"dictionary": "planted", "text": "river", "within": "sampled", "sort": "match"}
+    test = open_page(links.BROWSE, **url)
+    reasons = [row["match"][0][0] for row in cells(test).values()]
+    counts = [int(n) for n, _, _ in (reason.split(" ") for reason in reasons)]
+    assert counts == sorted(counts, reverse=True)
+    assert all(re.fullmatch(r"\d+ of \d+", reason) for reason in reasons)
+    assert re.search(r"by chance \d[\d.]*% of sampled contexts", texts(test))
+    n_all = len(listed(test))
+    test.number_input(key="least").set_value(counts[0]).run()
+    assert test.query_params["least"] == str(counts[0])
+    assert 0 < len(listed(test)) == counts.count(counts[0]) < n_all
+    test = open_page(links.BROWSE, **url | {"within": "documents", "text": "no such document"})
+    assert "by chance" not in texts(test)

@@ -15,7 +15,7 @@ def hits(test: AppTest) -> dict[tuple[str, int], list[str]]:
         data = json.loads(one.proto.json)
         for row in data.get("rows", []):
             names = [column["name"] for column in data["columns"]]
-            reasons = row["cells"][names.index("found")]
+            reasons = row["cells"][names.index("match")]
             query = parse_qs(urlsplit(row["href"]).query)
             found[query["dictionary"][0], row["feature"]] = [reason[0] for reason in reasons]
     return found

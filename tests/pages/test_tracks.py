@@ -200,3 +200,17 @@ def test_no_strip_without_pairs(open_page: Open, tracked: Path, tmp_path: Path) 
     assert strip(open_page(links.FEATURE, store, dictionary="t2", feature="1")) == []
     cells = strip(open_page(links.FEATURE, store, dictionary="t1", feature="1"))
     assert [cell["shown"] for cell in cells] == ["here", "–", "0.205"]
+
+
+def test_a_list_of_browse_leads_to_its_tracks(open_page: Open, tracked: Path) -> None:
+    test = open_page(links.BROWSE, tracked, dictionary="t3", among="0")
+    (button,) = [each for each in test.button if each.label == "Over training"]
+    button.click().run()
+    assert test.query_params["among"] == ["t3:0"] or test.query_params["among"] == "t3:0"
+    test = open_page(links.TRACKS, tracked, tracked=ALL, among="t3:0.4")
+    assert len(rows(test)) == 2
+    assert "tracks of 2 features of t3" in texts(test)
+    (button,) = [each for each in test.button if each.label == "Show all"]
+    button.click().run()
+    assert "among" not in test.query_params
+    assert len(rows(test)) == 8

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from app.tracks.rows import ordered, steps_csv, tracks_csv
+from app.tracks.words import among as among_words
 from featurestore.store import Store
 from tests.app.tracks.made_up import follow
 
@@ -28,6 +29,22 @@ def test_lists(tracked_store: Path) -> None:
     assert members(tracked_store, kept="lost") == [[1, 1, -1]]
     assert members(tracked_store, kept="drifted", low=0.85) == [[2, 2, 2]]
     assert members(tracked_store, kept="drifted") == []
+
+
+def test_only_the_tracks_of_chosen_features(tracked_store: Path) -> None:
+    """All are [0 0 0], [1 1 -], [2 2 2], [- 4 4], and four of one step each."""
+    among = ("t3", (0, 4))
+    assert members(tracked_store, among=among) == [[0, 0, 0], [-1, 4, 4]]
+    found = follow(tracked_store, among=among)
+    counts = {name: int(mask.sum()) for name, mask in found.masks.items()}
+    assert counts == {"all": 2, "born": 1, "died": 0, "lost": 0, "drifted": 0}
+    everyone = follow(tracked_store).tracks.feature
+    n_last = int((everyone[:, 2] >= 0).sum())
+    assert found.throughout == ((1, 2), (2, n_last))
+    said = among_words(found)
+    assert "tracks of 2 features of t3" in said
+    assert "1 of 2 (50.0%) through all 3 steps at cosine ≥ 0.9" in said
+    assert f"2 of {n_last}" in said
 
 
 def test_orders(tracked_store: Path) -> None:

@@ -25,6 +25,7 @@ KNOWN = known("a", "b", "c") | known("x", "y", family="other") | known("z", fami
             ("b", "z"), mode="match", measure="correlation", tau=0.75, high=0.8, low=0.5
         ),
         TrackSelection(("a", "b"), kept="lost", by="mean", descending=False),
+        TrackSelection(("a", "c"), among=("c", (0, 7, 80))),
     ],
 )
 def test_a_selection_survives_its_link(selection: TrackSelection) -> None:
@@ -62,6 +63,8 @@ def test_without_a_word_it_is_the_family_that_was_looked_at() -> None:
         ("page", "0", "Showing page 1"),
         ("feature", "z:1", "a dictionary that is shown"),
         ("feature", "7", "looks like NAME:7"),
+        ("among", "z:7.1", "a dictionary that is shown"),
+        ("among", "a:7,1", "looks like 7.1.16"),
     ],
 )
 def test_a_bad_value_is_told(name: str, value: str, said: str) -> None:
