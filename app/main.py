@@ -27,10 +27,9 @@ pages = [
 if session.is_live():
     pages.append(st.Page(links.LIVE, title="Live", url_path="live"))
 page = st.navigation(pages, position="top")
-session.remember(page.title)
-if session.is_step_back():
-    panels.address(session.given())
 try:
+    session.remember(page.title)
+    panels.address(session.given() if session.is_untold() else None)
     page.run()
 except FeatureStoreError as error:
     panels.note(str(error), "error")

@@ -77,9 +77,13 @@ def keyboard(
     _keyboard(data=data, key="keyboard", width="content")
 
 
-def address(params: dict[str, str]) -> None:
-    """Make the address bar say what is shown."""
-    _address(data={"search": f"?{urlencode(params)}"}, key="address")
+def address(params: dict[str, str] | None) -> None:
+    """Make the address bar say what is shown; None if it does.
+
+    It is drawn in any case: one piece more or less would move, and so draw anew, all below it.
+    """
+    search = None if params is None else f"?{urlencode(params)}"
+    _address(data={"search": search}, key="address")
 
 
 def dictionary() -> tuple[DictionaryInfo, Selection]:
