@@ -29,23 +29,26 @@ _address = st.components.v2.component(
 )
 
 KEYS = (
+    ("/", "search: into the box of this page, or to the page Search"),
+    ("g", "go to a feature by its number, on Browse and Feature"),
+    ("?", "this list"),
+)
+FEATURE_KEYS = (
     ("←", "previous feature of the list"),
     ("→", "next feature of the list"),
     ("r", "random active feature of the list"),
-    ("g", "go to a feature by its number"),
-    ("/", "search"),
     ("1 2 3 4", "verdict: monosemantic, unsure, polysemantic, junk"),
     ("a", "write a label; n a note; Esc leaves the box"),
     ("Enter", "save and go on to the next; with Shift save only"),
-    ("Tab", "into the contexts; arrows then walk over tokens"),
-    ("?", "this list"),
+    ("c", "into the contexts; arrows then walk over tokens"),
 )
 _SELECTORS = {
     "ArrowLeft": ".st-key-previous button",
     "ArrowRight": ".st-key-next button",
     "r": ".st-key-random button",
     "g": ".st-key-number input",
-    "/": ".st-key-token input, .st-key-find input",
+    "/": ".st-key-token input, .st-key-find input || a[href$='/search']",
+    "c": ".st-key-tokens >>> .token[tabindex='0']",
     "?": ".fb-tell",
 }
 
@@ -62,16 +65,16 @@ def note(text: str, kind: str = "plain") -> None:
 
 def keyboard(
     words: Mapping[str, str] = WORDS,
-    keys: Iterable[tuple[str, str]] = KEYS,
+    keys: Iterable[tuple[str, str]] | None = None,
     selectors: Mapping[str, str] = _SELECTORS,
 ) -> None:
     """Listen to keys; they and the words that a page uses are told behind a button.
 
-    `selectors` say what a key clicks or puts the focus on.
+    `selectors` say what a key clicks or puts the focus on; keyboard.js reads them.
     """
-    told = (
-        f"{markup.part('Words')}{markup.words(words.items())}"
-        f"{markup.part('Keys')}{markup.keys(keys)}"
+    parts = {"Keys": keys} if keys else {"Keys": KEYS, "Keys on a feature's page": FEATURE_KEYS}
+    told = f"{markup.part('Words')}{markup.words(words.items())}" + "".join(
+        f"{markup.part(title)}{markup.keys(rows)}" for title, rows in parts.items()
     )
     data = {"keys": dict(selectors), "told": told}
     _keyboard(data=data, key="keyboard", width="content")

@@ -92,6 +92,18 @@ def test_back_takes_back_the_first_thing_done_on_a_page_opened_bare(page: Page) 
     expect(page).to_have_url(re.compile(r"/\?dictionary=[a-z-]+$"))
 
 
+def test_a_key_leads_to_the_contexts_and_one_to_the_search(page: Page) -> None:
+    page.goto("/feature?dictionary=planted&feature=3")
+    heading(page, 3)
+    page.keyboard.press("c")
+    token = page.locator(".view .token:focus")
+    expect(token).to_have_count(1)
+    expect(page.get_by_role("tooltip")).to_contain_text("activation")
+    page.keyboard.press("/")
+    expect(page).to_have_url(re.compile(r"/search\?find="))
+    expect(page.get_by_role("textbox", name="Find")).to_be_focused()
+
+
 def test_a_list_by_effect_in_a_cluster(page: Page) -> None:
     page.goto("/?dictionary=planted")
     page.get_by_role("button", name="KL off · random · above", exact=True).click()
