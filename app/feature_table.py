@@ -189,9 +189,10 @@ def _why_none(row: FeatureSummary, name: str) -> str:
 def _effect(row: FeatureSummary) -> list[str]:
     """KL, a tip, the control's KL, and the percentage of controls below."""
     control, above = row.control_kl, row.kl_percentile
+    random = "random direction" if row.n_controls == 1 else "random directions"
     tip = (
         f"KL {exact(row.ablation_kl)} nats when it is switched off (mean over {row.n_effects:,} "
-        f"active tokens); {exact(control)} for {row.n_controls:,} random directions as long"
+        f"active tokens); {exact(control)} for {row.n_controls:,} {random} as long"
     )
     if above is None:
         return [short(row.ablation_kl), tip, short(control), short(None)]

@@ -1,5 +1,6 @@
 // Keys of the page, and the button "?" that tells them.
-// data: { keys: { key: CSS selector of what it clicks or focuses }, told: HTML of the list }.
+// data: { keys: { key: selector of what it clicks or focuses }, told: HTML of the list }. In a selector
+// `A >>> B` is a B in the shadow of a component in A, and `A || B` is B where there is no A.
 // Nothing happens while the user types, holds Ctrl, Alt or Meta, or walks over tokens with arrows.
 
 let keys = {};
@@ -46,10 +47,31 @@ function press(event) {
   if (target.closest?.("input, textarea, select, [contenteditable=true], [role=textbox]")) return;
   const usesArrows = target.closest?.("canvas, .token, .histogram, [role=tab], [role=radio], [role=slider], [role=combobox], [role=listbox]");
   if (event.key.startsWith("Arrow") && usesArrows) return;
-  const found = document.querySelector(selector);
+  const [first, other] = selector.split(" || ");
   event.preventDefault();
   event.stopImmediatePropagation(); // Streamlit's own "r" would run the script a second time
-  if (!found || found.disabled) return;
-  if (found.matches("input, textarea")) found.focus();
-  else found.click();
+  if (go(find(first)) || !other) return;
+  go(find(other));
+  goSoon(first); // on the page that the other leads to
+}
+
+function find(selector) {
+  const [outer, inner] = selector.split(" >>> ");
+  if (!inner) return document.querySelector(outer);
+  const hosts = [...document.querySelectorAll(`${outer} *`)].filter((one) => one.shadowRoot);
+  return hosts.map((one) => one.shadowRoot.querySelector(inner)).find(Boolean);
+}
+
+function go(found) {
+  if (!found) return false;
+  if (found.matches("input, textarea, .token")) found.focus();
+  else if (!found.disabled) found.click();
+  return true;
+}
+
+function goSoon(selector) {
+  const until = Date.now() + 3000;
+  const wait = setInterval(() => {
+    if (Date.now() > until || go(find(selector))) clearInterval(wait);
+  }, 50);
 }

@@ -28,10 +28,9 @@ if session.is_live():
     pages.append(st.Page(links.LIVE, title="Live", url_path="live"))
 page = st.navigation(pages, position="top" if people.are_let_in() else "hidden")
 people.door()
-session.remember(page.title)
-if session.is_step_back():
-    panels.address(session.given())
 try:
+    session.remember(page.title)
+    panels.address(session.given() if session.is_untold() else None)
     page.run()
 except Busy as error:
     panels.note(str(error), "error")

@@ -47,7 +47,7 @@ COLUMN_HELP = {
     "std_activation": "Standard deviation over its active tokens.",
     "skewness": "Of its activations: above 0 if a few are much higher than the rest.",
     "kurtosis": "Of its activations; 3 for a normal distribution.",
-    "token_share": "Share of its summed activation on the token that has most of it, from 0 to 1.",
+    "token_share": "Share of its summed activation on the token that has most of it.",
     "token_entropy": "Of these shares over tokens, in nats: 0 if all is on one, log n if evenly on "
     "n of them.",
     "n_unigrams": "Tokens of the vocabulary on which alone, after BOS, it is active.",
@@ -81,6 +81,14 @@ WORDS = {
     "the tokens raised most, suppresses those lowered most. Compare within a feature, not between "
     "two; it is no measured effect.",
     "logit kurtosis": "How far few tokens stand out among its logits; 3 for a normal distribution.",
+    "KL off": "How far the next token's probabilities move when the feature is removed: KL "
+    "divergence in nats. Beside it the same for random directions as long, and above: the share of "
+    "these that move them less.",
+    "token share": "Share of its summed activation on the token that has most of it. High: simple.",
+    "nearest": "Largest cosine of its direction with another of the dictionary.",
+    "cluster": "Its group on the map of directions; 0 is the largest.",
+    "verdict": "What people say of it: monosemantic has one meaning, polysemantic several, junk "
+    "none that matters.",
 }
 """What the pages' words mean."""
 

@@ -35,21 +35,24 @@ LABELLING = (
     ("Enter", "save and go on to the next; with Shift save only"),
 )
 KEYS = (
+    ("/", "search: into the box of this page, or to the page Search"),
+    ("g", "go to a feature by its number, on Browse and Feature"),
+    ("?", "this list"),
+)
+FEATURE_KEYS = (
     ("←", "previous feature of the list"),
     ("→", "next feature of the list"),
     ("r", "random active feature of the list"),
-    ("g", "go to a feature by its number"),
-    ("/", "search"),
     *LABELLING,
-    ("Tab", "into the contexts; arrows then walk over tokens"),
-    ("?", "this list"),
+    ("c", "into the contexts; arrows then walk over tokens"),
 )
 _SELECTORS = {
     "ArrowLeft": ".st-key-previous button",
     "ArrowRight": ".st-key-next button",
     "r": ".st-key-random button",
     "g": ".st-key-number input",
-    "/": ".st-key-token input, .st-key-find input",
+    "/": ".st-key-token input, .st-key-find input || a[href$='/search']",
+    "c": ".st-key-tokens >>> .token[tabindex='0']",
     "?": ".fb-tell",
 }
 
@@ -66,26 +69,34 @@ def note(text: str, kind: str = "plain") -> None:
 
 def keyboard(
     words: Mapping[str, str] = WORDS,
-    keys: Iterable[tuple[str, str]] = KEYS,
+    keys: Iterable[tuple[str, str]] | None = None,
     selectors: Mapping[str, str] = _SELECTORS,
 ) -> None:
     """Listen to keys; they and the words that a page uses are told behind a button.
 
-    `selectors` say what a key clicks or puts the focus on.
+    `selectors` say what a key clicks or puts the focus on; keyboard.js reads them.
     """
-    if session.is_read_only():
-        keys = [one for one in keys if one not in LABELLING]
-    told = (
-        f"{markup.part('Words')}{markup.words(words.items())}"
-        f"{markup.part('Keys')}{markup.keys(keys)}"
+    parts = {"Keys": keys} if keys else {"Keys": KEYS, "Keys on a feature's page": _feature_keys()}
+    listed = f"{markup.part('Words')}{markup.words(words.items())}" + "".join(
+        f"{markup.part(title)}{markup.keys(rows)}" for title, rows in parts.items()
     )
-    data = {"keys": dict(selectors), "told": told}
+    data = {"keys": dict(selectors), "told": listed}
     _keyboard(data=data, key="keyboard", width="content")
 
 
-def address(params: dict[str, str]) -> None:
-    """Make the address bar say what is shown."""
-    _address(data={"search": f"?{urlencode(params)}"}, key="address")
+def _feature_keys() -> tuple[tuple[str, str], ...]:
+    """Without those that label, where nothing may be saved."""
+    read_only = session.is_read_only()
+    return tuple(one for one in FEATURE_KEYS if not (read_only and one in LABELLING))
+
+
+def address(params: dict[str, str] | None) -> None:
+    """Make the address bar say what is shown; None if it does.
+
+    It is drawn in any case: one piece more or less would move, and so draw anew, all below it.
+    """
+    search = None if params is None else f"?{urlencode(params)}"
+    _address(data={"search": search}, key="address")
 
 
 def dictionary() -> tuple[DictionaryInfo, Selection]:

@@ -72,7 +72,7 @@ class Reader:
 
     def choice(self, name: str, options: tuple[str, ...]) -> str:
         """One of some words; the first if none is said."""
-        value = self.given.get(name, options[0])
+        value = self.given.get(name) or options[0]
         if value in options:
             return value
         self.bad(name, value, f"Known: {', '.join(options)}. Showing {options[0]}.")

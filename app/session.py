@@ -210,24 +210,34 @@ def catalogue() -> Catalogue:
 
 
 def remember(page: str) -> None:
-    """Reopen a page that is entered without parameters, by its name in the menu, as it was left.
+    """Note what a page, by its name in the menu, is asked to show.
 
-    One that was not open yet opens on the dictionary that was looked at last; Annotations on the
-    list that Browse shows, if that was looked at later.
+    One that is entered without parameters shows what it was left with; one that was not open yet
+    the dictionary that was looked at last; Annotations the list of Browse, if that was looked at
+    later.
     """
     last = st.session_state.setdefault(LAST, {})
-    if not st.query_params and last:
-        left = [params for name, params in last.items() if name in _SHARED.get(page, (page,))]
-        before = list(last.values())[-1]
-        named = before.get("dictionary") or before.get("dictionaries", "").partition(",")[0]
-        if left:
-            st.query_params.from_dict(left[-1])
-        elif named:
-            st.query_params["dictionary"] = named
     st.session_state[PAGE] = page
-    if not is_step_back():
-        last.pop(page, None)  # the page looked at last stands last
-        last[page] = st.query_params.to_dict()
+    if is_step_back():
+        return
+    shown = st.query_params.to_dict()
+    if not shown:
+        left = [params for name, params in last.items() if name in _SHARED.get(page, (page,))]
+        shown = left[-1] if left else _entry(page)
+    last.pop(page, None)  # the page looked at last stands last
+    last[page] = shown
+
+
+def _entry(page: str) -> dict[str, str]:
+    """What a page shows that was not open yet."""
+    before = next(reversed(st.session_state[LAST].values()), {})
+    named = before.get("dictionary") or before.get("dictionaries", "").partition(",")[0]
+    ids = [named] if named else [info.dictionary_id for info in catalogue().dictionaries[:1]]
+    if page == "Live":
+        return {"dictionaries": ids[0]} if ids else {}
+    if page in _OWN:
+        return {_OWN[page]: ""} | ({"dictionary": named} if named else {})
+    return {"dictionary": ids[0]} if ids else {}
 
 
 def is_step_back() -> bool:
@@ -239,10 +249,15 @@ def is_step_back() -> bool:
     return bool(st.query_params) and owner != (page if page in _OWN else None)
 
 
+def is_untold() -> bool:
+    """Whether the address bar does not say what is shown."""
+    return is_step_back() or not st.query_params
+
+
 def given() -> dict[str, str]:
     """The parameters of the page that is shown: the URL's, or those that it was left with."""
     last = st.session_state.get(LAST, {}).get(st.session_state.get(PAGE), {})
-    return last if is_step_back() and last else st.query_params.to_dict()
+    return last if is_untold() and last else st.query_params.to_dict()
 
 
 def dictionary_id(known: Catalogue) -> str:

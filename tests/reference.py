@@ -31,6 +31,7 @@ SCHEMAS = {
 }
 KEYS = {
     "Browse, Feature, Map, Search, Annotations": panels.KEYS,
+    "Feature": panels.FEATURE_KEYS,
     "Compare": compare.KEYS,
     "Two dictionaries": pair.KEYS,
     "Over training": tracks.KEYS,

@@ -96,6 +96,7 @@ def test_every_parameter_of_a_page_is_in_the_reference(heading: str) -> None:
 @pytest.mark.parametrize("page", [panels, compare, pair, tracks, live])
 def test_every_key_that_does_something_is_told(page: object) -> None:
     listed = page.KEYS if hasattr(page, "KEYS") else page.words.KEYS
+    listed += getattr(page, "FEATURE_KEYS", ())
     told = {part for key, _ in listed for part in key.split()}
     assert {{"ArrowLeft": "←", "ArrowRight": "→"}.get(key, key) for key in page._SELECTORS} <= told
 

@@ -29,8 +29,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (isOther || !draft) fill(editor, draft ?? data.content);
   if (isOther) editor.root.getRootNode().activeElement?.blur(); // 1 2 3 judge the next one
   editor.draft = draft;
-  editor.isSaving = false;
+  arrive(editor);
   paint(editor);
+  if (isOther) replay(editor);
+  else editor.early = [];
   shown = editor;
   if (!isListening) window.addEventListener("keydown", press, true);
   isListening = true;
@@ -58,7 +60,7 @@ function field(parent, tag, name, label) {
 }
 
 function build(parent) {
-  const editor = { root: make("form", "editor"), parent };
+  const editor = { root: make("form", "editor"), parent, early: [] };
   const { root } = editor;
   root.setAttribute("aria-label", "Annotation");
   root.addEventListener("submit", (event) => event.preventDefault());
@@ -90,7 +92,7 @@ function build(parent) {
   editor.conflicts = make("div", "conflicts");
   root.append(bar, editor.problem, editor.conflicts);
   root.addEventListener("input", () => typed(editor));
-  root.addEventListener("keydown", (event) => submit(editor, event));
+  root.addEventListener("keydown", (event) => holdBack(editor, event) || submit(editor, event));
   parent.append(root);
   return editor;
 }
@@ -144,7 +146,9 @@ function state(editor) {
   editor.next.disabled = editor.isSaving;
   editor.discard.disabled = !changed;
   editor.root.classList.toggle("changed", changed);
-  const words = editor.isSaving ? "saving" : changed ? "not saved" : editor.data.saved;
+  const isNameless = editor.root.classList.contains("nameless");
+  const words = editor.isSaving ? "saving" : isNameless ? "your name first"
+    : changed ? "not saved" : editor.data.saved;
   if (editor.state.textContent !== words) editor.state.textContent = words;
 }
 
@@ -188,10 +192,53 @@ function save(editor, isNext) {
   editor.draft = draft;
   editor.sent = draft.uid;
   editor.isSaving = true;
+  if (isNext) leave(editor);
   state(editor);
   editor.send("save", { ...draft, author: editor.author.value, key: data.key, feature: data.feature, next: isNext });
   // Were the app gone, its answer would never come.
-  setTimeout(() => { editor.isSaving = false; state(editor); }, 6000);
+  setTimeout(() => { arrive(editor); state(editor); }, 6000);
+}
+
+// Keys pressed between "save and next" and the next feature are meant for the next: they wait. The
+// focus waits in a box, where nothing else on the page listens to them.
+function leave(editor) {
+  editor.isLeaving = true;
+  for (const box of boxes(editor)) box.readOnly = true;
+  editor.label.focus({ preventScroll: true });
+}
+
+function arrive(editor) {
+  editor.isSaving = editor.isLeaving = false;
+  for (const box of boxes(editor)) box.readOnly = false;
+}
+
+function boxes(editor) {
+  return [editor.label, editor.note, editor.tags, editor.author];
+}
+
+function holdBack(editor, event) {
+  if (!editor.isLeaving || event.ctrlKey || event.altKey || event.metaKey) return false;
+  editor.early.push([event.key, event.shiftKey]);
+  event.preventDefault();
+  return true;
+}
+
+function replay(editor) {
+  const early = editor.early;
+  editor.early = [];
+  let box = null; // that they are typed into
+  for (const [key, isShift] of early) {
+    const verdict = editor.data.verdicts[Number(key) - 1]?.[0];
+    if (editor.isLeaving) editor.early.push([key, isShift]); // an Enter among them led on
+    else if (key === "Enter") save(editor, !isShift);
+    else if (key === "Escape") box = null;
+    else if (box && key.length === 1) box.value += key;
+    else if (box || key.length > 1) continue;
+    else if (verdict) judge(editor, verdict);
+    else box = { a: editor.label, n: editor.note }[key] ?? null;
+    if (box) typed(editor);
+  }
+  if (box && !editor.isLeaving) box.focus();
 }
 
 function undo(editor) {
@@ -216,6 +263,7 @@ function settle(editor, revision, isTaken) {
 function isNamed(editor) {
   const isGiven = editor.author.value.trim() !== "";
   editor.root.classList.toggle("nameless", !isGiven);
+  state(editor);
   if (!isGiven) editor.author.focus();
   return isGiven;
 }

@@ -17,6 +17,7 @@ from featurestore.explanations.reading import read_explanations
 from featurestore.records import Catalogue, DictionaryInfo
 
 _SCOPES = {"all": "all dictionaries", "one": "this dictionary", "kept": "what Browse keeps"}
+_FILES = {"all": "annotations", "one": "{}-annotations", "kept": "{}-annotations-of-list"}
 _ON_CONFLICT = {
     "refuse": "import nothing",
     "keep": "keep what is here",
@@ -40,14 +41,17 @@ def export(info: DictionaryInfo, selection: Selection, known: Catalogue) -> None
         )
         with_evidence = st.checkbox("with evidence", help="Density, tokens and top contexts")
         with_bom = st.checkbox("for Excel", value=True, help="UTF-8 with a byte order mark")
-        name = "annotations" if scope == "all" else f"{info.dictionary_id}-annotations"
+        name = _FILES[scope].format(info.dictionary_id)
         events = _events(scope, info, selection)
 
         def as_csv() -> bytes:
             evidence = evidence_from(session.store()) if with_evidence else None
             return exchange.export_csv(events(), evidence, with_bom)
 
-        panels.export(f"{name}.csv", as_csv, "For spreadsheets; reads back to the last letter")
+        evident = "-with-evidence" if with_evidence else ""
+        panels.export(
+            f"{name}{evident}.csv", as_csv, "For spreadsheets; reads back to the last letter"
+        )
         panels.export(
             f"{name}.jsonl",
             lambda: exchange.export_jsonl(events(), known.dictionaries),

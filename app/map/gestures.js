@@ -137,7 +137,7 @@ function tipRows(panel, part, at) {
   const facts = [
     ["density", short(part.density[at])],
     ["cluster", name],
-    ["KL", Number.isNaN(effect) ? "not measured" : `above ${short(effect)} % of random`],
+    ["KL", Number.isNaN(effect) ? "not measured" : `above ${short(effect)}% of random`],
   ];
   for (const [word, value] of facts) {
     const row = make("div", "fact");

@@ -141,7 +141,9 @@ def _found_line(shown: Shown) -> None:
     if shown.found is None:
         return
     on_map = len(shown.points.indices(shown.found))
-    parts = [f"{len(shown.found):,} found", f"{on_map:,} on the map, ringed"]
+    parts = [f"{len(shown.found):,} found"]
+    if shown.found:
+        parts.append(f"{on_map:,} on the map, ringed")
     plain = FeatureQuery(shown.info.dictionary_id, among=shown.selection.query.among)
     st.html(markup.line(parts))
     st.button(

@@ -111,6 +111,32 @@ def test_a_whole_round_of_labelling(page: Page, store: Path) -> None:
     assert events(store)[-1][1:] == ("Bob", "=1+1 label seven", 0)
 
 
+def test_keys_are_for_the_next_feature_before_it_is_there(page: Page, store: Path) -> None:
+    """As somebody types who judges faster than pages load."""
+    page.goto("/annotations?dictionary=planted&sort=random&seed=5")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".editor")).to_be_visible()
+    first, n_before = number(page), len(events(store))
+    page.keyboard.press("2")
+    page.keyboard.press("Enter")
+    saved(page, "your name first")
+    page.keyboard.type("Ann")
+    page.keyboard.press("Enter")
+    for _ in range(3):
+        page.keyboard.press("4")
+        page.keyboard.press("Enter")
+    page.keyboard.press("1")
+    page.keyboard.press("a")
+    page.keyboard.type("r 2 n")
+    expect(page.locator(".editor [name=label]")).to_have_value("r 2 n")
+    expect(page.locator(".editor .monosemantic")).to_have_attribute("aria-pressed", "true")
+    last = number(page)
+    page.keyboard.press("Shift+Enter")
+    saved(page, "Ann, just now")
+    said = [event[0] for event in events(store)][n_before:]
+    assert (said[0], said[-1], len(set(said)), len(said)) == (first, last, 5, 5)
+
+
 def test_a_label_is_text_wherever_it_stands(page: Page) -> None:
     open_feature(page, 17)
     page.locator(".editor [name=note]").fill(HOSTILE)

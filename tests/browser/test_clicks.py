@@ -69,6 +69,41 @@ def test_from_list_to_feature_and_back(page: Page) -> None:
     assert page.get_by_role("textbox", name="Token").input_value() == "the"
 
 
+def test_back_takes_back_the_first_thing_done_on_a_page_opened_bare(page: Page) -> None:
+    page.goto("/")
+    expect(page).to_have_url(re.compile(r"/\?dictionary=[a-z-]+$"))
+    token = page.get_by_role("textbox", name="Token")
+    token.fill("the")
+    token.press("Enter")
+    expect(page).to_have_url(re.compile("token=the"))
+    steps = page.evaluate("history.length")
+    menu = page.get_by_test_id("stTopNavLinkContainer")
+    menu.filter(has_text="Compare").click()
+    page.get_by_text("KL ratio", exact=True).click()
+    expect(page).to_have_url(re.compile("plot=kl_ratio"))
+    assert page.evaluate("history.length") == steps + 2  # a step for each of the two clicks
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"/compare\?by=&dictionary="))
+    expect(page.get_by_role("radio", name="Explained variance")).to_be_checked()
+    page.go_back()
+    expect(token).to_have_value("the")
+    page.go_back()
+    expect(token).to_have_value("")
+    expect(page).to_have_url(re.compile(r"/\?dictionary=[a-z-]+$"))
+
+
+def test_a_key_leads_to_the_contexts_and_one_to_the_search(page: Page) -> None:
+    page.goto("/feature?dictionary=planted&feature=3")
+    heading(page, 3)
+    page.keyboard.press("c")
+    token = page.locator(".view .token:focus")
+    expect(token).to_have_count(1)
+    expect(page.get_by_role("tooltip")).to_contain_text("activation")
+    page.keyboard.press("/")
+    expect(page).to_have_url(re.compile(r"/search\?find="))
+    expect(page.get_by_role("textbox", name="Find")).to_be_focused()
+
+
 def test_a_list_by_effect_in_a_cluster(page: Page) -> None:
     page.goto("/?dictionary=planted")
     page.get_by_role("button", name="KL off · random · above", exact=True).click()
