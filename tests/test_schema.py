@@ -3,22 +3,23 @@
 import hashlib
 import re
 from pathlib import Path
-from types import ModuleType
 
 import duckdb
 import pytest
 
-from featurestore import dictionary_file, links, pairs
-from featurestore.dictionary_file import KEYS
+from featurestore import dictionary_file
+from featurestore.dictionary_file import KEYS, SCHEMA_VERSION
+from featurestore.links import LinkFile
+from featurestore.pair_file import PairFile
 
 FOLDER = Path(dictionary_file.__file__).parent
 
-VERSIONS: dict[str, tuple[ModuleType, int, str]] = {
-    "schema.sql": (dictionary_file, 5, "046c938abd47ea43"),
-    "pair_schema.sql": (pairs, 2, "9eead7c513ec3199"),
-    "link_schema.sql": (links, 1, "772125b0dca38b08"),
+VERSIONS = {
+    "schema.sql": (SCHEMA_VERSION, "SCHEMA_VERSION in dictionary_file.py", 5, "046c938abd47ea43"),
+    "pair_schema.sql": (PairFile.schema_version, "PairFile's version", 2, "9eead7c513ec3199"),
+    "link_schema.sql": (LinkFile.schema_version, "LinkFile's version", 1, "772125b0dca38b08"),
 }
-"""Of each schema: where its version stands, which it is, and the digest of its columns."""
+"""Of each schema: its version, where that stands, which it should be, the digest of its columns."""
 
 schemas = pytest.mark.parametrize("name", VERSIONS)
 
@@ -35,11 +36,11 @@ def columns(name: str) -> list[tuple[str, str, str]]:
 
 @schemas
 def test_other_columns_are_another_version(name: str) -> None:
-    module, version, digest = VERSIONS[name]
+    version, where, expected, digest = VERSIONS[name]
     found = hashlib.sha256(repr(columns(name)).encode()).hexdigest()[:16]
-    assert (module.SCHEMA_VERSION, found) == (version, digest), (
-        f"The columns of {name} have changed: raise SCHEMA_VERSION in {module.__name__} by one, "
-        f"then write that number and {found!r} here, so that older files are refused, not misread."
+    assert (version, found) == (expected, digest), (
+        f"The columns of {name} have changed: raise {where} by one, then write that number and "
+        f"{found!r} here, so that older files are refused, not misread."
     )
 
 
