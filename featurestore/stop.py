@@ -1,11 +1,11 @@
 """Ending a build in good order: a signal is remembered, and obeyed at the next good place."""
 
 import os
+import select
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import parent_process
 from types import FrameType
 
 from featurestore.errors import Stopped
@@ -46,13 +46,11 @@ def stop_on_signals() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def end_with_parent() -> None:
-    """For a thread of a worker: a parent that is killed cannot end its workers.
+def end_with(sentinel: int) -> None:
+    """For a thread of a worker: a parent that is killed cannot end its workers; `sentinel` tells.
 
-    Here, since a thread that waits when its process ends keeps its module and all that this
-    imports: DuckDB, kept so, prints pages about it.
+    Here and with `select`, since a thread that waits while its process ends keeps its modules and
+    all that they refer to: DuckDB, kept so, prints pages about it.
     """
-    process = parent_process()
-    if process:
-        process.join()
-        os._exit(1)
+    select.select([sentinel], [], [])
+    os._exit(1)

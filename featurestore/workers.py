@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from featurestore.errors import BuildFailed, Stopped
 from featurestore.inference import LanguageModel
 from featurestore.plan import Job, Order, Plan, exact_model, make_plan
 from featurestore.publish import publish
-from featurestore.stop import PATIENCE_S, Stop, end_with_parent
+from featurestore.stop import PATIENCE_S, Stop, end_with
 from featurestore.sweep import OnBlock, sweep
 from featurestore.threads import n_processors
 
@@ -136,7 +136,8 @@ def _start() -> None:
     """Set up a worker. Control-C is for the parent alone, which sends no more blocks after it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    parent = parent_process().sentinel
+    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     # Bars of several processes would write over each other.
     tqdm.__init__ = functools.partialmethod(tqdm.__init__, disable=True)
 

@@ -115,7 +115,7 @@ def _apply(plan: ImportPlan) -> None:
 
     def apply() -> str:
         n = importing.apply(plan, log(), people.author(typed), choice)
-        return f"{n:,} annotations imported."
+        return f"Annotations imported: {n:,}."
 
     _note(apply)
 
@@ -140,7 +140,7 @@ def import_explanations(known: Catalogue) -> None:
         st.button(
             f"Import {len(found):,}",
             on_click=_note,
-            args=(lambda: f"{table.add_all(found):,} explanations imported.",),
+            args=(lambda: f"Explanations imported: {table.add_all(found):,}.",),
             type="primary",
         )
 

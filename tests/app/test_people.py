@@ -99,7 +99,7 @@ def test_the_forged_page_writes_where_it_may(
     annotated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = run(monkeypatch, str(annotated))
-    assert said == ["1 annotations imported.", "1 explained"]
+    assert said == ["Annotations imported: 1.", "1 explained"]
     assert rows(annotated) == (2 + 4, 1)
 
 

@@ -107,7 +107,7 @@ def test_a_whole_round_of_labelling(page: Page, store: Path) -> None:
     page.get_by_role("textbox", name="You").fill("Bob")
     page.get_by_role("textbox", name="You").press("Enter")
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.get_by_text("1 annotations imported")).to_be_visible()
+    expect(page.get_by_text("Annotations imported: 1")).to_be_visible()
     assert events(store)[-1][1:] == ("Bob", "=1+1 label seven", 0)
 
 
@@ -195,7 +195,7 @@ def test_what_cannot_be_saved_stays_in_the_box(page: Page, store: Path) -> None:
 def test_what_is_too_long_is_told_and_not_cut(page: Page, store: Path) -> None:
     open_feature(page, 15)
     text = "long " * 200_000
-    page.locator(".editor [name=note]").fill(text)
+    page.locator(".editor [name=note]").fill(text, timeout=90_000)  # Chromium takes it in slowly
     write(page, "1", "x", "Ann")
     page.keyboard.press("Enter")
     problem = page.locator(".editor .problem")

@@ -204,10 +204,10 @@ def test_many_at_once(page: Page, server: str) -> None:
         with ask_at_once(crowd, "resid-2-topk") as answers:
             browse = other.see("", "dictionary=resid-2-topk")
         seen = [one.result() for one in answers]
-    assert browse.components == 2  # the keys, and the table
+    assert browse.components == 3  # the address, the keys, and the table
     assert [one.exceptions for one in (*seen, browse) if one.exceptions] == []
     busy = [was_busy(one) for one in seen]
-    assert [one.components for one in seen] == [1 if told else 2 for told in busy]
+    assert [one.components for one in seen] == [2 if told else 3 for told in busy]
     assert 9 <= busy.count(False)
     assert process.memory_info().rss - before < 300e6
     page.reload()

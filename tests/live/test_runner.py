@@ -16,6 +16,7 @@ from featurestore.live.runner import Runner
 from featurestore.live.weights import Weights
 from featurestore.plan import Order, make_plan
 from featurestore.recipes import read_recipe
+from featurestore.served_files import ServedFiles
 from featurestore.store import Store
 from featurestore.threads import one_thread
 from tests.live_project import DICTIONARIES, IDS, loaded
@@ -103,10 +104,10 @@ def test_the_same_block_shape_gives_the_builds_bits(project: Path, tmp_path: Pat
 def test_every_stored_context_is_what_the_store_says(
     runner: Runner, project: Path, name: str
 ) -> None:
-    store = Store(project / "store")
-    file = store._served(name)
-    contexts = {row["context"] for row in file.rows("SELECT DISTINCT context FROM examples")}
-    store.close()
+    served = ServedFiles(project / "store")
+    rows = served.file(name).rows("SELECT DISTINCT context FROM examples")
+    contexts = {row["context"] for row in rows}
+    served.close()
     assert len(contexts) > 10
     found = [runner.recompute(name, context) for context in sorted(contexts)]
     assert all(one.n_features > 0 for one in found)
