@@ -245,7 +245,7 @@ def nothing_to_follow(selection: TrackSelection, names: Sequence[str]) -> str:
     if names:
         return f"Choose a family ({', '.join(names)}), or two dictionaries or more."
     return (
-        "No family of this store has two members. Give `family` and `step` to the checkpoints of a "
+        "No family of this store has two members. Give “family” and “step” to the checkpoints of a "
         "run in the recipe, or choose any two dictionaries."
     )
 
