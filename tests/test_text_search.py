@@ -215,7 +215,7 @@ def test_a_pattern_that_is_slow_to_read_is_stopped(file: DictionaryFile) -> None
     started = time.monotonic()
     with pytest.raises(StoreError, match="takes longer than 2 s and was stopped"):
         TextSearch(file, ".{0,1000}" * 20 + "Z", is_regex=True)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60  # not the minutes that it would take
 
 
 def test_an_ordinary_pattern_is_let_pass(long_texts: DictionaryFile) -> None:

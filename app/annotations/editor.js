@@ -8,6 +8,7 @@
 
 const DRAFT = "feature-browser draft ";
 const AUTHOR = "feature-browser author";
+const MODIFIERS = new Set(["Shift", "Control", "Alt", "AltGraph", "Meta", "CapsLock"]);
 const editors = new WeakMap();
 let shown = null; // the editor that keys of the page go to
 let isListening = false;
@@ -217,10 +218,11 @@ function boxes(editor) {
 }
 
 function holdBack(editor, event) {
-  if (!editor.isLeaving || event.ctrlKey || event.altKey || event.metaKey) return false;
-  editor.early.push([event.key, event.shiftKey]);
-  event.preventDefault();
-  return true;
+  if (!editor.isLeaving || MODIFIERS.has(event.key)) return false;
+  const isCommand = (event.ctrlKey || event.altKey || event.metaKey) && !event.getModifierState("AltGraph");
+  editor.early.push([isCommand ? "" : event.key, event.shiftKey]);
+  if (!isCommand) event.preventDefault();
+  return !isCommand;
 }
 
 function replay(editor) {
@@ -233,7 +235,9 @@ function replay(editor) {
     else if (key === "Enter") save(editor, !isShift);
     else if (key === "Escape") box = null;
     else if (box && key.length === 1) box.value += key;
-    else if (box || key.length > 1) continue;
+    else if (box && key === "Backspace") box.value = box.value.slice(0, -1);
+    else if (box || !key) break; // not to be done again: what follows is dropped, and nothing saved
+    else if (key.length > 1) continue;
     else if (verdict) judge(editor, verdict);
     else box = { a: editor.label, n: editor.note }[key] ?? null;
     if (box) typed(editor);

@@ -111,6 +111,11 @@ def test_a_whole_round_of_labelling(page: Page, store: Path) -> None:
     assert events(store)[-1][1:] == ("Bob", "=1+1 label seven", 0)
 
 
+PRESS = """(editor, keys) => keys.forEach(key =>
+    editor.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true })))"""
+"""All in one moment."""
+
+
 def test_keys_are_for_the_next_feature_before_it_is_there(page: Page, store: Path) -> None:
     """As somebody types who judges faster than pages load."""
     page.goto("/annotations?dictionary=planted&sort=random&seed=5")
@@ -135,6 +140,15 @@ def test_keys_are_for_the_next_feature_before_it_is_there(page: Page, store: Pat
     saved(page, "Ann, just now")
     said = [event[0] for event in events(store)][n_before:]
     assert (said[0], said[-1], len(set(said)), len(said)) == (first, last, 5, 5)
+    # What cannot be done again ends it: nothing half typed is saved.
+    page.keyboard.press("4")
+    keys = ["Enter", "1", "a", "a", "b", "Backspace", "c", "Tab", "n", "Escape", "Enter"]
+    page.locator(".editor").evaluate(PRESS, keys)
+    expect(page.locator(".editor [name=label]")).to_have_value("ac")
+    expect(page.locator(".editor [name=note]")).to_have_value("")
+    expect(page.locator(".editor .monosemantic")).to_have_attribute("aria-pressed", "true")
+    assert number(page) != last
+    assert len(events(store)) == n_before + 6
 
 
 def test_a_label_is_text_wherever_it_stands(page: Page) -> None:
