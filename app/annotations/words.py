@@ -55,6 +55,14 @@ def saved(head: Event | None) -> str:
     return f"{head.author}, {ago(head.at)}" if head else "no annotation yet"
 
 
+def just_saved(event: Event) -> str:
+    """What was saved of the feature before this one."""
+    return (
+        f'<div class="fb-said" role="status">Saved: feature {event.feature} '
+        f"<bdi>{escape(content(event.content))}</bdi></div>"
+    )
+
+
 def conflict(event: Event, head: Event | None) -> str:
     """How a save came too late."""
     meanwhile = f" {head.author}'s of {ago(head.at)} is in force." if head else ""
