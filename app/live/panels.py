@@ -41,6 +41,16 @@ POLL_S = 0.3
 """How often the progress of loading is drawn anew."""
 
 
+def end_if_off() -> None:
+    """Say so where no texts may be run through the models, and end the page."""
+    if not session.is_live():
+        panels.note(
+            "Live is switched off on this server, so no text is run here. Whoever runs the server "
+            "switches it on: python -m app STORE --live on; more in docs/serving.md."
+        )
+        st.stop()
+
+
 def open_live() -> tuple[LiveSelection, tuple[DictionaryInfo, ...]]:
     """The picker, and what the URL says; without a dictionary to run the page ends."""
     known = session.catalogue()
