@@ -108,6 +108,10 @@ def _labels(info: DictionaryInfo, selection: Selection, label: str) -> None:
         st.html(words.score(scores.pop(0)))
     if explanations:
         st.html(
-            markup.part("Explanations", "by programs, not by people")
+            markup.part(
+                "Explanations",
+                "by programs, not by people; AUC: how well a label's tokens predict the feature, "
+                "1 always, 0.5 by chance",
+            )
             + words.explanations(zip(explanations, scores, strict=True))
         )

@@ -104,9 +104,15 @@ def test_a_whole_round_of_labelling(page: Page, store: Path) -> None:
     edited = exported.replace(b"label 7", b"=1+1 label seven")
     chooser.set_input_files({"name": "b.csv", "mimeType": "text/csv", "buffer": edited})
     expect(page.get_by_text("change 1")).to_be_visible()
+    button = page.get_by_role("button", name="Import", exact=True)
+    button.click()
+    empty = page.get_by_text("The author is empty")
+    expect(empty).to_be_visible()
+    here, box = empty.bounding_box(), button.bounding_box()
+    assert here and box and 0 < here["y"] - box["y"] < 80  # just below the box for the name
     page.get_by_role("textbox", name="You").fill("Bob")
     page.get_by_role("textbox", name="You").press("Enter")
-    page.get_by_role("button", name="Import", exact=True).click()
+    button.click()
     expect(page.get_by_text("Annotations imported: 1")).to_be_visible()
     assert events(store)[-1][1:] == ("Bob", "=1+1 label seven", 0)
 
