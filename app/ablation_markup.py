@@ -93,7 +93,7 @@ def loss_fact(found: Ablation) -> tuple[str, str]:
     if se is None:
         return f"removing it {deed}, on one token", tip
     if abs(effect) <= CLEAR_ABOVE * se:
-        return f"removing it {deed}: within {CLEAR_ABOVE} errors of none", tip
+        return f"removing it {deed}: within {CLEAR_ABOVE} standard errors of zero", tip
     return f"removing it {deed}: it {'helps' if effect > 0 else 'hurts'}", tip
 
 

@@ -15,6 +15,7 @@ from app import (
     session,
     token_text,
 )
+from app.annotations import session as annotations
 from app.histogram import histogram
 from app.numerals import percent, short
 from app.selection import PAGE_SIZE, Selection
@@ -56,7 +57,9 @@ def header(selection: Selection, feature: Feature) -> None:
     if place.place is not None:
         back = replace(selection, page=place.place // PAGE_SIZE + 1)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="header"):
-        _neighbour("‹ Previous", "previous", selection, place.previous)
+        came_from = annotations.came_from(selection)
+        previous = place.previous if came_from is None else came_from
+        _neighbour("‹ Previous", "previous", selection, previous)
         _neighbour("Next ›", "next", selection, place.next)
         _random(selection)
         order = markup.order_words(query.sort, query.descending)

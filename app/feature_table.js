@@ -70,7 +70,9 @@ function bodyCell(cell, column, row, data) {
     made.append(...said(cell));
     made.title = cell[3];
   } else if (column.kind === "found") {
-    made.append(...cell.map(reason));
+    const list = make("div", "reasons");
+    list.append(...cell.flatMap(reason));
+    made.append(list);
   } else if (column.kind === "words") {
     made.append(...cell.map(flag));
   } else {
@@ -94,13 +96,13 @@ function said([verdict, mark, label, , who]) {
 }
 
 function reason([place, before, match, after, tip]) {
-  const made = make("div", "reason");
-  made.title = tip;
+  const text = make("div", "text");
+  text.title = tip;
   // The match stays in sight: what stands before it is cut off on the left.
   const [left, right] = [make("span", "before"), make("bdi", "after", after)];
   left.append(make("bdi", "", before));
-  made.append(make("span", "place", place), left, make("mark", "", match), right);
-  return made;
+  text.append(left, make("mark", "", match), right);
+  return [make("span", "place", place), text];
 }
 
 function flag([word, why]) {

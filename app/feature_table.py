@@ -79,6 +79,9 @@ MISSING = {
 }
 """Why a feature that is not dead has no such number."""
 
+FIGURE_SPACE = "\u2007"
+"""As wide as a digit."""
+
 SHOWN = {"promoted": 6, "peak_tokens": 4}
 _NOT_BESIDE_REASONS = frozenset(
     {"mean_activation", "n_active", "histogram", "token_share", "nearest_cos"}
@@ -222,13 +225,21 @@ def _said(content: Content | None, explanations: Iterable[Explanation]) -> list[
 
 
 def _reasons(row: FeatureSummary, reasons: Iterable[Found]) -> list[list[str]]:
-    """Why it is listed; the first text of a context says in how many of them one is."""
+    """Why it is listed; the first text of a context says in how many of them one is, for all."""
     made = [(found, _reason(found)) for found in reasons]
     texts = [reason for found, reason in made if found.context is not None]
     if texts and row.n_matching is not None:
-        n = "?" if row.n_searched is None else f"{row.n_searched:,}"
-        texts[0][0] = f"{row.n_matching:,} of {n}"
+        counted = _share(row.n_matching, row.n_searched, texts[0][0])
+        for reason in texts:
+            reason[0], counted = counted, ""
     return [reason for _, reason in made]
+
+
+def _share(n: int, of: int | None, noun: str) -> str:
+    """So many of so many contexts or documents; as wide for one digit as for those of the whole."""
+    whole = "?" if of is None else f"{of:,}"
+    padded = f"{n:,}".rjust(len(whole), FIGURE_SPACE)
+    return f"{padded} of {whole} {noun if of == 1 else f'{noun}s'}"
 
 
 def _reason(found: Found) -> list[str]:

@@ -272,7 +272,7 @@ def population(info: DictionaryInfo) -> None:
                 (f"{n_dead:,} dead", f"never active: {percent(n_dead / info.n_features)}"),
                 (f"{n_dense:,} dense", f"active on more than {percent(DENSE_ABOVE)} of tokens"),
                 (f"corpus {info.corpus_name}", ""),
-                (f"{info.n_tokens:,} tokens counted", f"left out: {info.token_mask}"),
+                (f"{info.n_tokens:,} tokens counted", f"left out: {markup.left_out(info)}"),
             ]
         )
     )

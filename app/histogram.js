@@ -34,9 +34,11 @@ function mount(parentElement) {
   panel.button.textContent = "SVG";
   panel.button.title = "Save as a picture";
   panel.button.onclick = () => save(panel);
-  panel.root.append(panel.svg, panel.tip, panel.button);
+  const head = document.createElement("div"); // above the bars: neither tip nor button covers one
+  head.append(panel.tip, panel.button);
+  panel.root.append(head, panel.svg);
   panel.svg.onpointermove = (event) => choose(panel, under(panel, event));
-  panel.root.onpointerleave = () => choose(panel, -1);
+  panel.svg.onpointerleave = () => choose(panel, -1);
   panel.root.onblur = () => choose(panel, -1);
   panel.root.onkeydown = (event) => walk(panel, event);
   panel.sizes = new ResizeObserver(() => draw(panel));
@@ -85,9 +87,10 @@ function label(x, y, anchor, text) {
 }
 
 function under(panel, event) {
-  const x = event.clientX - panel.svg.getBoundingClientRect().left - LEFT;
-  const bin = Math.floor((x / panel.inner) * panel.bars.length);
-  return bin < panel.bars.length ? bin : -1;
+  const { left, top } = panel.svg.getBoundingClientRect();
+  const bin = Math.floor(((event.clientX - left - LEFT) / panel.inner) * panel.bars.length);
+  const isOver = bin >= 0 && bin < panel.bars.length && event.clientY - top <= HEIGHT - FOOT;
+  return isOver ? bin : -1;
 }
 
 function walk(panel, event) {

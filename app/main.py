@@ -24,8 +24,8 @@ pages = [
     st.Page(links.SEARCH, title="Search", url_path="search"),
     st.Page(links.ANNOTATIONS, title="Annotations", url_path="annotations"),
 ]
-if command_line.is_live():
-    pages.append(st.Page(links.LIVE, title="Live", url_path="live"))
+menu = "visible" if command_line.is_live() else "hidden"
+pages.append(st.Page(links.LIVE, title="Live", url_path="live", visibility=menu))
 page = st.navigation(pages, position="top" if people.are_let_in() else "hidden")
 people.door()
 try:

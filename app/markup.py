@@ -225,7 +225,7 @@ def provenance(info: DictionaryInfo) -> str:
         "corpus": info.corpus_name,
         "contexts": f"{info.n_contexts:,} of {info.context_length} tokens",
         "tokens counted": f"{info.n_tokens:,}",
-        "left out": info.token_mask,
+        "left out": left_out(info),
         "seed": info.seed,
         "precision": _precision(info),
         "run": info.run_id,
@@ -235,6 +235,11 @@ def provenance(info: DictionaryInfo) -> str:
     }
     told = ((name, str(fact), str(fact)) for name, fact in facts.items() if fact is not None)
     return stats(told, is_wide=True)
+
+
+def left_out(info: DictionaryInfo) -> str:
+    """Which tokens no number counts; the store says so with these words behind."""
+    return info.token_mask.removesuffix(" left out")
 
 
 def _precision(info: DictionaryInfo) -> str:

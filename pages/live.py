@@ -4,6 +4,7 @@ from app.live import effects, panels, views
 from app.live import session as live
 from app.session import catalogue
 
+panels.end_if_off()
 with live.turn():
     selection, chosen = panels.open_live()
     panels.text_boxes(selection)

@@ -83,11 +83,15 @@ def import_annotations(known: Catalogue) -> None:
     """A file that somebody has edited: what it would change, then all of it or nothing."""
     st.html(markup.part("Import", "an edited export; nothing is written before you have seen it"))
     given = st.file_uploader("CSV or JSON lines", ["csv", "tsv", "txt", "jsonl"], key="import_file")
-    _say_done()
-    if given is None:
-        return
+    if given is not None:
+        _plan(given.getvalue(), given.name, known)
+    _say_done("annotations")
+
+
+def _plan(data: bytes, name: str, known: Catalogue) -> None:
+    """What a file would change, and the button that does it."""
     try:
-        plan = importing.read_import(given.getvalue(), given.name, log(), known.dictionaries)
+        plan = importing.read_import(data, name, log(), known.dictionaries)
     except TableError as error:
         panels.note(str(error), "error")
         return
@@ -117,22 +121,25 @@ def _apply(plan: ImportPlan) -> None:
         n = importing.apply(plan, log(), people.author(typed), choice)
         return f"Annotations imported: {n:,}."
 
-    _note(apply)
+    _note("annotations", apply)
 
 
 def import_explanations(known: Catalogue) -> None:
     """Labels and scores that a program made, kept apart from what people say."""
     st.html(markup.part("Explanations by programs", "dictionary, feature, label, score, method, n"))
     given = st.file_uploader("CSV or JSON lines", ["csv", "tsv", "jsonl"], key="explanation_file")
-    if given is None:
-        return
+    if given is not None:
+        _explanations(given.getvalue(), given.name, known)
+    _say_done("explanations")
+
+
+def _explanations(data: bytes, name: str, known: Catalogue) -> None:
+    """What a file lacks, and the button that imports it."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="explain"):
         method = st.text_input("Method, if the file has none", key="method", width=220)
         explainer = st.text_input("Explainer, if the file has none", key="explainer", width=220)
         try:
-            found = read_explanations(
-                given.getvalue(), given.name, known.dictionaries, method, explainer
-            )
+            found = read_explanations(data, name, known.dictionaries, method, explainer)
         except TableError as error:
             panels.note(str(error), "error")
             return
@@ -140,21 +147,26 @@ def import_explanations(known: Catalogue) -> None:
         st.button(
             f"Import {len(found):,}",
             on_click=_note,
-            args=(lambda: f"Explanations imported: {table.add_all(found):,}.",),
+            args=(
+                "explanations",
+                lambda: f"Explanations imported: {table.add_all(found):,}.",
+            ),
             type="primary",
         )
 
 
-def _note(change: Callable[[], str]) -> None:
+def _note(form: str, change: Callable[[], str]) -> None:
     """Change something, and keep for the next run of the page what came of it."""
     try:
         people.check_may_write()
-        st.session_state[_DONE] = (change(), "plain")
+        st.session_state[_DONE] = form, change(), "plain"
     except FeatureStoreError as error:
-        st.session_state[_DONE] = (str(error), "error")
+        st.session_state[_DONE] = form, str(error), "error"
 
 
-def _say_done() -> None:
-    said = st.session_state.pop(_DONE, None)
-    if said:
-        panels.note(*said)
+def _say_done(form: str) -> None:
+    """What came of it, just below the boxes and the button of its form."""
+    made_by, text, kind = st.session_state.get(_DONE, ("", "", ""))
+    if made_by == form:
+        del st.session_state[_DONE]
+        panels.note(text, kind)

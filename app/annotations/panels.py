@@ -65,6 +65,7 @@ def annotation(info: DictionaryInfo, selection: Selection) -> None:
                 undo=partial(annotations.on_undo, info),
                 settle=partial(annotations.on_settle, info),
             )
+            _just_saved(info, selection)
         _labels(info, selection, shown.content.label)
     except AnnotationsError as error:
         panels.note(str(error), "error")
@@ -72,6 +73,17 @@ def annotation(info: DictionaryInfo, selection: Selection) -> None:
     if history:
         with st.expander(f"History ({len(history):,})"):
             st.html(words.history(history))
+
+
+def _just_saved(info: DictionaryInfo, selection: Selection) -> None:
+    """What was saved of the feature before, and a link back to it."""
+    event = annotations.just_saved(info, selection)
+    if event is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="just_saved"):
+        st.html(words.just_saved(event), width="content")
+        back = links.feature(selection, event.feature)
+        st.page_link(links.FEATURE, label=f"Change {event.feature}", query_params=back)
 
 
 def _in_force(history: tuple[Event, ...]) -> None:
@@ -96,6 +108,10 @@ def _labels(info: DictionaryInfo, selection: Selection, label: str) -> None:
         st.html(words.score(scores.pop(0)))
     if explanations:
         st.html(
-            markup.part("Explanations", "by programs, not by people")
+            markup.part(
+                "Explanations",
+                "by programs, not by people; AUC: how well a label's tokens predict the feature, "
+                "1 always, 0.5 by chance",
+            )
             + words.explanations(zip(explanations, scores, strict=True))
         )

@@ -29,6 +29,8 @@ from featurestore.records import DictionaryInfo, FeaturePage
 
 DONE = "annotations that this session saved"
 PROBLEM = "why an annotation was not saved"
+SAVED = "annotation that this session saved last"
+CAME = "from which feature Enter led to each, by its list"
 
 _MOST_DONE = 50
 
@@ -153,8 +155,24 @@ def _go_on(selection: Selection) -> None:
         return  # the page, which is drawn next, meets the same error and tells it
     if following is None:
         st.toast("That was the last one of the list.")
-    else:
-        session.go(replace(selection, feature=following))
+        return
+    came = st.session_state.setdefault(CAME, {})
+    came[selection.query, following] = selection.feature
+    if len(came) > _MOST_DONE:
+        del came[next(iter(came))]
+    session.go(replace(selection, feature=following))
+
+
+def came_from(selection: Selection) -> int | None:
+    """The feature from which Enter led to this one, if it did; a queue has lost it by then."""
+    return st.session_state.get(CAME, {}).get((selection.query, selection.feature))
+
+
+def just_saved(info: DictionaryInfo, selection: Selection) -> Event | None:
+    """What was saved as Enter led to this feature, if anything was."""
+    event = st.session_state.get(SAVED)
+    is_it = event and (event.digest, event.feature) == (info.content, came_from(selection))
+    return event if is_it else None
 
 
 def _try(sent: Mapping[str, Any], save: Callable[[Mapping[str, Any]], Event]) -> Event | None:
@@ -166,6 +184,7 @@ def _try(sent: Mapping[str, Any], save: Callable[[Mapping[str, Any]], Event]) ->
     except FeatureStoreError as error:
         st.session_state[PROBLEM] = (str(sent.get("key")), str(error))
         return None
+    st.session_state[SAVED] = event
     done = st.session_state.setdefault(DONE, [])
     done.append((event.uid, 0 if event.is_conflict else event.revision))
     del done[:-_MOST_DONE]

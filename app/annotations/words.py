@@ -10,7 +10,14 @@ from app.numerals import NONE, percent, short
 from app.token_text import visible
 from featurestore.annotations.exchange import content_cells
 from featurestore.annotations.importing import ImportPlan, ImportRow
-from featurestore.annotations.records import Agreement, Content, Event, Explanation, Verdict
+from featurestore.annotations.records import (
+    Agreement,
+    Content,
+    Event,
+    Explanation,
+    Verdict,
+    when,
+)
 from featurestore.explanations.scoring import LabelScore
 
 MARKS = {
@@ -35,7 +42,8 @@ class Progress:
 _AUC = (
     "How often a context in which the feature is active has more of the label's tokens, at the "
     "place or just before it, than one in which it is silent: 1 always, 0.5 no better than chance. "
-    "Contexts are held out from those that an explainer is given."
+    "Contexts are held out from those that an explainer is given. Every label at once: "
+    "python -m featurestore explanations score --dictionary ID"
 )
 _MOST_ROWS = 200
 """Rows of an import that are shown."""
@@ -55,8 +63,22 @@ def saved(head: Event | None) -> str:
     return f"{head.author}, {ago(head.at)}" if head else "no annotation yet"
 
 
+def just_saved(event: Event) -> str:
+    """What was saved of the feature before this one."""
+    return (
+        f'<div class="fb-said" role="status">Saved: feature {event.feature} '
+        f"<bdi>{escape(content(event.content))}</bdi></div>"
+    )
+
+
 def conflict(event: Event, head: Event | None) -> str:
     """How a save came too late."""
+    if head and head.author == event.author:
+        return (
+            f"{event.author} saved this {ago(event.at)} where {event.author}'s own save of "
+            f"{ago(head.at)} was not seen, in another window or an older file. That one is in "
+            "force. Both are kept in the history."
+        )
     meanwhile = f" {head.author}'s of {ago(head.at)} is in force." if head else ""
     return (
         f"{event.author} saved this {ago(event.at)} without having seen what was saved before."
@@ -74,7 +96,7 @@ def ago(at: str, now: datetime | None = None) -> str:
         return f"{seconds / 60:.0f} min ago"
     if seconds < 86400:
         return f"{seconds / 3600:.0f} h ago"
-    return then.strftime("%Y-%m-%d %H:%M UTC")
+    return when(at)
 
 
 def in_force(head: Event) -> str:
@@ -100,10 +122,11 @@ def history(events: Iterable[Event]) -> str:
 def score(found: LabelScore) -> str:
     """How far the tokens that a label names tell where its feature is active."""
     if found.auc is None:
-        return line([("Label alone: no score", found.reason)])
+        return line([("How well the label's tokens predict it: no score", _AUC), found.reason])
     named = ", ".join((*found.examples.tokens, *found.examples.texts))
     facts = [
-        (f"Label alone predicts it: AUC {short(found.auc)} ± {short(found.se)}", _AUC),
+        (f"The label's tokens predict it: AUC {short(found.auc)} ± {short(found.se)}", _AUC),
+        ("1 always, 0.5 by chance", _AUC),
         (f"random tokens {short(found.control_auc)}", f"mean of {found.control_n} draws"),
         (f"{found.n_active} active, {found.n_inactive} silent contexts", f"It names: {named}"),
     ]
@@ -114,8 +137,9 @@ def explanations(known: Iterable[tuple[Explanation, LabelScore]]) -> str:
     """What programs said of a feature, their scores, and ours."""
     return "".join(
         f'<div class="fb-explained"><bdi>{escape(visible(one.label))}</bdi> <small>'
-        f"{escape(' · '.join(filter(None, (one.method, one.explainer))))} {_score(one)} · "
-        f'<span title="{escape(found.reason or _AUC)}">AUC {short(found.auc)}</span></small></div>'
+        f"{escape(' · '.join(filter(None, (one.method, one.explainer, _score(one)))))} · "
+        f'<span title="{escape(found.reason or _AUC)}">AUC {short(found.auc)}</span></small>'
+        f"{_no_auc(found)}</div>"
         for one, found in known
     )
 
@@ -209,7 +233,12 @@ def _deed(event: Event) -> str:
 
 
 def _score(one: Explanation) -> str:
+    """What the file said that it was imported from."""
     if one.score is None:
-        return "no score"
+        return "came without a score"
     n = f" (n {one.n:,})" if one.n is not None else ""
-    return f"{one.score:.3g}{n}"
+    return f"came with score {one.score:.3g}{n}"
+
+
+def _no_auc(found: LabelScore) -> str:
+    return f"<br><small>No AUC: {escape(found.reason)}</small>" if found.auc is None else ""

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from app import markup, token_text
 from app.map.summary import Summary
+from app.markup import COLUMN_HELP
 from app.numerals import NONE, exact, percent, short
 from featurestore.detail_records import Measure
 from featurestore.records import DictionaryInfo
@@ -14,6 +15,7 @@ CONTROL = (
     "The same layout of as many random directions. UMAP draws clusters in noise too: what both "
     "maps show is the method's doing, not the dictionary's."
 )
+_ABOVE = COLUMN_HELP["kl_percentile"]
 _MEASURES = {
     "clustered": ("in a cluster", "Share of the directions that lie in any cluster"),
     "n_clusters": ("clusters", "Clusters that were found"),
@@ -79,18 +81,22 @@ def link(params: Mapping[str, str]) -> str:
 
 def summary(found: Summary) -> str:
     """What a list has in common."""
-    effect = f"above {short(found.median_effect)}% of random" if found.n_effects else "not measured"
+    above = f"{short(found.median_effect)}%" if found.n_effects else "not measured"
     rows = [
         ("mean density", short(found.mean_density), f"over {found.n:,} features"),
-        ("median KL", effect, f"KL percentile over {found.n_effects:,} features"),
+        ("KL above random, median", above, f"{_ABOVE} Median over {found.n_effects:,} features"),
     ]
     rows += [
         (verdict or "no verdict", f"{n:,}", f"of {found.n:,} features")
         for verdict, n in found.verdicts
         if n
     ]
-    clusters = markup.line(
-        (f"{name} {n:,}", f"{n:,} of {found.n:,} are in this cluster") for name, n in found.clusters
+    clusters = markup.stats(
+        (
+            (name, f"{n:,}", f"{n:,} of {found.n:,} are in this cluster")
+            for name, n in found.clusters
+        ),
+        is_wide=True,
     )
     return (
         markup.stats(rows, is_wide=True)

@@ -137,7 +137,8 @@ def chosen(
 ) -> tuple[str, str]:
     """Two dictionaries: those named, and what is not named chosen; "" if there is none.
 
-    What was compared comes first, then what can be, then the family, then whoever stands nearest.
+    What was compared comes first, then what can be, then the family, then whoever stands nearest;
+    beside one that does not exist, the first there is.
     """
     if dictionary and other:
         return dictionary, other
@@ -154,7 +155,8 @@ def chosen(
     firsts = [at for at, one in enumerate(ids) if dictionary in ("", one)]
     pairs = [(one, two) for one in firsts for two in range(len(ids)) if two != one]
     if not pairs:
-        return dictionary or "".join(ids), ""
+        first = "".join(ids[:1])
+        return dictionary or first, first if dictionary not in ("", *ids) else ""
     one, two = min(pairs, key=preference)
     return ids[one], ids[two]
 

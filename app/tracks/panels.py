@@ -120,18 +120,22 @@ def _how(found: Followed) -> None:
 
 
 def overview(found: Followed) -> None:
-    """What went on, was born and died; how far it drifted; what the last step holds of it."""
+    """What went on, was born and died; how far it drifted; what the last step holds of it.
+
+    Of all features, whichever are listed.
+    """
     word, names = found.steps
     measure = found.selection.measure
+    whose = words.whose(found)
     left, middle, right = st.columns(3, gap="medium")
     with left:
-        st.html(markup.part("Features", f"that go on, are born, die, by {word}"))
+        st.html(markup.part("Features", f"that go on, are born, die, by {word}{whose}"))
         st.plotly_chart(charts.changes(found.tracks.changes, names), key="changes", **_TALL)
     with middle:
-        st.html(markup.part("Drift", f"1 − mean {measure} of what went on"))
+        st.html(markup.part("Drift", f"1 − mean {measure} of what went on{whose}"))
         st.plotly_chart(charts.drift(found.tracks.changes, names), key="drift", **_TALL)
     with right:
-        st.html(markup.part("Held by the last", f"{measure}: median and middle 80%"))
+        st.html(markup.part("Held by the last", f"{measure}: median and middle 80%{whose}"))
         st.plotly_chart(charts.spread(found.spread, names), key="spread", **_TALL)
 
 

@@ -68,9 +68,10 @@ def summary(found: Followed) -> str:
     sizes = sorted({info.n_features for info in found.infos})
     size = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
     word, names = found.steps
+    _, listed = found.selection.among or ("", ())
     parts: list[str | tuple[str, str]] = [
         (f"{len(names)} steps" if word != "dictionary" else f"{len(names)} dictionaries", ""),
-        (f"{size} features each", ""),
+        (f"{size} features each{f', {len(listed):,} listed' if listed else ''}", ""),
     ]
     shares = [share_nearest_own(pair) for pair in found.checkpoints.onward if pair is not None]
     shares = [share for share in shares if share == share]
@@ -165,6 +166,11 @@ def lost(found: Followed) -> str:
             f"< {selection.low:g} later",
         ]
     )
+
+
+def whose(found: Followed) -> str:
+    """That a chart is of all features, where those that are listed are fewer; else ""."""
+    return " · of all features" if found.selection.among is not None else ""
 
 
 def among(found: Followed) -> str:

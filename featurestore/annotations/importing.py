@@ -18,7 +18,7 @@ from featurestore.annotations.exchange import (
     tags_text,
 )
 from featurestore.annotations.log import AnnotationLog
-from featurestore.annotations.records import Content, Draft, Event, Verdict
+from featurestore.annotations.records import Content, Draft, Event, Verdict, when
 from featurestore.annotations.rewriting import is_rewritten
 from featurestore.errors import AnnotationError, TableError
 from featurestore.records import DictionaryInfo
@@ -228,7 +228,7 @@ class _Judge:
         if event is not None and seen is not None and seen != event.revision:
             reason = (
                 f"The file has revision {seen}; here is {event.revision}, saved by {event.author} "
-                f"at {event.at}. {row.reason}"
+                f"on {when(event.at)}. {row.reason}"
             )
             return replace(row, outcome="conflict", reason=reason.strip())
         return replace(row, outcome="add" if row.before.is_empty else "change")

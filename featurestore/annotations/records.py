@@ -6,6 +6,7 @@ the current annotation of a feature is the last that was not a conflict.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -83,6 +84,11 @@ class Event(Draft):
     """UTC, ISO 8601, to the microsecond."""
     is_conflict: bool = False
     """Whether somebody else had saved since `seen`: kept in the history, but not current."""
+
+
+def when(at: str) -> str:
+    """The moment of an event to the minute."""
+    return datetime.fromisoformat(at).strftime("%Y-%m-%d %H:%M UTC")
 
 
 @dataclass(frozen=True)

@@ -126,11 +126,13 @@ def _reason(examples: ExampleTokens, n_active: int, n_inactive: int) -> str:
     """Why there is no score; empty if there is one."""
     for n, kind in ((n_active, "active"), (n_inactive, "silent")):
         if n < FEWEST:
-            return f"{n} {kind} contexts are held out; {FEWEST} are needed."
+            held_out = "context is" if n == 1 else "contexts are"
+            cure = "" if kind == "active" else " Raise passes.n_zero of the recipe and build again."
+            return f"{n} {kind} {held_out} held out; {FEWEST} are needed.{cure}"
     if not examples.n:
         return (
             "It names no token: nothing stands between quotes, and none of its words is a token of "
-            "the held-out contexts."
+            "the held-out contexts. Put a token between quotes."
         )
     return ""
 

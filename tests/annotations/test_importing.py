@@ -1,4 +1,5 @@
 import json
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -124,7 +125,8 @@ def test_a_row_is_exactly_one_thing(log: AnnotationLog, known: tuple[DictionaryI
     assert change.before == Content(Verdict.JUNK, "old", tags=("t",))
     assert change.after == Content(Verdict.UNSURE, "new", tags=("t", "u"))
     assert (change.seen, conflict.seen) == (1, 2)
-    assert conflict.reason.startswith("The file has revision 1; here is 2, saved by ada at 20")
+    said = r"The file has revision 1; here is 2, saved by ada on [0-9-]{10} [0-9:]{5} UTC\."
+    assert re.match(said, conflict.reason)
     reasons = " | ".join(row.reason for row in plan.of("unknown", "bad"))
     for part in (
         "No dictionary 'three' in this store. It has: one, two.",

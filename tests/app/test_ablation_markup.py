@@ -55,8 +55,8 @@ def test_numbers_stand_beside_their_control() -> None:
     [
         (0.0131, 0.004, "removing it raises the loss by 0.0131 ± 0.0040 nats: it helps"),
         (-0.0131, 0.004, "removing it lowers the loss by 0.0131 ± 0.0040 nats: it hurts"),
-        (0.0131, 0.007, "raises the loss by 0.0131 ± 0.0070 nats: within 2 errors of none"),
-        (0.0, 0.0, "within 2 errors of none"),
+        (0.0131, 0.007, "by 0.0131 ± 0.0070 nats: within 2 standard errors of zero"),
+        (0.0, 0.0, "within 2 standard errors of zero"),
         (0.0131, None, "raises the loss by 0.0131 nats, on one token"),
         (None, None, "no effect on the loss is known"),
     ],

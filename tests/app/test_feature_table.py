@@ -125,9 +125,15 @@ def test_reasons_take_the_place_of_some_numbers() -> None:
         ["peaks on", "", "↵", " ×3", r'"\n"'],
         ["context", "up ", "the", " river", '"up the river"'],
     ]
-    counted = replace(ROW, n_matching=17, n_searched=20)
-    _, cells = drawn(Listed((counted,), found={4: found}))
-    assert [reason[0] for reason in cells["match"]] == ["promotes", "peaks on", "17 of 20"]
+    for n, whole, told in (
+        (17, 20, "17 of 20 contexts"),
+        (7, 20, "\u20077 of 20 contexts"),
+        (1, 1, "1 of 1 context"),
+        (3, None, "3 of ? contexts"),
+    ):
+        counted = replace(ROW, n_matching=n, n_searched=whole)
+        _, cells = drawn(Listed((counted,), found={4: (*found, found[-1])}))
+        assert [reason[0] for reason in cells["match"]] == ["promotes", "peaks on", told, ""]
     assert not {"histogram", "nearest_cos", "token_share"} & cells.keys()
     assert row["href"] == "feature?dictionary=e&feature=4"
 

@@ -35,6 +35,8 @@ def test_provenance_says_how_exact_the_activations_are(synthetic_store: Path) ->
     store = Store(synthetic_store)
     info = store.dictionary("planted")
     store.close()
+    masked = replace(info, token_mask="padding and the BOS at position 0 left out")
+    assert markup.provenance(masked).count("left out") == 1
     assert "float32" in markup.provenance(info) and "bfloat16" not in markup.provenance(info)
     change = {"n": 2000, "n_lost": 12, "n_gained": 7, "mean_relative_change": 0.0061}
     html = markup.provenance(replace(info, dtype="bfloat16", dtype_change=change))

@@ -61,7 +61,7 @@ def forged() -> None:
     def call(change: object, *arguments: object) -> None:
         change(*arguments)
         said.append(st.session_state.get(annotations.PROBLEM, ("", ""))[1])
-        said.append(st.session_state.pop(files._DONE, ("", ""))[0])
+        said.append(st.session_state.pop(files._DONE, ("", "", ""))[1])
         st.session_state.pop(annotations.PROBLEM, None)
 
     call(annotations.on_save, info, selection)
@@ -73,7 +73,7 @@ def forged() -> None:
     call(files._apply, plan)
     table = session.annotations().explanations
     one = Explanation(info.content, "planted", 4, "rivers", "m", "e", 0.5, 9)
-    call(files._note, lambda: f"{table.add_all([one])} explained")
+    call(files._note, "explanations", lambda: f"{table.add_all([one])} explained")
     st.session_state["said"] = said
 
 

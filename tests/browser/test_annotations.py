@@ -110,11 +110,40 @@ def test_a_whole_round_of_labelling(page: Page, store: Path) -> None:
     edited = exported.replace(b"label 7", b"=1+1 label seven")
     chooser.set_input_files({"name": "b.csv", "mimeType": "text/csv", "buffer": edited})
     expect(page.get_by_text("change 1")).to_be_visible()
+    button = page.get_by_role("button", name="Import", exact=True)
+    button.click()
+    empty = page.get_by_text("The author is empty")
+    expect(empty).to_be_visible()
+    here, box = empty.bounding_box(), button.bounding_box()
+    assert here and box and 0 < here["y"] - box["y"] < 80  # just below the box for the name
     page.get_by_role("textbox", name="You").fill("Bob")
     page.get_by_role("textbox", name="You").press("Enter")
-    page.get_by_role("button", name="Import", exact=True).click()
+    button.click()
     expect(page.get_by_text("Annotations imported: 1")).to_be_visible()
     assert events(store)[-1][1:] == ("Bob", "=1+1 label seven", 0)
+
+
+def test_what_was_just_saved_can_be_gone_back_to(page: Page) -> None:
+    page.goto("/annotations?dictionary=planted&sort=random&seed=11")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".editor")).to_be_visible()
+    first = number(page)
+    write(page, "2", HOSTILE, "Ann")
+    page.keyboard.press("Enter")
+    told = page.locator(".st-key-just_saved")
+    expect(told).to_contain_text(f"Saved: feature {first} unsure · {HOSTILE}")
+    second = number(page)
+    assert second != first
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(f".editor[data-feature='{first}']")).to_be_visible()
+    expect(page.locator(".editor [name=label]")).to_have_value(HOSTILE)
+    expect(page.get_by_text("not in the list of")).to_be_visible()  # it has a verdict now
+    expect(told).to_have_count(0)
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(f".editor[data-feature='{second}']")).to_be_visible()
+    told.get_by_role("link", name=f"Change {first}").click()
+    expect(page.locator(f".editor[data-feature='{first}']")).to_be_visible()
+    expect(page.get_by_role("button", name="Previous")).to_be_visible()
 
 
 PRESS = """(editor, keys) => keys.forEach(key =>

@@ -104,8 +104,13 @@ def test_a_histogram_tells_its_bins_and_is_saved(page: Page) -> None:
     chart.locator("rect").first.hover()
     expect(told).to_have_text(re.compile(r"^activation \S+ to \S+: [\d,]+ tokens$"))
     first = told.inner_text()
-    page.mouse.move(0, 0)
+    button = chart.get_by_role("button", name="SVG")
+    chart.locator("rect").last.hover()
+    expect(told).not_to_have_text(first)
+    button.hover()  # above the bars: none is told, none is covered
     expect(told).to_be_hidden()
+    box, bars = button.bounding_box(), chart.locator("svg").bounding_box()
+    assert box and bars and box["y"] + box["height"] <= bars["y"]
     chart.focus()
     page.keyboard.press("ArrowRight")
     expect(told).to_have_text(first)
@@ -113,7 +118,7 @@ def test_a_histogram_tells_its_bins_and_is_saved(page: Page) -> None:
     expect(told).not_to_have_text(first)
     expect(page).to_have_url(re.compile(f"feature={RIVER}"))  # the page's own arrows are not meant
     with page.expect_download() as download:
-        chart.get_by_role("button", name="SVG").click()
+        button.click()
     saved = Path(download.value.path()).read_text(encoding="utf-8")
     assert saved.startswith("<svg") and saved.count("<rect") == chart.locator("rect").count()
 

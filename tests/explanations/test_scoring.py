@@ -197,8 +197,8 @@ def test_the_seed_decides_on_the_control(contexts: tuple[list[Example], list[Exa
 @pytest.mark.parametrize(
     ("label", "n_active", "n_inactive", "reason"),
     [
-        ("' river'", 1, 30, "1 active contexts are held out; 2 are needed."),
-        ("' river'", 40, 0, "0 silent contexts are held out; 2 are needed."),
+        ("' river'", 1, 30, "1 active context is held out; 2 are needed."),
+        ("' river'", 40, 0, "0 silent contexts are held out; 2 are needed. Raise passes.n_zero"),
         ("zebra", 40, 30, "It names no token"),
         ("", 40, 30, "It names no token"),
     ],

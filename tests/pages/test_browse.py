@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import links
+from app.feature_table import FIGURE_SPACE
 from tests.pages.conftest import Open, texts
 from tests.small_store import publish
 
@@ -192,9 +193,9 @@ def test_a_text_in_sampled_contexts_counts_them(open_page: Open) -> None:
     url = {"dictionary": "planted", "text": "river", "within": "sampled", "sort": "match"}
     test = open_page(links.BROWSE, **url)
     reasons = [row["match"][0][0] for row in cells(test).values()]
-    counts = [int(n) for n, _, _ in (reason.split(" ") for reason in reasons)]
+    counts = [int(reason.partition(" of ")[0].lstrip(FIGURE_SPACE)) for reason in reasons]
     assert counts == sorted(counts, reverse=True)
-    assert all(re.fullmatch(r"\d+ of \d+", reason) for reason in reasons)
+    assert all(re.fullmatch(r"\u2007?\d+ of \d+ contexts?", reason) for reason in reasons)
     assert re.search(r"by chance \d[\d.]*% of sampled contexts", texts(test))
     n_all = len(listed(test))
     test.number_input(key="least").set_value(counts[0]).run()

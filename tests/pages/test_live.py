@@ -261,10 +261,20 @@ def test_a_visitor_and_all_together_may_ask_so_often(
     ],
 )
 def test_live_can_be_off(
-    synthetic_store: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], is_there: bool
+    live: Live, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], is_there: bool
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["main.py", str(synthetic_store), *flags])
+    assert strips(live(text=TEXT))
+    monkeypatch.setattr("sys.argv", [*sys.argv, *flags])
     assert command_line.is_live() is is_there
+    test = AppTest.from_file(str(MAIN), default_timeout=20)
+    test.switch_page(str(links.LIVE))
+    test.query_params["dictionaries"] = IDS[0]
+    test.query_params["text"] = TEXT
+    test.run()
+    assert not test.exception
+    assert bool(strips(test)) is is_there
+    assert ("Live is switched off on this server" in texts(test)) is not is_there
+    assert ("<code>python -m app STORE --live on</code>" in texts(test)) is not is_there
 
 
 def test_limits_are_the_command_lines(

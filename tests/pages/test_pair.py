@@ -96,6 +96,14 @@ def test_two_features_side_by_side(open_page: Open, pair_store: Path) -> None:
     assert len(listed(test)) == 4
 
 
+@pytest.mark.parametrize("named", ["dictionary", "other"])
+def test_a_dictionary_that_is_not_there_is_named(
+    open_page: Open, pair_store: Path, named: str
+) -> None:
+    test = open_page(links.PAIR, pair_store, **{named: "nope"})
+    assert "No dictionary &#x27;nope&#x27;" in texts(test)
+
+
 def test_two_that_were_not_put_beside_each_other(open_page: Open, pair_store: Path) -> None:
     test = open_page(links.PAIR, pair_store, **BOTH, feature="2", beside="2")
     assert "No numbers of these two" in texts(test)

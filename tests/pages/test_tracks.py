@@ -209,8 +209,11 @@ def test_a_list_of_browse_leads_to_its_tracks(open_page: Open, tracked: Path) ->
     assert test.query_params["among"] == ["t3:0"] or test.query_params["among"] == "t3:0"
     test = open_page(links.TRACKS, tracked, tracked=ALL, among="t3:0.4")
     assert len(rows(test)) == 2
-    assert "tracks of 2 features of t3" in texts(test)
+    said = texts(test)
+    assert "tracks of 2 features of t3" in said
+    assert said.count("· of all features") == 3 and "5 features each, 2 listed" in said
     (button,) = [each for each in test.button if each.label == "Show all"]
     button.click().run()
     assert "among" not in test.query_params
     assert len(rows(test)) == 8
+    assert "of all features" not in texts(test) and "listed" not in texts(test)

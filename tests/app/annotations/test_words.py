@@ -65,11 +65,16 @@ def test_a_conflict_names_both() -> None:
     said = words.conflict(event(2, author="Bob"), event(1, author="Ann"))
     assert "Bob saved this" in said
     assert "Ann's" in said
+    alone = words.conflict(event(2, author="Ann"), event(1, author="Ann"))
+    assert "Ann's own save of" in alone and "another window" in alone
 
 
 def test_a_label_without_a_score_says_why() -> None:
     none = LabelScore(None, None, 1, 0, ExampleTokens((), (), False), None, 0, "it names nothing")
-    assert "it names nothing" in words.score(none)
+    assert '<span title="">it names nothing</span>' in words.score(none)
+    one = Explanation("d", "one", 3, "label", "fuzz", "model")
+    shown = words.explanations([(one, none)])
+    assert "fuzz · model · came without a score" in shown and "No AUC: it names nothing" in shown
 
 
 def test_progress_counts_verdicts_alone() -> None:

@@ -150,7 +150,8 @@ def test_a_summary_counts_the_list() -> None:
     assert found.clusters == (("a · <b>", 1),)
     assert dict(found.verdicts)["junk"] == 1
     html = summary_html(found)
-    assert "a · &lt;b&gt; 1" in html
+    assert "<dt>a · &lt;b&gt;</dt><dd>1</dd>" in html
+    assert "<dt>KL above random, median</dt><dd>50.0%</dd>" in html
     assert "<b>" not in html
     nothing = summary(POINTS, (100,), verdict)
     assert (nothing.mean_density, nothing.median_effect) == (None, None)

@@ -91,6 +91,7 @@ def test_what_is_not_named_is_chosen() -> None:
     assert pair("c", "") == ("c", "d")  # not b, whose directions are longer
     assert pair("", "c") == ("d", "c")
     assert pair("b", "", "bc") == ("b", "c")
-    assert pair("nobody", "") == ("nobody", "")
+    assert pair("nobody", "") == ("nobody", "a")
+    assert pair("", "nobody") == ("a", "nobody")
     assert chosen("", "", infos[:1], frozenset()) == ("a", "")
     assert chosen("", "", (), frozenset()) == ("", "")
