@@ -9,7 +9,7 @@ from pathlib import Path
 
 from streamlit.web import cli
 
-from app import session
+from app import command_line, session
 from app.once_up import once_up
 from featurestore.annotations.records import URL_VARIABLE
 from featurestore.errors import FeatureStoreError
@@ -20,7 +20,7 @@ SERVER = ROOT / "app" / "server.py"
 
 def main(given: list[str]) -> int:
     """Check that there is a store, then hand over to Streamlit; the exit code."""
-    options = session.arguments(given)
+    options = command_line.arguments(given)
     try:
         session.check(options.store)
     except FeatureStoreError as error:

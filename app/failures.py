@@ -10,7 +10,7 @@ import secrets
 import streamlit as st
 from streamlit.logger import get_logger
 
-from app import markup, session
+from app import command_line, markup
 from featurestore.errors import FeatureStoreError
 
 LOG = get_logger("feature_browser")
@@ -26,9 +26,9 @@ _SERVER = re.compile(r" at [^\s:]*[A-Za-z.][^\s:]*:[0-9]+")
 
 def told(text: str) -> str:
     """A sentence as a page may show it: whole on one's own machine, else without its paths."""
-    if not session.is_for_strangers():
+    if not command_line.is_for_strangers():
         return text
-    shown = without_places(text, str(session.store_folder()))
+    shown = without_places(text, str(command_line.store_folder()))
     if shown != text:
         _log(text)
     return shown

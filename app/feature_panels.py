@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import (
     ablation_markup,
+    command_line,
     exports,
     feature_flags,
     links,
@@ -193,7 +194,7 @@ def _examples(
         selection.view,
         selection.breaks,
         session.on_shown,
-        session.is_live(),
+        command_line.is_live(),
         session.store().ablated_contexts(info.dictionary_id, feature.feature),
     )
     if sent is not None:

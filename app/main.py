@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 if str(ROOT) not in sys.path:  # Streamlit puts only this file's folder there
     sys.path.insert(0, str(ROOT))
 
-from app import links, panels, people, session  # noqa: E402
+from app import address, command_line, links, panels, people, session  # noqa: E402
 from featurestore.errors import Busy, FeatureStoreError  # noqa: E402
 
 st.set_page_config(page_title="Feature Browser", page_icon=str(panels.ICON), layout="wide")
@@ -24,13 +24,13 @@ pages = [
     st.Page(links.SEARCH, title="Search", url_path="search"),
     st.Page(links.ANNOTATIONS, title="Annotations", url_path="annotations"),
 ]
-menu = "visible" if session.is_live() else "hidden"
+menu = "visible" if command_line.is_live() else "hidden"
 pages.append(st.Page(links.LIVE, title="Live", url_path="live", visibility=menu))
 page = st.navigation(pages, position="top" if people.are_let_in() else "hidden")
 people.door()
 try:
-    session.remember(page.title)
-    panels.address(session.given() if session.is_untold() else None)
+    address.remember(page.title, lambda: session.first(session.catalogue()))
+    address.tell()
     page.run()
 except Busy as error:
     panels.note(str(error), "error")

@@ -6,11 +6,10 @@ textContent; never through a Markdown label.
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from urllib.parse import urlencode
 
 import streamlit as st
 
-from app import links, markup, session
+from app import command_line, links, markup, session
 from app.failures import told
 from app.markup import WORDS
 from app.selection import Selection
@@ -24,9 +23,6 @@ _keyboard = st.components.v2.component(
     "feature_browser_keyboard",
     js=(HERE / "keyboard.js").read_text(encoding="utf-8"),
     isolate_styles=False,  # its button and list are dressed, and found, like the page's own
-)
-_address = st.components.v2.component(
-    "feature_browser_address", js=(HERE / "address.js").read_text(encoding="utf-8")
 )
 
 LABELLING = (
@@ -86,17 +82,8 @@ def keyboard(
 
 def _feature_keys() -> tuple[tuple[str, str], ...]:
     """Without those that label, where nothing may be saved."""
-    read_only = session.is_read_only()
+    read_only = command_line.is_read_only()
     return tuple(one for one in FEATURE_KEYS if not (read_only and one in LABELLING))
-
-
-def address(params: dict[str, str] | None) -> None:
-    """Make the address bar say what is shown; None if it does.
-
-    It is drawn in any case: one piece more or less would move, and so draw anew, all below it.
-    """
-    search = None if params is None else f"?{urlencode(params)}"
-    _address(data={"search": search}, key="address")
 
 
 def dictionary() -> tuple[DictionaryInfo, Selection]:

@@ -9,7 +9,7 @@ import importlib.util
 
 import streamlit as st
 
-from app import markup, session
+from app import command_line, markup
 from featurestore.errors import AnnotationsError, BadInput
 
 LEAST_SECRET = 32
@@ -43,7 +43,7 @@ def check_settings() -> None:
 
 def are_let_in() -> bool:
     """Whether whoever is here may see anything."""
-    return not session.signs_in() or person() is not None
+    return not command_line.signs_in() or person() is not None
 
 
 def author(typed: str) -> str:
@@ -53,7 +53,7 @@ def author(typed: str) -> str:
         AnnotationsError: nothing may be saved by whoever is here.
     """
     check_may_write()
-    return person() if session.signs_in() else typed
+    return person() if command_line.signs_in() else typed
 
 
 def check_may_write() -> None:
@@ -62,7 +62,7 @@ def check_may_write() -> None:
     Raises:
         AnnotationsError: the app is open for reading only, or nobody is signed in who is let in.
     """
-    if session.is_read_only():
+    if command_line.is_read_only():
         raise AnnotationsError("This app is open for reading only: nothing can be saved.")
     if not are_let_in():
         raise AnnotationsError("You are not signed in, so nothing was saved. Load the page again.")
@@ -71,12 +71,12 @@ def check_may_write() -> None:
 def person() -> str | None:
     """The address of whoever is signed in and let in; None if nobody is."""
     address = _address()
-    return address if address and is_let_in(address, session.options().sign_in) else None
+    return address if address and is_let_in(address, command_line.options().sign_in) else None
 
 
 def _address() -> str | None:
     """The address that the provider vouches for."""
-    if not session.signs_in() or not st.user.get("is_logged_in"):
+    if not command_line.signs_in() or not st.user.get("is_logged_in"):
         return None
     is_vouched_for = st.user.get("email_verified") is not False  # some providers never say
     address = st.user.get("email")
@@ -106,7 +106,7 @@ def door() -> None:
 
 def name_tag() -> None:
     """Who is signed in, and the way out; nothing where nobody signs in."""
-    if not session.signs_in():
+    if not command_line.signs_in():
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="person"):
         st.html(markup.line([f"Signed in as {person()}"]), width="content")

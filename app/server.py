@@ -6,13 +6,13 @@ from pathlib import Path
 from starlette.middleware import Middleware
 from streamlit.starlette import App
 
-from app import people, session
+from app import command_line, people
 from app.failures import on_script_error
 from app.headers import Headers, OwnOrigin
 from featurestore.errors import BadInput
 
 try:  # only now has Streamlit read where the provider's settings stand
-    if session.signs_in():
+    if command_line.signs_in():
         people.check_settings()
 except BadInput as error:
     sys.stderr.write(f"{error}\n")

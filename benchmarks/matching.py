@@ -12,6 +12,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -50,7 +51,7 @@ def measure(n_features: int, d_out: int, shared: float) -> dict[str, float | int
     product_s, cosines = _timed(lambda: (torch.from_numpy(a) @ torch.from_numpy(b).T).numpy())
     assignment_s = 0.0
     if n_features <= MOST_FEATURES:
-        assignment_s, _ = _timed(lambda: linear_sum_assignment(cosines, maximize=True))
+        assignment_s, _ = _timed(partial(linear_sum_assignment, cosines, maximize=True))
     del cosines
     with one_thread():  # tiles go to threads of our own
         similarity = Similarity(a, b, is_absolute=False)

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from app import panels, people, session
+from app import command_line, panels, people, session
 from app.annotations import files, views
 from app.annotations.panels import READ_ONLY
 
 info, selection = panels.dictionary()
 known = session.catalogue()
-if session.is_read_only():
+if command_line.is_read_only():
     panels.note(READ_ONLY)
 else:
     people.name_tag()
@@ -17,7 +17,7 @@ views.conflicts(known)
 views.progress(known, selection)
 views.agreement()
 files.export(info, selection, known)
-if not session.is_read_only():
+if not command_line.is_read_only():
     left, right = st.columns(2, gap="medium")
     with left:
         files.import_annotations(known)

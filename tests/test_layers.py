@@ -67,7 +67,6 @@ LAYERS = {
     "app.session": (
         "app",
         "featurestore.store",
-        "featurestore.live.records",
         "featurestore.annotations",
         *RECORDS,
     ),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app import filters, markup, panels, people, session
+from app import command_line, filters, markup, panels, people, session
 from app.annotations import words
 from app.annotations.session import log
 from app.selection import Selection
@@ -100,7 +100,7 @@ def _plan(data: bytes, name: str, known: Catalogue) -> None:
     if not any(counts[outcome] for outcome in ("add", "change", "conflict")):
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="apply"):
-        if not session.signs_in():
+        if not command_line.signs_in():
             st.text_input("You", key=_AUTHOR, placeholder="your name", width=150)
         if counts["conflict"]:
             st.selectbox(

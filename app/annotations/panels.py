@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from app import links, markup, panels, session
+from app import command_line, links, markup, panels, session
 from app.annotations import session as annotations
 from app.annotations import words
 from app.annotations.editor import editor
@@ -34,7 +34,7 @@ def label_list(selection: Selection) -> None:
 
     None where nobody may give one.
     """
-    if session.is_read_only():
+    if command_line.is_read_only():
         return
     query = replace(selection.query, verdicts=frozenset({NO_VERDICT}))
     if st.button(
@@ -55,7 +55,7 @@ def annotation(info: DictionaryInfo, selection: Selection) -> None:
     """The editor of a feature, and what else was said of it."""
     try:
         shown, history = annotations.editing(info, selection.feature)
-        if session.is_read_only() or not info.content:
+        if command_line.is_read_only() or not info.content:
             _in_force(history)
         else:
             editor(
@@ -87,7 +87,7 @@ def _just_saved(info: DictionaryInfo, selection: Selection) -> None:
 
 
 def _in_force(history: tuple[Event, ...]) -> None:
-    if session.is_read_only():
+    if command_line.is_read_only():
         st.html(markup.line([("Open for reading only", READ_ONLY)]))
     accepted = [event for event in history if not event.is_conflict]
     if accepted and not accepted[-1].content.is_empty:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import session
+from app import address, session
 from app.compare import scoreboard
 from app.compare import selection as selections
 from app.compare.scoreboard import Entry, Kin
@@ -27,7 +27,7 @@ MOST_READ = 300
 
 def read(known: Catalogue) -> tuple[CompareSelection, tuple[str, ...]]:
     """The selection that the URL says, and what was wrong with it."""
-    return selections.read(session.given(), selections.choices(known.dictionaries))
+    return selections.read(address.given(), selections.choices(known.dictionaries))
 
 
 def entries(known: Catalogue) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
@@ -72,7 +72,7 @@ def _measures(path: str, build: str, dictionary_id: str) -> dict[str, Measure]:
 
 def go(selection: CompareSelection) -> None:
     """Callback: show this."""
-    st.query_params.from_dict(selections.params(selection))
+    address.show(selections.params(selection))
 
 
 def on_control(name: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import markup, panels, session
+from app import command_line, markup, panels, session
 from app.live import selection as selections
 from app.live import session as live
 from app.live.selection import MAX_DICTIONARIES, LiveSelection
@@ -43,7 +43,7 @@ POLL_S = 0.3
 
 def end_if_off() -> None:
     """Say so where no texts may be run through the models, and end the page."""
-    if not session.is_live():
+    if not command_line.is_live():
         panels.note(
             "Live is switched off on this server, so no text is run here. Whoever runs the server "
             "switches it on: python -m app STORE --live on; more in docs/serving.md."

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 import streamlit as st
 
+from app import address, command_line, session
 from app import selection as browse
-from app import session
 from app.live import selection as selections
 from app.live.meter import ALL, Meter
 from app.live.selection import LiveSelection
@@ -97,7 +97,7 @@ def turn() -> threading.Semaphore:
 
 def limits() -> Limits:
     """How long a text may be."""
-    given = session.options()
+    given = command_line.options()
     return Limits(given.live_bytes, given.live_tokens)
 
 
@@ -122,7 +122,7 @@ def infos(known: Catalogue, dictionary_ids: tuple[str, ...]) -> tuple[Dictionary
 def read(known: Catalogue) -> tuple[LiveSelection, tuple[str, ...]]:
     """The selection that the URL says, and what was wrong with it."""
     ids = tuple(info.dictionary_id for info in known.dictionaries)
-    return selections.read(session.given(), ids, _texts())
+    return selections.read(address.given(), ids, _texts())
 
 
 def params(selection: LiveSelection) -> dict[str, str]:
@@ -132,7 +132,7 @@ def params(selection: LiveSelection) -> dict[str, str]:
 
 def go(selection: LiveSelection) -> None:
     """Callback: show this."""
-    st.query_params.from_dict(params(selection))
+    address.show(params(selection))
 
 
 def now() -> LiveSelection:
@@ -154,7 +154,7 @@ def ask(key: tuple[Hashable, ...], request: Callable[[Runner], Answer]) -> Answe
     """
 
     def asked() -> Answer:
-        n = session.options().live_requests
+        n = command_line.options().live_requests
         st.session_state.setdefault(METER, Meter(n, "A visitor")).take()
         _meter(n).take()
         return service().run(request)

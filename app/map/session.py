@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from app import session
+from app import address, session
 from app.map.chosen import MOST
 from app.map.points import Points, Said, columns, points_part, said_part
 from app.map.view import KEY
@@ -105,7 +105,7 @@ def on_mark(selection: Selection) -> None:
     """Callback of the box for a feature's number; whether it is one, the page says."""
     text = st.session_state["marked"].strip()
     values = params(replace(selection, feature=None)) | ({"feature": text} if text else {})
-    st.query_params.from_dict(values)
+    address.show(values)
 
 
 def on_lasso(selection: Selection) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from app import session
+from app import address, session
 from app.pair import selection as selections
 from app.pair.rows import Row
 from app.pair.selection import PairSelection
@@ -28,12 +28,12 @@ class Place:
 
 def read(known: Catalogue) -> tuple[PairSelection, tuple[str, ...]]:
     """The selection that the URL says, and what was wrong with it."""
-    return selections.read(session.given(), known.dictionaries, session.store().pairs.compared())
+    return selections.read(address.given(), known.dictionaries, session.store().pairs.compared())
 
 
 def go(selection: PairSelection) -> None:
     """Callback: show this."""
-    st.query_params.from_dict(selections.params(selection))
+    address.show(selections.params(selection))
 
 
 def on_picker(name: str) -> None:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
+from app import address, session
 from app import selection as browse
-from app import session
 from app.annotations import session as annotations
 from app.feature_table import Listed
 from app.search import selection as selections
@@ -31,12 +31,12 @@ class Hits:
 def read(known: Catalogue) -> tuple[SearchSelection, tuple[str, ...]]:
     """The selection that the URL says, and what was wrong with it."""
     ids = tuple(info.dictionary_id for info in known.dictionaries)
-    return selections.read(session.given(), ids)
+    return selections.read(address.given(), ids)
 
 
 def go(selection: SearchSelection) -> None:
     """Callback: show this."""
-    st.query_params.from_dict(selections.params(selection))
+    address.show(selections.params(selection))
 
 
 def on_control(key: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import session
+from app import address, session
 from app.map.chosen import MOST, ListError
 from app.tracks import rows
 from app.tracks import selection as selections
@@ -27,7 +27,7 @@ def known() -> dict[str, DictionaryInfo]:
 
 def read(known: Mapping[str, DictionaryInfo]) -> tuple[TrackSelection, tuple[str, ...]]:
     """The selection that the URL says, and what was wrong with it."""
-    return selections.read(session.given(), known)
+    return selections.read(address.given(), known)
 
 
 def beside(one: DictionaryInfo, other: DictionaryInfo) -> BothWays:
@@ -92,7 +92,7 @@ def on_all() -> None:
 
 def go(selection: TrackSelection) -> None:
     """Callback: show this."""
-    st.query_params.from_dict(selections.params(selection))
+    address.show(selections.params(selection))
 
 
 def on_family() -> None:

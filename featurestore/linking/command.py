@@ -2,14 +2,23 @@
 
 import argparse
 import logging
-import sys
 from collections.abc import Iterable, Iterator
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestore.errors import LinkError
-from featurestore.matching.chosen import Two, has_same_tokens, known, not_one_way, opener, published
+from featurestore.matching.chosen import (
+    Two,
+    add_options,
+    compared,
+    known,
+    not_one_way,
+    opener,
+    progress,
+    published,
+    workplace,
+)
 from featurestore.records import DictionaryInfo
 
 if TYPE_CHECKING:
@@ -18,30 +27,24 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_NOT_ASKED_FOR = "They were not asked for: link with --activations."
-_OTHER_TOKENS = "The two were built on other texts or tokens."
-
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `link` to the command line."""
     parser = commands.add_parser("link", help="which features feed which of a later dictionary")
-    parser.add_argument("ids", nargs="*", metavar="ID", help="upstream, then downstream")
-    parser.add_argument("--family", metavar="NAME", help="all links from and to a family")
-    parser.add_argument("--all", action="store_true", help="all links of the store")
-    parser.add_argument(
-        "--activations", action="store_true", help="weigh by activations: sweeps the corpus"
-    )
-    parser.add_argument("--store", type=Path, default=Path("store"), help="folder (store)")
-    parser.set_defaults(run=_link)
+    words = {
+        "ids": "upstream, then downstream",
+        "family": "all links from and to a family",
+        "all": "all links of the store",
+        "activations": "weigh by activations: sweeps the corpus",
+    }
+    add_options(parser, words, _link)
 
 
-def _link(options: argparse.Namespace) -> None:
+def _link(options: argparse.Namespace) -> Iterator[str]:
     from featurestore.store import Store
 
     twos = _chosen(Store(options.store).catalogue().dictionaries, options)
-    for found in _linked(options.store, twos, options.activations):
-        sys.stdout.write(f"{_line(found)}\n")
-        sys.stdout.flush()
+    return map(_line, _linked(options.store, twos, options.activations))
 
 
 def _chosen(served: Iterable[DictionaryInfo], options: argparse.Namespace) -> list[Two]:
@@ -84,31 +87,20 @@ def _chosen(served: Iterable[DictionaryInfo], options: argparse.Namespace) -> li
 
 def _linked(store: Path, twos: list[Two], activations: bool) -> Iterator["LinkInfo"]:
     """All of them, as soon as they are there; what is there already is not computed again."""
-    from tempfile import TemporaryDirectory
-
-    from tqdm import tqdm
-
     from featurestore.linking.link import link_two
     from featurestore.links import LinkFile, link_path
-    from featurestore.matching.activity import Sweeps
 
-    work = store / "work"
-    work.mkdir(exist_ok=True)
     opened = opener(store, twos), _model_opener(store)
-    with TemporaryDirectory(prefix="link-", dir=work) as folder:
-        sweeps = Sweeps(store, Path(folder)) if activations else None
-        for two in tqdm(twos, "link", unit="pair", leave=False, disable=len(twos) == 1 or None):
-            names = " → ".join(info.dictionary_id for info in two)
-            mine = _NOT_ASKED_FOR if sweeps is None else sweeps
-            if sweeps and not has_same_tokens(*two):
-                mine = _OTHER_TOKENS
-                logger.warning("%s: activations are not compared. %s", names, mine)
+    with workplace(store, "link", activations) as (folder, sweeps):
+        for two in progress(twos, "link"):
+            mine = compared(sweeps, two, "link")
             try:
                 found = published(LinkFile, link_path(store, *two), not isinstance(mine, str))
-                yield found or link_two(store, Path(folder), two, *opened, mine)
+                yield found or link_two(store, folder, two, *opened, mine)
             except LinkError as error:  # what only the model tells
                 if len(twos) == 1:
                     raise
+                names = " → ".join(info.dictionary_id for info in two)
                 logger.warning("%s: left out. %s", names, error)
 
 
@@ -140,7 +132,9 @@ def _line(found: "LinkInfo") -> str:
     def named(end: "End") -> str:
         return f"{end.dictionary_id} ({end.n_features:,})"
 
+    activity = "" if found.n_tokens is None else f", activations on {found.n_tokens:,} tokens"
     return (
         f"{named(found.upstream)} → {named(found.downstream)}: median largest cosine "
         f"{both('median')}, by chance {both('floor')}, {found.n_same:,} downstream the same feature"
+        f"{activity}"
     )

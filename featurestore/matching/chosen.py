@@ -1,11 +1,14 @@
-"""Dictionaries of a store as a command names them, their weights, and what two have already."""
+"""What `match` and `link` share: two by two, dictionaries of a store as a command names them."""
 
 import argparse
 import difflib
 import logging
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from featurestore.errors import DamagedStore, UnknownDictionary
@@ -13,6 +16,7 @@ from featurestore.records import DictionaryInfo
 
 if TYPE_CHECKING:
     from featurestore.dictionaries.base import Dictionary
+    from featurestore.matching.activity import Sweeps
     from featurestore.matching.pair import Open
     from featurestore.two_runs import Info, TwoRunsFile
 
@@ -26,6 +30,30 @@ _CURES = {
 """What else to do, by what a name was to name."""
 
 Two = tuple[DictionaryInfo, DictionaryInfo]
+
+
+def add_options(
+    parser: argparse.ArgumentParser, words: dict[str, str], run: Callable[..., Iterator[str]]
+) -> None:
+    """Add how dictionaries are asked for; the command prints each line that `run` finds.
+
+    Args:
+        parser: the command's own.
+        words: the help of `ids`, `family`, `all` and `activations`.
+        run: takes the options.
+    """
+    parser.add_argument("ids", nargs="*", metavar="ID", help=words["ids"])
+    parser.add_argument("--family", metavar="NAME", help=words["family"])
+    parser.add_argument("--all", action="store_true", help=words["all"])
+    parser.add_argument("--activations", action="store_true", help=words["activations"])
+    parser.add_argument("--store", type=Path, default=Path("store"), help="folder (store)")
+
+    def printed(options: argparse.Namespace) -> None:
+        for line in run(options):
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+
+    parser.set_defaults(run=printed)
 
 
 def known(what: str, name: str, names: Iterable[str]) -> str:
@@ -51,9 +79,42 @@ def not_one_way(options: argparse.Namespace) -> str:
     return "" if is_one_way else ", ".join(given) or "nothing"
 
 
-def has_same_tokens(one: DictionaryInfo, other: DictionaryInfo) -> bool:
-    """Whether activations of the two are about the same tokens."""
-    return (one.digests["corpus"], one.token_mask) == (other.digests["corpus"], other.token_mask)
+@contextmanager
+def workplace(
+    store: Path, command: str, activations: bool
+) -> "Iterator[tuple[Path, Sweeps | None]]":
+    """A folder that is gone afterwards, and what sweeps the corpus, if activations are compared."""
+    from featurestore.matching.activity import Sweeps
+
+    work = store / "work"
+    work.mkdir(exist_ok=True)
+    with TemporaryDirectory(prefix=f"{command}-", dir=work) as folder:
+        yield Path(folder), Sweeps(store, Path(folder)) if activations else None
+
+
+def compared(sweeps: "Sweeps | None", two: Two, command: str) -> "Sweeps | str":
+    """What sweeps the corpus for two, or why their activations are not compared."""
+    if sweeps is None:
+        return f"They were not asked for: {command} with --activations."
+    one, other = two
+    of_one = one.digests["corpus"], one.token_mask
+    if of_one == (other.digests["corpus"], other.token_mask):
+        return sweeps
+    reason = "The two were built on other texts or tokens."
+    logger.warning(
+        "%s and %s: activations are not compared. %s",
+        one.dictionary_id,
+        other.dictionary_id,
+        reason,
+    )
+    return reason
+
+
+def progress(twos: list[Two], command: str) -> Iterable[Two]:
+    """The same, with a bar on a terminal where they are many."""
+    from tqdm import tqdm
+
+    return tqdm(twos, command, unit="pair", leave=False, disable=len(twos) == 1 or None)
 
 
 def opener(store: Path, twos: Iterable[Two]) -> "Open":

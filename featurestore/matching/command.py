@@ -2,14 +2,23 @@
 
 import argparse
 import logging
-import sys
 from collections.abc import Iterable, Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestore.errors import MatchError
-from featurestore.matching.chosen import Two, has_same_tokens, known, not_one_way, opener, published
+from featurestore.matching.chosen import (
+    Two,
+    add_options,
+    compared,
+    known,
+    not_one_way,
+    opener,
+    progress,
+    published,
+    workplace,
+)
 from featurestore.records import DictionaryInfo
 
 if TYPE_CHECKING:
@@ -21,23 +30,20 @@ logger = logging.getLogger(__name__)
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `match` to the command line."""
     parser = commands.add_parser("match", help="compare dictionaries, two by two")
-    parser.add_argument("ids", nargs="*", metavar="ID", help="two dictionaries")
-    parser.add_argument("--family", metavar="NAME", help="every two of a family")
-    parser.add_argument("--all", action="store_true", help="every two of the store")
-    parser.add_argument(
-        "--activations", action="store_true", help="compare activations too: sweeps the corpus"
-    )
-    parser.add_argument("--store", type=Path, default=Path("store"), help="folder (store)")
-    parser.set_defaults(run=_match)
+    words = {
+        "ids": "two dictionaries",
+        "family": "every two of a family",
+        "all": "every two of the store",
+        "activations": "compare activations too: sweeps the corpus",
+    }
+    add_options(parser, words, _match)
 
 
-def _match(options: argparse.Namespace) -> None:
+def _match(options: argparse.Namespace) -> Iterator[str]:
     from featurestore.store import Store
 
     pairs = _chosen(Store(options.store).catalogue().dictionaries, options)
-    for pair in matched(options.store, pairs, options.activations):
-        sys.stdout.write(f"{_line(pair)}\n")
-        sys.stdout.flush()
+    return map(_line, matched(options.store, pairs, options.activations))
 
 
 def _chosen(served: Iterable[DictionaryInfo], options: argparse.Namespace) -> list[Two]:
@@ -79,27 +85,17 @@ def _chosen(served: Iterable[DictionaryInfo], options: argparse.Namespace) -> li
 
 def matched(store: Path, pairs: list[Two], activations: bool) -> Iterator["PairInfo"]:
     """Every pair, as soon as it is there; those that are there already are not computed again."""
-    from tempfile import TemporaryDirectory
-
-    from tqdm import tqdm
-
-    from featurestore.matching.activity import Sweeps
     from featurestore.matching.pair import match_pair
     from featurestore.pair_file import PairFile, pair_path
 
-    work = store / "work"
-    work.mkdir(exist_ok=True)
     open_dictionary = opener(store, pairs)
-    with TemporaryDirectory(prefix="match-", dir=work) as folder:
-        sweeps = Sweeps(store, Path(folder)) if activations else None
-        for pair in tqdm(pairs, "match", unit="pair", leave=False, disable=len(pairs) == 1 or None):
-            mine = sweeps if sweeps and has_same_tokens(*pair) else None
-            if sweeps and not mine:
-                names = " ~ ".join(info.dictionary_id for info in pair)
-                logger.warning("%s: activations are not compared: other texts or tokens", names)
+    with workplace(store, "match", activations) as (folder, sweeps):
+        for pair in progress(pairs, "match"):
+            activity = compared(sweeps, pair, "match")
+            mine = None if isinstance(activity, str) else activity
             yield (
                 published(PairFile, pair_path(store, *pair), mine is not None)
-                or match_pair(store, Path(folder), pair, open_dictionary, mine)
+                or match_pair(store, folder, pair, open_dictionary, mine)
             )
 
 
@@ -113,9 +109,10 @@ def _line(pair: "PairInfo") -> str:
     def named(side: "Side") -> str:
         return f"{side.dictionary_id} ({side.n_features:,})"
 
+    activity = "" if pair.n_tokens is None else f", activations on {pair.n_tokens:,} tokens"
     mean = "" if pair.mean_matched is None else f" with mean {pair.mean_matched:.3f}"
     return (
         f"{named(pair.a)} ~ {named(pair.b)}: MMCS {both('mmcs', '.3f')}, "
         f"by chance {both('floor', '.3f')}, above 0.9 {both('share_above', '.1%')}, "
-        f"{pair.n_matched:,} matched ({pair.method}){mean}"
+        f"{pair.n_matched:,} matched ({pair.method}){mean}{activity}"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from sqlalchemy import select
+from sqlalchemy import Column, select
 
 from featurestore.annotations.database import EVENTS, Database, default_url
 from featurestore.annotations.records import URL_VARIABLE
@@ -39,11 +39,17 @@ def server(store: Path) -> Iterator[str]:
 
 def events(store: Path) -> list[tuple]:
     """All that was ever saved: feature, author, label, whether it was a conflict."""
-    with sqlite3.connect(store / "annotations.sqlite") as connection:
-        found = connection.execute(
-            "select feature, author, label, is_conflict from events order by number"
-        )
-        return found.fetchall()
+    columns = [EVENTS.c[name] for name in ("feature", "author", "label", "is_conflict")]
+    return saved_in(default_url(store), *columns)
+
+
+def saved_in(url: str, *columns: Column) -> list[tuple]:
+    """What a program that starts now finds, in the order that it was saved in."""
+    database = Database(url)
+    with database.reading() as connection:
+        found = connection.execute(select(*columns).order_by(EVENTS.c.number)).all()
+    database.close()
+    return [tuple(row) for row in found]
 
 
 def open_feature(page: Page, feature: int) -> None:
@@ -299,15 +305,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield address
 
 
-def labels(url: str) -> list[str]:
-    """What a program that starts now finds, in the order that it was saved in."""
-    database = Database(url)
-    with database.reading() as connection:
-        found = connection.scalars(select(EVENTS.c.label).order_by(EVENTS.c.number)).all()
-    database.close()
-    return list(found)
-
-
 def test_nothing_acknowledged_is_lost_when_the_app_is_killed(
     browser: Browser,
     synthetic_store: Path,
@@ -338,7 +335,7 @@ def test_nothing_acknowledged_is_lost_when_the_app_is_killed(
             acknowledged.add(label)
         with pytest.raises(StopIteration):
             next(serving)
-    kept = labels(url)
+    kept = [label for (label,) in saved_in(url, EVENTS.c.label)]
     assert acknowledged <= set(kept)
     assert len(kept) <= len(acknowledged) + KILLS
     context.close()

@@ -139,13 +139,16 @@ def test_all_are_compared_that_can_be(store: Path, caplog: pytest.LogCaptureFixt
     assert "4 pairs left out: their directions differ in length" in caplog.text
 
 
-def test_activations_are_compared_if_asked_for(store: Path) -> None:
+def test_activations_are_compared_if_asked_for(store: Path, capsys: pytest.CaptureFixture) -> None:
     assert match(store, "early", "late") == 0
+    assert "activations" not in capsys.readouterr().out
     plain = Store(store).pairs.matches("early", "late")
     assert {row.correlation for row in plain.rows} == {None}
     assert match(store, "early", "late", "--activations") == 0
     opened = Store(store)
-    assert opened.pairs.info("early", "late").n_tokens == opened.dictionary("early").n_tokens
+    n_tokens = opened.dictionary("early").n_tokens
+    assert opened.pairs.info("early", "late").n_tokens == n_tokens
+    assert capsys.readouterr().out.endswith(f", activations on {n_tokens:,} tokens\n")
     found = opened.pairs.matches("early", "late", sort="correlation")
     known = [row.correlation for row in found.rows if row.correlation is not None]
     assert known == sorted(known, reverse=True) and len(known) > 15
@@ -173,7 +176,7 @@ def test_activations_on_other_tokens_are_not_compared(
     shutil.rmtree(project / "store" / "dictionaries" / "late")
     build_some(project, 12, "late")
     assert match(project / "store", "early", "late", "--activations") == 0
-    assert "early ~ late: activations are not compared: other texts or tokens" in caplog.text
+    assert "early and late: activations are not compared. The two were built on" in caplog.text
     assert Store(project / "store").pairs.info("early", "late").n_tokens is None
 
 

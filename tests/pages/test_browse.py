@@ -76,6 +76,25 @@ def test_effects_clusters_and_flags_are_in_the_table(open_page: Open) -> None:
     assert [word for word, _ in shown[111]["flags"]] == ["one dimension", "one token"]
 
 
+def test_a_click_is_kept_if_the_next_comes_before_its_address(open_page: Open) -> None:
+    test = open_page(links.BROWSE, dictionary="planted")
+    first = dict(test.query_params)
+
+    def click_at(address: dict[str, str], control: str, value: float) -> AppTest:
+        test.query_params = dict(address)
+        return test.number_input(key=control).set_value(value).run()
+
+    second = dict(click_at(first, "kurtosis_high", 30.0).query_params)
+    third = dict(click_at(first, "density_low", 0.0).query_params)
+    assert (third["kurtosis"], third["density"]) == ("..30", "0..")
+    fourth = click_at(second, "kurtosis_low", 1.0).query_params
+    assert (fourth["kurtosis"], fourth["density"]) == ("1..30", "0..")
+    test.query_params = dict(first)  # Back, as the browser tells it: without a click
+    test.run()
+    assert test.number_input(key="kurtosis_high").value is None
+    assert "kurtosis" not in click_at(first, "density_low", 0.1).query_params
+
+
 def test_a_list_is_sorted_and_filtered_by_effect_and_cluster(open_page: Open) -> None:
     test = open_page(links.BROWSE, dictionary="planted", sort="ablation_kl", cluster="1..1")
     assert "sorted by ablation KL, highest first" in texts(test)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import links
+from app import command_line, links
 from app.live.service import Service
 from featurestore.errors import Busy
 from tests.live_project import IDS, build_project
@@ -263,11 +263,9 @@ def test_a_visitor_and_all_together_may_ask_so_often(
 def test_live_can_be_off(
     live: Live, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], is_there: bool
 ) -> None:
-    from app import session
-
     assert strips(live(text=TEXT))
     monkeypatch.setattr("sys.argv", [*sys.argv, *flags])
-    assert session.is_live() is is_there
+    assert command_line.is_live() is is_there
     test = AppTest.from_file(str(MAIN), default_timeout=20)
     test.switch_page(str(links.LIVE))
     test.query_params["dictionaries"] = IDS[0]
@@ -282,7 +280,5 @@ def test_live_can_be_off(
 def test_limits_are_the_command_lines(
     project: Path, monkeypatch: pytest.MonkeyPatch, open_page: Open
 ) -> None:
-    from app import session
-
-    given = session.arguments(["store", "--live-tokens", "7", "--live-bytes", "100"])
+    given = command_line.arguments(["store", "--live-tokens", "7", "--live-bytes", "100"])
     assert (given.live_tokens, given.live_bytes) == (7, 100)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app import __main__ as command
-from app.session import arguments
+from app.command_line import arguments
 from featurestore.annotations.records import URL_VARIABLE
 
 ROOT = Path(__file__).parent.parent.parent

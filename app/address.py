@@ -1,0 +1,113 @@
+"""The query string of the address bar: the whole state of what is shown, and who keeps it right.
+
+A page reads it by `given`, a callback writes it by `show`, and `remember` knows what each page was
+left with.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlencode
+
+import streamlit as st
+
+_bar = st.components.v2.component(
+    "feature_browser_address",
+    js=(Path(__file__).parent / "address.js").read_text(encoding="utf-8"),
+)
+
+LAST = "last parameters of each page"
+PAGE = "page that is shown"
+SENT = "parameters sent to the browser by clicks in a row, the last of them what is shown"
+IS_SENT = "whether a click of this run sent any"
+
+_SHARED = {"Annotations": ("Browse", "Annotations")}
+"""Pages that open on what another was left with, if that was later."""
+_OWN = {
+    "Live": "dictionaries",
+    "Search": "find",
+    "Pair": "other",
+    "Tracks": "tracked",
+    "Compare": "by",
+}
+"""Pages whose parameters are not those of a list, by the one that is always there; the first in
+this order, since Pair may say `by` too."""
+
+
+MAX_SENT = 8
+"""Clicks faster than the browser learns of their addresses that are known to be so."""
+
+
+def remember(page: str, first: Callable[[], str]) -> None:
+    """Note what a page, by its name in the menu, is asked to show.
+
+    One that is entered without parameters shows what it was left with; one that was not open yet
+    the dictionary that was looked at last, or the `first`; Annotations the list of Browse, if that
+    was looked at later.
+    """
+    if not st.session_state.pop(IS_SENT, False):  # a link, Back, Reload: the browser is right
+        st.session_state.pop(SENT, None)
+    last = st.session_state.setdefault(LAST, {})
+    st.session_state[PAGE] = page
+    if is_step_back():
+        return
+    shown = st.query_params.to_dict()
+    if not shown:
+        left = [params for name, params in last.items() if name in _SHARED.get(page, (page,))]
+        shown = left[-1] if left else _entry(page, first)
+    last.pop(page, None)  # the page looked at last stands last
+    last[page] = shown
+
+
+def _entry(page: str, first: Callable[[], str]) -> dict[str, str]:
+    """What a page shows that was not open yet."""
+    before = next(reversed(st.session_state[LAST].values()), {})
+    named = before.get("dictionary") or before.get("dictionaries", "").partition(",")[0]
+    if page in _OWN and page != "Live":
+        return {_OWN[page]: ""} | ({"dictionary": named} if named else {})
+    known = named or first()
+    return {_OWN.get(page, "dictionary"): known} if known else {}
+
+
+def is_step_back() -> bool:
+    """Whether Back led to or from a page with parameters of its own, and its first step left the
+    other page's parameters.
+    """
+    owner = next((page for page, name in _OWN.items() if name in st.query_params), None)
+    page = st.session_state.get(PAGE)
+    return bool(st.query_params) and owner != (page if page in _OWN else None)
+
+
+def is_untold() -> bool:
+    """Whether the address bar does not say what is shown."""
+    return is_step_back() or not st.query_params
+
+
+def given() -> dict[str, str]:
+    """The parameters of the page that is shown: the URL's, or those that it was left with.
+
+    The browser sends its address with each click. A second click within the time that the first
+    one's answer takes comes with an old one, and would undo the first: what was sent counts then.
+    """
+    told = st.query_params.to_dict()
+    sent = st.session_state.get(SENT, ())
+    if told in sent:
+        return sent[-1]
+    last = st.session_state.get(LAST, {}).get(st.session_state.get(PAGE), {})
+    return last if is_untold() and last else told
+
+
+def show(params: dict[str, str]) -> None:
+    """Callback: show this."""
+    sent = st.session_state.get(SENT) or (st.query_params.to_dict(),)
+    st.session_state[SENT] = (*sent, params)[-MAX_SENT:]
+    st.session_state[IS_SENT] = True
+    st.query_params.from_dict(params)
+
+
+def tell() -> None:
+    """Make the address bar say what is shown, where it does not.
+
+    It is drawn in any case: one piece more or less would move, and so draw anew, all below it.
+    """
+    search = f"?{urlencode(given())}" if is_untold() else None
+    _bar(data={"search": search}, key="address")
