@@ -109,11 +109,13 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _build(options: argparse.Namespace) -> None:
-    order = _order(options)
-    from featurestore.build import build, sweep_shard
     from featurestore.stop import stop_on_signals
 
-    with stop_on_signals() as stop:
+    with stop_on_signals() as stop:  # before what takes seconds to import
+        order = _order(options)
+        from featurestore.build import build, sweep_shard
+
+        stop.check()
         if options.shard:
             sweep_shard(order, options.shard, stop, options.discard)
             i, n = options.shard
@@ -124,11 +126,13 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _merge(options: argparse.Namespace) -> None:
-    order = _order(options)
-    from featurestore.build import merge
     from featurestore.stop import stop_on_signals
 
     with stop_on_signals() as stop:
+        order = _order(options)
+        from featurestore.build import merge
+
+        stop.check()
         published = merge(order, stop)
     print(f"{len(published)} published in {options.store}")
 

@@ -4,6 +4,7 @@ import os
 import pickle
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,8 +17,10 @@ from safetensors.torch import load_file, save_file
 
 from featurestore import writer
 from featurestore.__main__ import main
+from featurestore.config import Recipe
 from featurestore.dictionaries.load import FORMATS
 from featurestore.dictionary_file import KEYS
+from featurestore.recipes import read_recipe
 from featurestore.store import Store
 from tests.made_up_links import write_links
 from tests.small_store import publish
@@ -334,6 +337,23 @@ def test_an_interrupted_build_says_that_it_goes_on(
     monkeypatch.setattr("featurestore.build.sweep", interrupt)
     assert build(folder) == 130
     assert "goes on where it stopped" in capfd.readouterr().err
+
+
+def test_a_signal_while_modules_are_imported_stops_the_build(
+    folder: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path) -> Recipe:  # before torch is imported, which takes seconds
+        os.kill(os.getpid(), signal.SIGINT)
+        return read_recipe(path)
+
+    monkeypatch.setattr("featurestore.recipes.read_recipe", read)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a script
+    try:
+        assert build(folder) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "stopping after this block or step" in capfd.readouterr().err
+    assert not list((folder / "store").rglob("*.duckdb"))
 
 
 # info, verify, formats
