@@ -392,7 +392,19 @@ def test_info_lists_dictionaries_counts_and_digests(
     assert "family" not in lines[0] and "step" not in lines[0]
     publish(store, "three", "run3", family="runs/a", step=4000)
     assert main(["info", "--store", str(store)]) == 0
-    assert "run run3  family runs/a  step 4,000" in capsys.readouterr().out
+    assert "run run3  family runs/a  step 4,000  model " in capsys.readouterr().out
+
+
+def test_info_tells_builds_on_other_texts_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    publish(tmp_path, "here", model_name="GPT", corpus_name="tales", digests={"corpus": "a" * 64})
+    facts = {"model_name": "GPT", "model_step": 3000, "corpus_name": "tales"}
+    publish(tmp_path, "there", **facts, digests={"corpus": "b" * 64})
+    assert main(["info", "--store", str(tmp_path)]) == 0
+    here, there = capsys.readouterr().out.splitlines()
+    assert here.endswith("  model GPT  corpus tales (aaaaaaaa)")
+    assert there.endswith("  model GPT at step 3,000  corpus tales (bbbbbbbb)")
 
 
 def test_verify_reads_every_file(store: Path, capsys: pytest.CaptureFixture) -> None:
