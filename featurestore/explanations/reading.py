@@ -75,8 +75,8 @@ def read_explanations(
         explainer: likewise.
 
     Raises:
-        TableError: it is a JSON array, or something cannot be read; it lists the first bad lines. A feature twice with one
-            method and explainer is bad, too: which would count?
+        TableError: it is a JSON array, or something cannot be read; it lists the first bad lines. A
+            feature twice with one method and explainer is bad, too: which would count?
     """
     text = decoded(data, name)
     if text.lstrip().startswith("["):
