@@ -9,7 +9,7 @@ from html import escape
 
 from app.markup import line, note, part
 from app.numerals import exact, percent, short
-from app.token_text import alone, quoted, visible
+from app.token_text import alone, quoted, spell, visible
 from featurestore.detail_records import Ablation, Dependence, TokenEffect
 from featurestore.records import DictionaryInfo
 
@@ -153,9 +153,12 @@ def _deletion(most: int) -> str:
 def _strip(one: Dependence) -> str:
     first = min(one.changes, default=one.peak)
     before = range(max(0, first - _BEFORE), first)
-    untried = "".join(_plain(one.tokens[pos], "not tried") for pos in before)
-    tried = "".join(_tried(one, pos, change) for pos, change in sorted(one.changes.items()))
-    peak = one.tokens[one.peak]
+    shown = spell(one.tokens)
+    untried = "".join(_untried(one, pos, shown[pos]) for pos in before)
+    tried = "".join(
+        _tried(one, pos, change, shown[pos]) for pos, change in sorted(one.changes.items())
+    )
+    peak, shown_peak = one.tokens[one.peak], escape(visible(shown[one.peak]))
     tip = f"{quoted(peak)} · the peak, activation {short(one.activation)}"
     cut = "…" if before.start > 0 else ""
     n_tried = f"{len(one.changes)} tried" if one.changes else "none before it could be deleted"
@@ -163,16 +166,17 @@ def _strip(one: Dependence) -> str:
         f'<div><span class="fb-value" title="{exact(one.activation)}">{short(one.activation)}'
         f'</span><div class="fb-passage" aria-label="Context {one.context}">{cut}'
         f'<span class="fb-untried">{untried}</span>{tried}'
-        f'<span class="fb-peak" title="{escape(tip)}">{escape(visible(peak))}</span></div>'
+        f'<span class="fb-peak" title="{escape(tip)}">{shown_peak}</span></div>'
         f'<small title="Context {one.context}">{n_tried}</small></div>'
     )
 
 
-def _plain(token: str, why: str) -> str:
-    return f'<span title="{escape(f"{quoted(token)} · {why}")}">{escape(visible(token))}</span>'
+def _untried(one: Dependence, pos: int, shown: str) -> str:
+    tip = f"{quoted(one.tokens[pos])} · not tried"
+    return f'<span title="{escape(tip)}">{escape(visible(shown))}</span>'
 
 
-def _tried(one: Dependence, pos: int, change: float) -> str:
+def _tried(one: Dependence, pos: int, change: float, shown: str) -> str:
     token, share = one.tokens[pos], _share(change, one.activation)
     deed = "falls" if change < 0 else "rises"
     tip = (
@@ -184,7 +188,7 @@ def _tried(one: Dependence, pos: int, change: float) -> str:
     kind = "fb-for" if change < 0 else "fb-against"
     return (
         f'<span class="{kind}" style="--change:{min(1.0, abs(share)):.2f}" '
-        f'title="{escape(tip)}">{escape(visible(token))}</span>'
+        f'title="{escape(tip)}">{escape(visible(shown))}</span>'
     )
 
 

@@ -69,4 +69,4 @@ def examples_csv(feature: int, bands: Iterable[Band]) -> bytes:
         for band in bands
         for example in band.examples
     )
-    return table_csv(header, lines)
+    return table_csv(header, lines, names=("document",))

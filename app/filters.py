@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import clusters, exports, markup, panels, session, token_text
 from app.markup import COLUMN_HELP, COLUMN_WORDS
-from app.numerals import percent
+from app.numerals import beyond_chance, percent
 from app.selection import PAGE_SIZE, VERDICTS, Selection, filters
 from featurestore.annotations.records import NO_VERDICT
 from featurestore.records import (
@@ -304,9 +304,18 @@ def _by_chance(kept: FeaturePage, query: FeatureQuery) -> list[tuple[str, str]]:
         return []
     tip = (
         f"{n_matching:,} of {n:,} tokens, drawn where features are silent, stand in contexts that "
-        "match. A row says the same of its own contexts: so many of so many"
+        "match. A row says the same of its own contexts: so many of so many. "
+        + _luck(n_matching / n)
     )
     return [(f"by chance {percent(n_matching / n)} of {PLACES[query.within]}", tip)]
+
+
+def _luck(share: float) -> str:
+    """How many of 20 contexts are more than chance."""
+    fewest = beyond_chance(share)
+    if fewest is None:
+        return "20 of 20 happen by chance to more than 1 feature in 100"
+    return f"{fewest} of 20 or more happen by chance to fewer than 1 feature in 100"
 
 
 def nothing_kept(kept: FeaturePage, query: FeatureQuery) -> None:

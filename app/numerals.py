@@ -39,6 +39,20 @@ def percent(share: float) -> str:
     return f"{short(100.0 * share)}%"
 
 
+def beyond_chance(share: float, n: int = 20, at_most: float = 0.01) -> int | None:
+    """The fewest of n independent cases that are more than chance, each one by chance with `share`.
+
+    The smallest k with P(X >= k) < `at_most` for X binomial; None if not even n of n are so many.
+    """
+    tail, fewest = 0.0, None
+    for k in range(n, -1, -1):
+        tail += math.comb(n, k) * share**k * (1 - share) ** (n - k)
+        if tail >= at_most:
+            break
+        fewest = k
+    return fewest
+
+
 def natural(name: str) -> list[tuple[str, int]]:
     """A key that sorts the numbers in a name as numbers."""
     return [(text, int(digits or -1)) for text, digits in re.findall(r"([^0-9]*)([0-9]*)", name)]

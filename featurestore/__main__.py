@@ -109,11 +109,13 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _build(options: argparse.Namespace) -> None:
-    order = _order(options)
-    from featurestore.build import build, sweep_shard
     from featurestore.stop import stop_on_signals
 
-    with stop_on_signals() as stop:
+    with stop_on_signals() as stop:  # before what takes seconds to import
+        order = _order(options)
+        from featurestore.build import build, sweep_shard
+
+        stop.check()
         if options.shard:
             sweep_shard(order, options.shard, stop, options.discard)
             i, n = options.shard
@@ -124,11 +126,13 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _merge(options: argparse.Namespace) -> None:
-    order = _order(options)
-    from featurestore.build import merge
     from featurestore.stop import stop_on_signals
 
     with stop_on_signals() as stop:
+        order = _order(options)
+        from featurestore.build import merge
+
+        stop.check()
         published = merge(order, stop)
     print(f"{len(published)} published in {options.store}")
 
@@ -181,11 +185,15 @@ def _info(options: argparse.Namespace) -> None:
         print(json.dumps(everything, indent=1, sort_keys=True))
         return
     for info in catalogue.dictionaries:
+        corpus = f"{info.corpus_name} ({info.digests.get('corpus', '')[:8] or 'no digest'})"
         print(
             f"{info.dictionary_id:24} {info.kind:11} {info.n_features:>9,} features  "
             f"{info.n_tokens:>11,} tokens  {info.hook_name}  run {info.run_id}"
             + (f"  family {info.family}" if info.family else "")
             + (f"  step {info.step:,}" if info.step is not None else "")
+            + f"  model {info.model_name}"
+            + (f" at step {info.model_step:,}" if info.model_step is not None else "")
+            + f"  corpus {corpus}"
         )
     for what, found in (("compared", pairs.pairs), ("linked", linked.links)):
         if found:

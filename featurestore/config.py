@@ -36,7 +36,8 @@ class DictionaryConfig:
     path: str | None = None
     """Its folder or file, relative to the recipe; or `hub:owner/name/path[@revision]`."""
     hook_name: str | None = None
-    """Hook point it reads, if its file does not say or says it wrongly."""
+    """Hook point it reads, if its file does not say or says it wrongly; where both say it, the log
+    warns and the recipe counts."""
     hook_name_out: str | None = None
     """Hook point it writes to, likewise."""
     family: str | None = None
@@ -86,7 +87,8 @@ class CorpusConfig:
     prepend_bos: bool = True
     """Whether each context opens with the model's BOS token."""
     max_tokens: int | None = None
-    """Stop after this many tokens; all of them if absent, which a data set on the hub forbids."""
+    """Stop after this many tokens; all of them if absent, which a data set on the hub forbids.
+    Files are read in turn, a document of each."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ matrix count alike, where a text counts each as often as it writes the token.
 """
 
 import hashlib
+import logging
+import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -18,9 +21,16 @@ from jaxtyping import Bool, Int32
 from transformers import PreTrainedTokenizerBase
 
 from featurestore.config import CorpusConfig
-from featurestore.documents import Document, read_documents
+from featurestore.documents import Document, find_files, read_documents
 from featurestore.errors import CorpusError, RecipeError
 from featurestore.inference import LanguageModel
+
+logger = logging.getLogger(__name__)
+
+_ROW = re.compile(r"#[0-9]+\Z")
+
+FILES_TOLD = 8
+"""Files that a message names."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,17 @@ class Corpus:
         """The rule behind `is_valid`, in words."""
         return "padding and the BOS at position 0 left out" if self.has_bos else "padding left out"
 
+    def by_file(self) -> dict[str, tuple[int, int]]:
+        """Number of documents and of valid tokens of each file, by name."""
+        each = self.n_valid - int(self.has_bos)
+        tokens = np.bincount(self.document, each, len(self.documents)).astype(np.int64)
+        n_documents, n_tokens = Counter[str](), Counter[str]()
+        for document, n in zip(self.documents, tokens.tolist(), strict=True):
+            file = _ROW.sub("", document)
+            n_documents[file] += 1
+            n_tokens[file] += n
+        return {file: (n, n_tokens[file]) for file, n in n_documents.items()}
+
     def digest(self) -> str:
         """SHA-256 of everything that contexts hold."""
         digest = hashlib.sha256("\0".join(self.documents).encode())
@@ -79,7 +100,7 @@ def read_corpus(settings: CorpusConfig, model: LanguageModel) -> Corpus:
         )
     if settings.vocabulary:
         return vocabulary_corpus(model.tokenizer, model.d_vocab, settings.prepend_bos)
-    return make_corpus(
+    corpus = make_corpus(
         read_documents(settings),
         model.tokenizer,
         settings.context_length,
@@ -87,6 +108,26 @@ def read_corpus(settings: CorpusConfig, model: LanguageModel) -> Corpus:
         settings.max_tokens,
         model.d_vocab,
     )
+    if settings.files is not None and corpus.n_tokens == settings.max_tokens:
+        logger.info(what_was_read(corpus, find_files(settings.files)))
+    return corpus
+
+
+def what_was_read(corpus: Corpus, files: Iterable[str]) -> str:
+    """How much of each file is in a corpus that ended early, and of which there is nothing."""
+    found = corpus.by_file()
+    lines = [
+        f"{file}: {n:,} document{'' if n == 1 else 's'}, {n_tokens:,} tokens"
+        for file, (n, n_tokens) in found.items()
+    ]
+    missing = [file for file in files if file not in found]
+    nothing = f"; nothing of {_first(missing, ', ')}" if missing else ""
+    return f"max_tokens = {corpus.n_tokens:,} reached. Read of {_first(lines, '; ')}{nothing}"
+
+
+def _first(names: list[str], between: str) -> str:
+    more = len(names) - FILES_TOLD
+    return between.join(names[:FILES_TOLD]) + (f" and {more:,} more files" if more > 0 else "")
 
 
 def make_corpus(

@@ -1,7 +1,8 @@
 """Documents of a corpus, read one at a time: text files, rows of tables, Hugging Face data sets.
 
-What is asked for no more is not read, so a corpus that ends after `max_tokens` costs no more than
-its own documents, however large the files are.
+Files are taken in turn, a document of each, so that a corpus that ends after `max_tokens` has some
+of all kinds. What is asked for no more is not read: such a corpus costs no more than its own
+documents, however large the files are.
 """
 
 import glob
@@ -13,8 +14,10 @@ import os
 import re
 import reprlib
 import zlib
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +41,9 @@ EXPECTED = {
     tuple: "a list of token ids, as in the rows before",
 }
 """What a row may hold, by what was seen."""
+
+IN_TURN = 64
+"""Files that are open at once, each with some rows in memory."""
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -68,10 +74,21 @@ def read_files(patterns: Iterable[str], column: str = "text") -> Iterator[Docume
     A file of JSON lines or Parquet gives one for each row that is not null, from its `column`; any
     other file is one UTF-8 text. Names are paths below the folder that all files share, with
     `#row`, counted from 0, behind. Files come in an order that mixes them but is fixed, by a hash
-    of their names; the rows of one as they stand in it.
+    of their names, a document of each in turn; the rows of one as they stand in it. A file beyond
+    the first `IN_TURN` takes its turn when one of them has come to its end.
 
     Raises:
         CorpusError: nothing matches, a file cannot be read, or a row holds neither text nor ids.
+    """
+    named = find_files(patterns)
+    return _in_turn(_read(path, name, column) for name, path in named.items())
+
+
+def find_files(patterns: Iterable[str]) -> dict[str, Path]:
+    """The files that match the patterns, by their names, in their mixed order.
+
+    Raises:
+        CorpusError: nothing matches.
     """
     patterns = tuple(patterns)
     found = {p for pattern in patterns for p in glob.glob(pattern, recursive=True)}
@@ -85,8 +102,21 @@ def read_files(patterns: Iterable[str], column: str = "text") -> Iterator[Docume
         )
     root = os.path.commonpath([path.parent for path in paths])
     named = {path.relative_to(root).as_posix(): path for path in paths}
-    for name in sorted(named, key=lambda name: hashlib.sha256(name.encode()).digest()):
-        yield from _read(named[name], name, column)
+    mixed = sorted(named, key=lambda name: hashlib.sha256(name.encode()).digest())
+    return {name: named[name] for name in mixed}
+
+
+def _in_turn(files: Iterator[Iterator[Document]]) -> Iterator[Document]:
+    """A document of each file in turn."""
+    turn = deque(islice(files, IN_TURN))
+    while turn:
+        file = turn.popleft()
+        document = next(file, None)
+        if document is None:
+            turn.extend(islice(files, 1))
+            continue
+        yield document
+        turn.append(file)
 
 
 def read_dataset(settings: CorpusConfig) -> Iterator[Document]:

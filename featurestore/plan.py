@@ -103,19 +103,22 @@ def make_plan(order: Order, stop: Stop | None = None) -> Plan:
     Raises:
         BadInput: a dictionary, the model or the corpus cannot be used.
         BuildFailed: the store cannot be written to.
-        Stopped: a signal came while baselines were fitted.
+        Stopped: a signal came.
     """
-    recipe = order.recipe
+    recipe, stop = order.recipe, stop or Stop()
     configs = [_fetched(config) for config in _chosen(order)]
     given = _given(recipe, configs)
     baselines = [Baseline.of(c, given.get(c.like)) for c in configs if c.baseline]
+    stop.check()
     model = order.load_model(order.dtype)
+    stop.check()
     for config in recipe.dictionaries:
         if config.id in given:
             check_hook_points(config, given[config.id], model)
     for baseline in baselines:
         baseline.check_width(width(baseline.id, baseline.hook_name, model))
     corpus = read_corpus(recipe.corpus, model)
+    stop.check()
     shared = {
         "model": model.digest(),
         "tokenizer": hashlib.sha256(model.tokenizer_description().encode()).hexdigest(),
@@ -123,7 +126,7 @@ def make_plan(order: Order, stop: Stop | None = None) -> Plan:
         "code": _code_digest(),
     }
     source = Source(model, corpus, shared, recipe.dtype, recipe.seed)
-    folders = fit_missing(order.store, baselines, source, stop or Stop())
+    folders = fit_missing(order.store, baselines, source, stop)
     configs = [_at(config, folders) for config in configs]
     dictionaries = [given.get(config.id) or load_dictionary(config) for config in configs]
     jobs = [

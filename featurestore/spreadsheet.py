@@ -1,13 +1,14 @@
 """Tables as CSV that a spreadsheet takes for data, and back to the last character. Pure.
 
-What goes out is `safe`, what comes in is `plain`: between the two every text survives.
+What goes out is `safe`, what comes in is `plain`: between the two every text survives. Names, which
+programs join on, are marked only where they are a formula.
 """
 
 import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,8 @@ _EVALUATED = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_FORMULA = re.compile(r"[\s\x00-\x1f\ufeff]*[=+\-@|%＝＋－＠]|[ \u00a0\ufeff]*[\t\r\n]")
+"""How what is evaluated begins, white space before it or not."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,15 @@ def safe(cell: str) -> str:
     return f"'{cell}" if _EVALUATED.match(cell) else cell
 
 
+def safe_name(cell: str) -> str:
+    """A name as it is, unless a spreadsheet would evaluate it: then one `'` goes before it.
+
+    ck-4000 and true stay what they are, so that two tables can be joined on them; a spreadsheet may
+    show such a cell as a date.
+    """
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
 def plain(cell: str) -> str:
     """What `safe` was given: the cell without its first `'`, if it starts with one."""
     return cell.removeprefix("'")
@@ -68,16 +80,26 @@ def as_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def table_csv(header: Sequence[str], lines: Iterable[Sequence[Any]], bom: bool = True) -> bytes:
+def table_csv(
+    header: Sequence[str],
+    lines: Iterable[Sequence[Any]],
+    bom: bool = True,
+    names: Collection[str] = (),
+) -> bytes:
     """A table as CSV in UTF-8, every cell quoted, every text safe, every number as it is.
 
-    Excel reads UTF-8 only after a BOM; elsewhere it may be left out.
+    Excel reads UTF-8 only after a BOM; elsewhere it may be left out. `names` are the columns of
+    what is a `safe_name` instead.
     """
+    guards = [safe_name if column in names else safe for column in header]
     text = io.StringIO(newline="")
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(header)
     for line in lines:
-        writer.writerow([safe(cell) if isinstance(cell, str) else cell for cell in line])
+        writer.writerow(
+            guard(cell) if isinstance(cell, str) else cell
+            for guard, cell in zip(guards, line, strict=True)
+        )
     return text.getvalue().encode("utf-8-sig" if bom else "utf-8", errors="replace")
 
 

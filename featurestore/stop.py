@@ -5,13 +5,16 @@ import select
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from featurestore.errors import Stopped
 
 PATIENCE_S = 5.0
 """How long a block may still take to be finished once the build was told to stop."""
+
+HEARD = b"\nstopping after this block or step; press again to stop at once\n"
+"""What is said of the first signal, on stderr."""
 
 
 class Stop:
@@ -22,10 +25,12 @@ class Stop:
         self._asked_at = 0.0
 
     def ask(self, number: int, _frame: FrameType | None = None) -> None:
-        """Take note of a signal; a second one interrupts whatever is being done."""
+        """Take note of a signal, and say so; a second one interrupts whatever is being done."""
         if self._signal:
             raise KeyboardInterrupt
         self._signal, self._asked_at = number, time.monotonic()
+        with suppress(OSError):  # nobody may be there to read it
+            os.write(2, HEARD)  # a stream may be in the middle of a line of its own
 
     def check(self, patience_s: float = 0.0) -> None:
         """Raise Stopped if a signal came, and came more than `patience_s` ago."""

@@ -1,12 +1,17 @@
+import json
+import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from featurestore.corpus import encode, make_corpus, vocabulary_corpus
+from featurestore.config import CorpusConfig
+from featurestore.corpus import encode, make_corpus, read_corpus, vocabulary_corpus
 from featurestore.documents import Document
 from featurestore.errors import CorpusError
+from featurestore.inference import LanguageModel
 from tests.tiny_model import TEXT, make_tokenizer
 
 
@@ -151,3 +156,34 @@ def test_padding_is_never_valid(tokenizer: PreTrainedTokenizerFast) -> None:
     corpus = make_corpus([Document("a", "cat")], tokenizer, 16, True)
     assert np.flatnonzero(corpus.is_valid(slice(0, 1))[0]).max() == corpus.n_valid[0] - 1
     assert corpus.token_mask == "padding and the BOS at position 0 left out"
+
+
+def test_every_file_has_its_share_of_max_tokens_and_the_log_says_what_was_read(
+    model: LanguageModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("de", "en", "py"):
+        rows = [json.dumps({"text": f"{name} {i} the cat"}) for i in range(50)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    files = (str(tmp_path / "*.jsonl"),)
+    settings = CorpusConfig(files=files, context_length=8, prepend_bos=False, max_tokens=100)
+    with caplog.at_level(logging.INFO, logger="featurestore.corpus"):
+        corpus = read_corpus(settings, model)
+    found = corpus.by_file()
+    assert set(found) == {"de.jsonl", "en.jsonl", "py.jsonl"}
+    assert sum(n for n, _ in found.values()) == len(corpus.documents)
+    assert sum(n for _, n in found.values()) == corpus.n_tokens == 100
+    counts = [n for n, _ in found.values()]
+    assert max(counts) - min(counts) <= 1
+    n, n_tokens = found["en.jsonl"]
+    in_words = f"en.jsonl: {n:,} document{'' if n == 1 else 's'}, {n_tokens:,} tokens"
+    (said,) = caplog.messages
+    assert said.startswith("max_tokens = 100 reached. Read of ") and in_words in said
+    caplog.clear()
+    few = CorpusConfig(files=files, context_length=8, prepend_bos=False, max_tokens=2)
+    with caplog.at_level(logging.INFO, logger="featurestore.corpus"):
+        (first,) = read_corpus(few, model).by_file()
+        whole = CorpusConfig(files=files, context_length=8, max_tokens=10**6)
+        read_corpus(whole, model)
+    missing = {"de.jsonl", "en.jsonl", "py.jsonl"} - {first}
+    (said,) = caplog.messages  # what is read to its end needs no words
+    assert set(said.partition("; nothing of ")[2].split(", ")) == missing

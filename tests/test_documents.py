@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from featurestore.config import CorpusConfig
-from featurestore.documents import Document, read_dataset, read_documents, read_files
+from featurestore.documents import Document, find_files, read_dataset, read_documents, read_files
 from featurestore.errors import CorpusError
 
 TEXTS = ["one", "two\nlines", "", "caf\u00e9 \U0001f600"]
@@ -95,6 +95,26 @@ def test_tables_and_texts_stand_side_by_side(tmp_path: Path) -> None:
     in_order = sorted(("a.txt", "b.jsonl"), key=lambda n: hashlib.sha256(n.encode()).digest())
     of_file = {"a.txt": ["a.txt"], "b.jsonl": ["b.jsonl#0", "b.jsonl#1"]}
     assert names == [name for file in in_order for name in of_file[file]]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 64])
+def test_files_come_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr("featurestore.documents.IN_TURN", at_once)
+    sizes = {"a": 3, "b": 1, "c": 4, "d": 2, "e": 0}
+    for name, n in sizes.items():
+        write_lines(tmp_path / f"{name}.jsonl", [{"text": f"{name}{i}"} for i in range(n)])
+    order = [name.removesuffix(".jsonl") for name in find_files([str(tmp_path / "*")])]
+    texts = [str(document.text) for document in read_files([str(tmp_path / "*")])]
+    assert sorted(texts) == sorted(f"{name}{i}" for name, n in sizes.items() for i in range(n))
+    for name, n in sizes.items():  # the rows of one as they stand in it
+        assert [text for text in texts if text[0] == name] == [f"{name}{i}" for i in range(n)]
+    if at_once == 1:
+        assert texts == [f"{name}{i}" for name in order for i in range(sizes[name])]
+    if at_once == 64:
+        assert texts == [f"{name}{i}" for i in range(4) for name in order if i < sizes[name]]
+    if at_once == 2:
+        firsts = [name for name in order if sizes[name]]
+        assert [text[0] for text in texts if text[1] == "0"] == firsts
 
 
 def test_a_file_is_opened_when_its_turn_comes(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import pickle
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,8 +17,10 @@ from safetensors.torch import load_file, save_file
 
 from featurestore import writer
 from featurestore.__main__ import main
+from featurestore.config import Recipe
 from featurestore.dictionaries.load import FORMATS
 from featurestore.dictionary_file import KEYS
+from featurestore.recipes import read_recipe
 from featurestore.store import Store
 from tests.made_up_links import write_links
 from tests.small_store import publish
@@ -336,6 +339,23 @@ def test_an_interrupted_build_says_that_it_goes_on(
     assert "goes on where it stopped" in capfd.readouterr().err
 
 
+def test_a_signal_while_modules_are_imported_stops_the_build(
+    folder: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path) -> Recipe:  # before torch is imported, which takes seconds
+        os.kill(os.getpid(), signal.SIGINT)
+        return read_recipe(path)
+
+    monkeypatch.setattr("featurestore.recipes.read_recipe", read)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a script
+    try:
+        assert build(folder) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "stopping after this block or step" in capfd.readouterr().err
+    assert not list((folder / "store").rglob("*.duckdb"))
+
+
 # info, verify, formats
 
 
@@ -372,7 +392,19 @@ def test_info_lists_dictionaries_counts_and_digests(
     assert "family" not in lines[0] and "step" not in lines[0]
     publish(store, "three", "run3", family="runs/a", step=4000)
     assert main(["info", "--store", str(store)]) == 0
-    assert "run run3  family runs/a  step 4,000" in capsys.readouterr().out
+    assert "run run3  family runs/a  step 4,000  model " in capsys.readouterr().out
+
+
+def test_info_tells_builds_on_other_texts_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    publish(tmp_path, "here", model_name="GPT", corpus_name="tales", digests={"corpus": "a" * 64})
+    facts = {"model_name": "GPT", "model_step": 3000, "corpus_name": "tales"}
+    publish(tmp_path, "there", **facts, digests={"corpus": "b" * 64})
+    assert main(["info", "--store", str(tmp_path)]) == 0
+    here, there = capsys.readouterr().out.splitlines()
+    assert here.endswith("  model GPT  corpus tales (aaaaaaaa)")
+    assert there.endswith("  model GPT at step 3,000  corpus tales (bbbbbbbb)")
 
 
 def test_verify_reads_every_file(store: Path, capsys: pytest.CaptureFixture) -> None:

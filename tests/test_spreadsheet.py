@@ -8,7 +8,7 @@ import pytest
 
 from featurestore import spreadsheet
 from featurestore.errors import TableError
-from featurestore.spreadsheet import Table, plain, read_table, safe, table_csv
+from featurestore.spreadsheet import Table, plain, read_table, safe, safe_name, table_csv
 
 PIECES = [
     *"=+-@\t\r\n|%＝＋－＠'\" \ufeff\u00a0\u3000,;.:/()[]{}$€#_~\\`<&",
@@ -103,6 +103,30 @@ def test_the_rule_takes_no_longer_than_its_text() -> None:
         start = time.perf_counter()
         safe(cell)
         assert time.perf_counter() - start < 0.5, cell[:10]
+
+
+@pytest.mark.parametrize("cell", ["ck-4000", "true", "SEPT2", "007", "1e5", "a=1", "", "'the' x"])
+def test_a_name_is_as_it_is(cell: str) -> None:
+    assert safe_name(cell) == cell
+
+
+@pytest.mark.parametrize("cell", ["=1", "+1", "-x", "@x", "\tx", "\rx", " =1", "\ufeff@x", "＝1"])
+def test_a_name_that_is_a_formula_is_marked(cell: str) -> None:
+    assert safe_name(cell) == f"'{cell}"
+
+
+def test_no_name_is_dangerous(cells: list[str]) -> None:
+    assert [cell for cell in cells if starts_a_formula(safe_name(cell))] == []
+
+
+def test_columns_of_names_can_be_joined_on(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    lines = [["ck-4000", "ck-4000", "true"], ["=x", "=x", "false"]]
+    path.write_bytes(table_csv(["id", "text", "is"], lines, bom=False, names=("id", "is")))
+    read = pd.read_csv(path)
+    assert read["id"].tolist() == ["ck-4000", "'=x"]
+    assert read["text"].tolist() == ["'ck-4000", "'=x"]
+    assert read["is"].tolist() == [True, False]
 
 
 def test_numbers_stay_numbers_and_the_bom_may_be_left_out() -> None:

@@ -37,10 +37,15 @@ def test_patience_lasts_as_long_as_it_says(clock: list[float]) -> None:
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_is_remembered_and_a_second_one_interrupts(number: int, exit_code: int) -> None:
+def test_a_signal_is_remembered_and_a_second_one_interrupts(
+    number: int, exit_code: int, capfd: pytest.CaptureFixture[str]
+) -> None:
     before = signal.getsignal(number)
     with stop_on_signals() as stop:
         os.kill(os.getpid(), number)
+        assert capfd.readouterr().err.strip() == (
+            "stopping after this block or step; press again to stop at once"
+        )
         with pytest.raises(Stopped) as caught:
             stop.check()
         assert caught.value.exit_code == exit_code

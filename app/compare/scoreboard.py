@@ -235,7 +235,7 @@ def scores_csv(entries: Iterable[Entry]) -> bytes:
         ]
         for one in entries
     )
-    return table_csv(header, lines)
+    return table_csv(header, lines, names=header)
 
 
 def _part(one: Entry, name: str, part: str) -> float | None:

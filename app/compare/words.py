@@ -63,7 +63,7 @@ WORDS = {
     "CE": "Loss of the next token, in nats: clean; with every vector decoded; with zeros; with the "
     "mean vector.",
     "CE recovered": "(zero − decoded) / (zero − clean). 1 if nothing is lost, 0 if "
-    "zeros do as well.",
+    "zeros do as well. None unless zeros cost more than 2 standard errors of their cost.",
     "KL decoded": "KL of the clean prediction from the one with decoded vectors, in nats.",
     "KL random": "Its control: the model's vectors moved as far as the error is long, in random "
     "directions (3 draws).",
@@ -85,8 +85,6 @@ WORDS = {
 _SHARES = ("share_dead", "share_rare", "share_dense")
 _LOSSES = (("clean", "ce_clean"), ("decoded", "ce_decoded"), ("zero", "ce_zero"))
 _NULL = {
-    "ce_recovered": "Zeros in place of the vectors cost no loss (less than 1e-6 nats), so there is "
-    "no share of it",
     "explained_variance": "The model's vectors do not vary on these tokens",
     "kl_ratio": "KL of random errors as long is below 1e-9 nats: rounding, not an effect",
     "capacity": "No direction has a length",
@@ -134,7 +132,23 @@ def _why_none(one: Entry, column: str) -> str:
         return "Not computed by the build of this file" if one.is_scored else _UNSCORED
     if not one.measures[column].n:
         return "No token to take it over"
+    if column == "ce_recovered":
+        return _why_no_share(one.measures)
     return _NULL.get(column, exact(None))
+
+
+def _why_no_share(found: Mapping[str, Measure]) -> str:
+    """What zeros cost, which is no loss beyond chance."""
+    clean, zero, error = (found.get(name) for name in ("ce_clean", "ce_zero", "ce_zero_se"))
+    cost = ""
+    if clean and zero and clean.value is not None and zero.value is not None:
+        cost = f": zero − clean is {short(zero.value - clean.value)} nats"
+        if error and error.value is not None:
+            cost += f", its standard error {short(error.value)} over {error.n:,} contexts"
+    return (
+        f"Zeros in place of the vectors cost no loss beyond chance{cost}. Below 2 standard errors "
+        "there is no share of it"
+    )
 
 
 def _over(column: str, measure: Measure) -> str:

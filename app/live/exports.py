@@ -13,7 +13,7 @@ def ranked_csv(rows: Iterable[Ranked], tokens: Sequence[str]) -> bytes:
     """Features of a text, one per line; activations as JSON: position, token, value."""
     columns = (*_FEATURE, "max", "sum", "n", "share")
     lines = ([*(getattr(row, column) for column in columns), _places(row, tokens)] for row in rows)
-    return table_csv([*columns, "activations"], lines)
+    return table_csv([*columns, "activations"], lines, names=("dictionary_id",))
 
 
 def contrasted_csv(
@@ -35,7 +35,7 @@ def contrasted_csv(
         ]
         for row in rows
     )
-    return table_csv(header, lines)
+    return table_csv(header, lines, names=("dictionary_id",))
 
 
 def layers_csv(activations: Iterable[TextActivations], tokens: Sequence[str]) -> bytes:
@@ -45,7 +45,7 @@ def layers_csv(activations: Iterable[TextActivations], tokens: Sequence[str]) ->
         for found in activations
         for pos, token in enumerate(tokens)
     )
-    return table_csv(["dictionary_id", "pos", "token", "n_active"], lines)
+    return table_csv(["dictionary_id", "pos", "token", "n_active"], lines, names=("dictionary_id",))
 
 
 def losses_csv(substitutions: Iterable[Substitution], tokens: Sequence[str]) -> bytes:
@@ -61,7 +61,7 @@ def losses_csv(substitutions: Iterable[Substitution], tokens: Sequence[str]) -> 
         for one in substitutions
         for pos, token in enumerate(tokens)
     )
-    return table_csv(header, lines)
+    return table_csv(header, lines, names=("dictionary_id",))
 
 
 def next_tokens_csv(found: Intervention) -> bytes:

@@ -106,7 +106,7 @@ def matches_csv(rows: Iterable[Row], selection: PairSelection) -> bytes:
         ]
         for row in rows
     )
-    return table_csv(header, lines)
+    return table_csv(header, lines, names=("dictionary", "other_dictionary"))
 
 
 def _facts(dictionary: str, feature: int | None, of: FeatureSummary | None) -> list[object]:

@@ -197,7 +197,7 @@ def tracks_csv(found: Followed, order: Iterable[int]) -> bytes:
         ]
         for at in order
     )
-    return table_csv(header, lines)
+    return table_csv(header, lines, names=header)
 
 
 STEP_COLUMNS = (
@@ -219,7 +219,7 @@ def steps_csv(found: Followed) -> bytes:
         names = ("low", "median", "high")
         line += [getattr(held, name) if held is not None and held.n else None for name in names]
         lines.append(line)
-    return table_csv(STEP_COLUMNS, lines)
+    return table_csv(STEP_COLUMNS, lines, names=STEP_COLUMNS)
 
 
 def known(value: float) -> float | None:

@@ -42,16 +42,18 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _build_all(recipes: "list[Recipe]", store: Path) -> None:
-    from featurestore.build import build
-    from featurestore.demo.texts import held_out_documents
-    from featurestore.plan import Order
     from featurestore.stop import stop_on_signals
 
-    for document in held_out_documents():
-        path = TEXTS / f"{document.name}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(document.text, encoding="utf-8")
-    with stop_on_signals() as stop:
+    with stop_on_signals() as stop:  # before what takes seconds to import
+        from featurestore.build import build
+        from featurestore.demo.texts import held_out_documents
+        from featurestore.plan import Order
+
+        for document in held_out_documents():
+            stop.check()
+            path = TEXTS / f"{document.name}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(document.text, encoding="utf-8")
         for recipe in recipes:
             build(Order(recipe, store), stop)
 

@@ -11,17 +11,21 @@ the source defines: directions are not rescaled, and their lengths are stored be
 """
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 
+from featurestore.config import DictionaryConfig
 from featurestore.dictionaries.standardisation import Standardisation, standardise
 from featurestore.errors import DictionaryError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -260,6 +264,19 @@ def check_k(file: Path, k: object, n_features: int, key: str = "k") -> None:
             f"{file}: '{key}' is {found}; it must be a whole number from 1 to {n_features}, the "
             "number of features."
         )
+
+
+def preferred(said: DictionaryConfig, key: str, own: Any) -> Any:  # noqa: ANN401
+    """What the recipe says under a key, else what the file does; the log says where they differ."""
+    in_recipe = getattr(said, key)
+    if in_recipe is None:
+        return own
+    if own is not None and own != in_recipe:
+        logger.warning(
+            "%s: its file says %s %s, the recipe says %s: using %s",
+            *(said.id, key, own, in_recipe, in_recipe),
+        )
+    return in_recipe
 
 
 def check_hook_name(file: Path, hook_name: str | None) -> str:

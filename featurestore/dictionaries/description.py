@@ -1,5 +1,6 @@
 """What a dictionary's file is, in words, before it is built."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -27,7 +28,7 @@ def describe(path: Path) -> dict[str, str]:
     try:
         dictionary = load_dictionary(asked)
     except DictionaryError:  # perhaps for want of a hook point alone
-        dictionary = load_dictionary(DictionaryConfig(path.stem, str(path), NOT_SAID, NOT_SAID))
+        dictionary = _without_hook_points(asked)
     origin = dictionary.origin
     writes_elsewhere = origin.hook_name_out != origin.hook_name
     return {
@@ -44,6 +45,14 @@ def describe(path: Path) -> dict[str, str]:
         **_weights(dictionary),
         "digest": dictionary.digest(),
     }
+
+
+def _without_hook_points(asked: DictionaryConfig) -> Dictionary:
+    """The same with words for what it writes to or, where that does not help, for what it reads."""
+    try:
+        return load_dictionary(replace(asked, hook_name_out=NOT_SAID))
+    except DictionaryError:
+        return load_dictionary(replace(asked, hook_name=NOT_SAID, hook_name_out=NOT_SAID))
 
 
 def _nonlinearity(found: Nonlinearity) -> str:

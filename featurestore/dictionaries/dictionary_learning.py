@@ -13,7 +13,8 @@ which stands beside the file or, for `checkpoints/ae_<step>.pt`, one folder up. 
     BatchTopKSAE            relu, where it is above one threshold, as its authors run it on new text
     MatryoshkaBatchTopKSAE  the same; all groups are active
 
-A file `checkpoints/ae_<step>.pt` says its `step`, and the two folders above its `family`.
+A file `checkpoints/ae_<step>.pt` says its `step`, and the two folders above its `family`; of the
+last one, `ae.pt`, the step is `trainer.steps` of the config.json, if that says it.
 
 The recipe needs `path`, and `hook_name` if neither config.json nor a folder's name says it.
 """
@@ -35,6 +36,7 @@ from featurestore.dictionaries.base import (
     check_k,
     check_weights,
     gate_as_threshold,
+    preferred,
 )
 from featurestore.dictionaries.files import only_tensors, read_json, read_torch
 from featurestore.errors import DictionaryError
@@ -83,8 +85,15 @@ def load(said: DictionaryConfig) -> Dictionary:
     check_weights(file, weights, found.shapes, found.optional)
     fields = found.make({n: w if n == "k" else w.float() for n, w in weights.items()}, file)
     kind = fields.pop("kind")
-    hook_name = said.hook_name or _hook_name(file, trainer)
-    origin = Origin(kind, hook_name, said.hook_name_out or hook_name, *_run_and_step(file))
+    hook_name = preferred(said, "hook_name", _hook_name(file, trainer))
+    if hook_name is None:
+        raise DictionaryError(
+            f"{file}: neither config.json nor a folder's name says where it reads. Add to the "
+            'recipe, under this dictionary: hook_name = "blocks.0.hook_resid_post" (or wherever it '
+            "reads)."
+        )
+    written = said.hook_name_out or hook_name
+    origin = Origin(kind, hook_name, written, *_run_and_step(file, trainer))
     return _with_scaled_biases(Dictionary(origin=origin, **fields), norm_factor)
 
 
@@ -144,12 +153,8 @@ def _class_of(file: Path, weights: Weights, trainer: dict[str, Any]) -> str:
     return possible[0]
 
 
-def _hook_name(file: Path, trainer: dict[str, Any]) -> str:
-    """Where it reads, by the config.json or by the name of a folder that it is in.
-
-    Raises:
-        DictionaryError: neither tells.
-    """
+def _hook_name(file: Path, trainer: dict[str, Any]) -> str | None:
+    """Where it reads, by the config.json or by the name of a folder that it is in, if they tell."""
     names = [trainer.get("submodule_name"), *(folder.name for folder in file.absolute().parents)]
     for name in names:
         found = _LAYOUT.fullmatch(name) if isinstance(name, str) else None
@@ -158,10 +163,7 @@ def _hook_name(file: Path, trainer: dict[str, Any]) -> str:
             if is_embedding:
                 return "hook_embed"
             return f"blocks.{layer}.{_HOOKS.get(name.partition('_layer')[0], 'hook_resid_post')}"
-    raise DictionaryError(
-        f"{file}: neither config.json nor a folder's name says where it reads. Add to the recipe, "
-        'under this dictionary: hook_name = "blocks.0.hook_resid_post" (or wherever it reads).'
-    )
+    return None
 
 
 def _with_scaled_biases(dictionary: Dictionary, scale: float) -> Dictionary:
@@ -177,18 +179,21 @@ def _with_scaled_biases(dictionary: Dictionary, scale: float) -> Dictionary:
     )
 
 
-def _run_and_step(file: Path) -> tuple[str | None, int | None]:
-    """Family and step of a checkpoint: its run is the folder above `checkpoints`, and that above.
+def _run_and_step(file: Path, trainer: dict[str, Any]) -> tuple[str | None, int | None]:
+    """Family and step of a checkpoint, or of what a run ended with if its settings say `steps`.
 
-    Runs are called trainer_0, trainer_1 for every layer, so one folder's name would not tell them
-    apart.
+    Its run is the folder above `checkpoints`, that of the last `ae.pt` and the settings, and the
+    folder above: runs are called trainer_0, trainer_1 for every layer, so one folder's name would
+    not tell them apart.
     """
-    found = _CHECKPOINT.fullmatch(file.stem)
+    found, run = _CHECKPOINT.fullmatch(file.stem), file.absolute().parent
     if found is None:
-        return None, None
-    run = file.absolute().parent.parent
-    is_of_run = file.parent.name == "checkpoints" and run.name
-    return f"{run.parent.name}/{run.name}" if is_of_run else None, int(found[1])
+        steps = trainer.get("steps")
+        is_last = file.name == "ae.pt" and type(steps) is int and steps > 0 and run.name
+        return (f"{run.parent.name}/{run.name}", steps) if is_last else (None, None)
+    is_of_run = run.name == "checkpoints" and run.parent.name
+    family = f"{run.parent.parent.name}/{run.parent.name}" if is_of_run else None
+    return family, int(found[1])
 
 
 def _linear(weights: Weights, bias: str, has_pre_bias: bool = True) -> dict[str, Any]:

@@ -21,7 +21,13 @@ import numpy as np
 import torch
 
 from featurestore.config import DictionaryConfig
-from featurestore.dictionaries.base import Dictionary, Nonlinearity, Origin, check_weights
+from featurestore.dictionaries.base import (
+    Dictionary,
+    Nonlinearity,
+    Origin,
+    check_weights,
+    preferred,
+)
 from featurestore.dictionaries.files import refuse_pointer
 from featurestore.errors import DictionaryError
 
@@ -63,7 +69,13 @@ def load(said: DictionaryConfig) -> Dictionary:
     file = path if path.suffix == ".npz" else path / WEIGHTS
     weights = _read(file)
     check_weights(file, weights, _SHAPES, {})
-    hook_name = said.hook_name or _hook_name(file)
+    hook_name = preferred(said, "hook_name", _hook_name(file))
+    if hook_name is None:
+        raise DictionaryError(
+            f"{file}: this format does not hold the hook point, and no folders as in "
+            "'gemma-scope-2b-pt-res/layer_20' name it. Add to the recipe, under this dictionary: "
+            'hook_name = "blocks.20.hook_resid_post" (or wherever it reads).'
+        )
     scale = math.sqrt(len(weights["W_enc"])) if _is_of_embeddings(file) else 1.0
     return Dictionary(
         origin=Origin("jumprelu", hook_name, said.hook_name_out or hook_name),
@@ -102,17 +114,11 @@ def _is_of_embeddings(file: Path) -> bool:
     return next((n for n in names if n == _EMBEDDING or _LAYER.fullmatch(n)), None) == _EMBEDDING
 
 
-def _hook_name(file: Path) -> str:
-    """Where it reads, by the names of the folders that it is in."""
+def _hook_name(file: Path) -> str | None:
+    """Where it reads, by the names of the folders that it is in, if they tell."""
     if _is_of_embeddings(file):
         return "hook_embed"
     names = [folder.name for folder in file.absolute().parents]
     release = next((found[1] for found in map(_RELEASE.fullmatch, names) if found), None)
     layer = next((found[1] for found in map(_LAYER.fullmatch, names) if found), None)
-    if release is None or layer is None:
-        raise DictionaryError(
-            f"{file}: this format does not hold the hook point, and no folders as in "
-            "'gemma-scope-2b-pt-res/layer_20' name it. Add to the recipe, under this dictionary: "
-            'hook_name = "blocks.20.hook_resid_post" (or wherever it reads).'
-        )
-    return f"blocks.{layer}.{_HOOKS[release]}"
+    return None if release is None or layer is None else f"blocks.{layer}.{_HOOKS[release]}"

@@ -21,7 +21,13 @@ from typing import Any
 import torch
 
 from featurestore.config import DictionaryConfig
-from featurestore.dictionaries.base import Dictionary, Nonlinearity, Origin, check_weights
+from featurestore.dictionaries.base import (
+    Dictionary,
+    Nonlinearity,
+    Origin,
+    check_weights,
+    preferred,
+)
 from featurestore.dictionaries.files import read_json, read_safetensors
 from featurestore.errors import DictionaryError
 
@@ -100,19 +106,20 @@ def _origin(file: Path, settings: dict[str, Any], said: DictionaryConfig) -> Ori
     """Where it reads and writes: as the recipe says, else as the settings do."""
     module, module_out = settings.get("hf_hook_point_in"), settings.get("hf_hook_point_out")
     is_transcoder = module_out not in (None, module)
-    read = said.hook_name or _hook_name(file, "hook_name", module)
+    read = _hook_name(file, said, "hook_name", module)
     if not is_transcoder:
         return Origin("jumprelu", read, said.hook_name_out or read)
-    written = said.hook_name_out or _hook_name(file, "hook_name_out", module_out)
-    return Origin("transcoder", read, written)
+    return Origin("transcoder", read, _hook_name(file, said, "hook_name_out", module_out))
 
 
-def _hook_name(file: Path, key: str, module: object) -> str:
+def _hook_name(file: Path, said: DictionaryConfig, key: str, module: object) -> str:
     found = _MODULE.fullmatch(module) if isinstance(module, str) else None
-    if found is None or found[2] not in _HOOKS:
+    is_known = found is not None and found[2] in _HOOKS
+    name = preferred(said, key, f"blocks.{found[1]}.{_HOOKS[found[2]]}" if is_known else None)
+    if name is None:
         raise DictionaryError(
             f"{file}: names {module!r} as a hook point; known are, of a layer: "
             f"{', '.join(_HOOKS)}. Add to the recipe, under this dictionary: "
             f'{key} = "blocks.20.hook_resid_post" (or wherever that is).'
         )
-    return f"blocks.{found[1]}.{_HOOKS[found[2]]}"
+    return name

@@ -22,7 +22,7 @@ from featurestore.dictionaries import (
     sparsify,
     tokenized,
 )
-from featurestore.dictionaries.base import Dictionary
+from featurestore.dictionaries.base import Dictionary, preferred
 from featurestore.errors import DictionaryError
 
 FORMATS = (
@@ -111,9 +111,8 @@ def _recognised(path: Path) -> ModuleType | None:
 def _with_overrides(dictionary: Dictionary, config: DictionaryConfig) -> Dictionary:
     """What the recipe says of a training run goes before what the file says."""
     said = {
-        name: getattr(config, name)
+        name: preferred(config, name, getattr(dictionary.origin, name))
         for name in ("family", "step")
-        if getattr(config, name) is not None
     }
     found = replace(dictionary, origin=replace(dictionary.origin, **said))
     if config.centred is None or found.standardisation == "layer_norm":  # that centres anyway

@@ -25,6 +25,7 @@ from featurestore.dictionaries.base import (
     check_hook_name,
     check_k,
     check_weights,
+    preferred,
 )
 from featurestore.dictionaries.files import read_json, read_safetensors
 from featurestore.dictionaries.standardisation import STANDARDISATIONS
@@ -71,11 +72,12 @@ def load(said: DictionaryConfig) -> Dictionary:
     folder = Path(said.path)
     settings = _read_settings(folder / SETTINGS)
     weights = _read_weights(folder / WEIGHTS)
-    read_at = check_hook_name(folder / SETTINGS, said.hook_name or settings.get("hook_name"))
+    read_at = preferred(said, "hook_name", settings.get("hook_name"))
+    check_hook_name(folder / SETTINGS, read_at)
     origin = Origin(
         kind=settings["kind"],
         hook_name=read_at,
-        hook_name_out=said.hook_name_out or settings.get("hook_name_out") or read_at,
+        hook_name_out=preferred(said, "hook_name_out", settings.get("hook_name_out")) or read_at,
         family=settings.get("family"),
         step=settings.get("step"),
     )

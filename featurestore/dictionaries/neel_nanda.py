@@ -19,6 +19,7 @@ from featurestore.dictionaries.base import (
     Origin,
     check_hook_name,
     check_weights,
+    preferred,
 )
 from featurestore.dictionaries.files import only_tensors, read_json, read_torch, torch_keys
 from featurestore.errors import DictionaryError
@@ -48,7 +49,7 @@ def load(said: DictionaryConfig) -> Dictionary:
     check_weights(file, weights, _SHAPES, {})
     weights = {name: weight.float() for name, weight in weights.items()}
     act_name = _act_name(file)
-    hook_name = check_hook_name(file, said.hook_name or act_name)
+    hook_name = check_hook_name(file, preferred(said, "hook_name", act_name))
     return Dictionary(
         origin=Origin("sae", hook_name, said.hook_name_out or hook_name),
         readers=weights["W_enc"],

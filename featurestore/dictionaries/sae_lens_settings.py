@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.config import DictionaryConfig
-from featurestore.dictionaries.base import Origin
+from featurestore.dictionaries.base import Origin, preferred
 from featurestore.dictionaries.files import read_json
 from featurestore.dictionaries.standardisation import Standardisation
 from featurestore.errors import DictionaryError
@@ -106,10 +106,11 @@ def find_origin(file: Path, kind: str, settings: dict[str, Any], said: Dictionar
         DictionaryError: neither says it.
     """
     is_folded = "fold_ln" in _other_weights(file, settings)
-    read = said.hook_name or _published(settings.get("hook_name"), is_folded)
-    written = said.hook_name_out or _published(settings.get("hook_name_out"), is_folded)
-    if kind != "transcoder":
-        written = said.hook_name_out or read
+    read = preferred(said, "hook_name", _published(settings.get("hook_name"), is_folded))
+    written = said.hook_name_out or read
+    if kind == "transcoder":
+        own = _published(settings.get("hook_name_out"), is_folded)
+        written = preferred(said, "hook_name_out", own)
     if not read or not written:
         missing = "hook_name_out" if read else "hook_name"
         raise DictionaryError(

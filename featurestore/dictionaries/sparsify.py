@@ -23,6 +23,7 @@ from featurestore.dictionaries.base import (
     Origin,
     check_k,
     check_weights,
+    preferred,
 )
 from featurestore.dictionaries.files import read_json, read_safetensors
 from featurestore.errors import DictionaryError
@@ -99,7 +100,8 @@ def _origin(folder: Path, is_transcoder: bool, said: DictionaryConfig) -> Origin
     read, written = _hook_names(folder.absolute().name, is_transcoder)
     if not is_transcoder and said.hook_name:
         written = said.hook_name
-    read, written = said.hook_name or read, said.hook_name_out or written
+    read = preferred(said, "hook_name", read)
+    written = preferred(said, "hook_name_out", written)
     if read is None or written is None:
         raise DictionaryError(
             f"{folder}: the folder's name is none of a module, such as 'layers.3' or "

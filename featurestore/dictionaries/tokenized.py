@@ -24,6 +24,7 @@ from featurestore.dictionaries.base import (
     check_hook_name,
     check_k,
     check_weights,
+    preferred,
 )
 from featurestore.dictionaries.files import only_tensors, read_torch, torch_keys
 from featurestore.errors import DictionaryError
@@ -59,7 +60,7 @@ def load(said: DictionaryConfig) -> Dictionary:
     _check_k(file, said.k, len(weights["b_enc"]))
     named = _HOOK.search(file.stem)
     in_name = f"blocks.{int(named[2])}.hook_{named[1]}" if named else None
-    hook_name = check_hook_name(file, said.hook_name or in_name)
+    hook_name = check_hook_name(file, preferred(said, "hook_name", in_name))
     return Dictionary(
         origin=Origin("tokenized", hook_name, said.hook_name_out or hook_name),
         readers=weights["W_enc"].T.contiguous(),

@@ -117,7 +117,7 @@ def _score(options: argparse.Namespace) -> None:
     from featurestore.store import Store
 
     rows = _scored(Store(options.store), _database(options, read_only=True), options)
-    sys.stdout.write(table_csv(SCORE_COLUMNS, rows, bom=False).decode())
+    sys.stdout.write(table_csv(SCORE_COLUMNS, rows, bom=False, names=SCORE_COLUMNS).decode())
 
 
 @dataclass(frozen=True)

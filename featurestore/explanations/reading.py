@@ -75,10 +75,15 @@ def read_explanations(
         explainer: likewise.
 
     Raises:
-        TableError: something cannot be read; it lists the first bad lines. A feature twice with one
-            method and explainer is bad, too: which would count?
+        TableError: it is a JSON array, or something cannot be read; it lists the first bad lines. A
+            feature twice with one method and explainer is bad, too: which would count?
     """
     text = decoded(data, name)
+    if text.lstrip().startswith("["):
+        raise TableError(
+            f"{name} is a JSON array; JSON lines are read: one object a line. "
+            f"Make them: jq -c '.[]' {name} > lines.jsonl"
+        )
     is_json = text.lstrip().startswith("{")
     dictionaries = _Dictionaries(known)
     found: dict[tuple[str, int, str, str], tuple[int, Explanation]] = {}

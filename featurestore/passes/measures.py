@@ -2,12 +2,15 @@
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from featurestore.passes.substitution import N_DRAWS, Losses
 
-LEAST_DIFFERENCE = 1e-6
-"""Of two losses, in nats, that a share of it means anything."""
+LEAST_ERRORS = 2
+"""Standard errors by which what a replacement costs must be above 0 for shares of it."""
+
+LEAST_COST = 1e-6
+"""The same in nats: less is rounding."""
 
 _SCHEMA = pa.schema(
     [
@@ -48,8 +51,11 @@ class Measures:
         self.add("ce_decoded", loss["decoded"], n, control, n * N_DRAWS)
         for ablated, suffix in (("zero", ""), ("mean", "_mean")):
             self.add(f"ce_{ablated}", loss[ablated], n)
-            shares = (_recovered(clean, each, loss[ablated]) for each in (loss["decoded"], control))
-            value, of_control = shares
+            error, n_contexts = standard_error(found.loss[ablated] - found.clean, found.contexts)
+            self.add(f"ce_{ablated}_se", error, n_contexts)
+            value, of_control = (
+                recovered(clean, each, loss[ablated], error) for each in (loss["decoded"], control)
+            )
             self.add(f"ce_recovered{suffix}", value, n, of_control, n * N_DRAWS)
         self.add("perplexity_clean", float(np.exp(clean)), n)
         self.add("perplexity_decoded", float(np.exp(loss["decoded"])), n)
@@ -87,6 +93,29 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 
-def _recovered(clean: float, decoded: float, ablated: float) -> float:
-    difference = ablated - clean
-    return (ablated - decoded) / difference if abs(difference) >= LEAST_DIFFERENCE else float("nan")
+def standard_error(
+    values: Float64[np.ndarray, " n_tokens"], contexts: Int64[np.ndarray, " n_tokens"]
+) -> tuple[float, int]:
+    """Of the mean over tokens, which are drawn by whole contexts, and how many of those there are.
+
+    sqrt(C / (C - 1) sum over the C contexts of (sum of value - mean)^2) / n, the error of a ratio
+    of totals under cluster sampling (Cochran, "Sampling Techniques", 1977). NaN for C < 2.
+    """
+    numbers, owner = np.unique(contexts, return_inverse=True)
+    n_contexts = len(numbers)
+    if n_contexts < 2:
+        return float("nan"), n_contexts
+    totals = np.bincount(owner, values - values.mean())
+    variance = n_contexts / (n_contexts - 1) * np.square(totals).sum()
+    return float(np.sqrt(variance)) / len(values), n_contexts
+
+
+def recovered(clean: float, decoded: float, ablated: float, error: float) -> float:
+    """The share of what the ablation costs that decoded vectors save; NaN if it costs no loss.
+
+    It does where the cost is above `LEAST_ERRORS` of its standard errors and `LEAST_COST`. Where
+    zeros hurt no more than chance, or help, the quotient would be of any size and sign.
+    """
+    cost = ablated - clean
+    is_cost = cost > LEAST_ERRORS * error and cost >= LEAST_COST
+    return (ablated - decoded) / cost if is_cost else float("nan")

@@ -3,7 +3,8 @@
 On whole contexts drawn from the corpus by the seed. Counted are tokens that count anywhere, less
 those at position 0, whose vectors are often of another size; names with `_with_first` are over all
 tokens but padding. `ce_recovered` is (zero - decoded) / (zero - clean) of the mean losses, and null
-where that divides by less than 1e-6; `ce_recovered_mean` takes the mean vector in place of zero.
+unless zero - clean is above two of its standard errors, `ce_zero_se`, taken over contexts, and
+1e-6; `ce_recovered_mean` takes the mean vector in place of zero, and `ce_mean_se`.
 `capacity` is the mean over directions of 1 / sum of squared cosines with all directions (Scherlis
 et al., "Polysemanticity and capacity", 2022); of as many random ones it is near
 1 / (1 + (n_features - 1) / d_out), its control. Shares are of all features: `share_rare` are active

@@ -28,9 +28,12 @@ _SALT = 0x5C07E
 
 @dataclass(frozen=True)
 class Losses:
-    """For each counted token that has a next one: its id, and loss and KL of each replacement."""
+    """For each counted token that has a next one: its id, its context, and loss and KL
+    of each replacement."""
 
     tokens: Int64[np.ndarray, " n_tokens"]
+    contexts: Int64[np.ndarray, " n_tokens"]
+    """Number in the corpus of the context that each stands in."""
     clean: Float64[np.ndarray, " n_tokens"]
     loss: dict[str, Float64[np.ndarray, " n_tokens"]]
     kl: dict[str, Float64[np.ndarray, " n_tokens"]]
@@ -40,8 +43,10 @@ class Losses:
     def joined(parts: list["Losses"]) -> "Losses":
         """One after the other."""
         return Losses(
-            np.concatenate([part.tokens for part in parts]),
-            np.concatenate([part.clean for part in parts]),
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in ("tokens", "contexts", "clean")
+            ),
             *(
                 {
                     name: np.concatenate([getattr(part, kind)[name] for part in parts])
@@ -99,7 +104,8 @@ def losses(
     at = np.nonzero(batch.is_counted & batch.has_next)
     following = torch.from_numpy(batch.tokens[at[0], at[1] + 1]).long()
     before = clean.logits[at]
-    found = Losses(batch.tokens[at].astype(np.int64), _loss(before, following), {}, {})
+    ids, contexts = batch.tokens[at].astype(np.int64), batch.contexts[at[0]]
+    found = Losses(ids, contexts, _loss(before, following), {}, {})
     for name, change in batch.replacements(mean, seed):
         check()
         after = _changed(remainder, clean, batch, change, at)

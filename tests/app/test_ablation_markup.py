@@ -116,6 +116,15 @@ def test_strips_say_what_each_token_does_to_the_peak() -> None:
     assert "BOS is never deleted" in found.text
 
 
+def test_strips_show_characters_as_contexts_do() -> None:
+    tokens = (" Stra", "<0xC3>", "<0x9F>", "e", " n", "<0xC3>", "<0x96>")
+    found = Texts(dependences([Dependence(7, tokens, 6, 2.0, {1: -1.0, 2: 0.5, 3: -0.25, 5: 1.0})]))
+    assert " Straß·eÖ·" in found.text.replace(" n", "")
+    assert "<0x" not in found.text
+    assert any(tip.startswith('"<0xC3>" · without it') for tip in found.titles)  # tips name bytes
+    assert '"<0x96>" · the peak, activation 2.00' in found.titles
+
+
 def test_a_peak_with_nothing_before_it() -> None:
     found = Texts(dependences([Dependence(7, ("a", "b"), 0, 2.0, {})]))
     assert "none before it could be deleted" in found.text

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from app.numerals import exact, natural, percent, short
+from app.numerals import beyond_chance, exact, natural, percent, short
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,20 @@ def test_numbers_in_names_sort_as_numbers() -> None:
         "step-250",
         "step-1000",
     ]
+
+
+@pytest.mark.parametrize(
+    ("share", "n", "fewest"),
+    [
+        (0.5, 20, 16),  # P(X >= 16) = 6,196 / 2**20 = 0.0059, P(X >= 15) = 21,700 / 2**20 = 0.0207
+        (0.5, 3, None),  # P(X = 3) = 1/8
+        (0.1, 2, None),  # P(X = 2) = 0.01, which is not below
+        (0.09, 2, 2),
+        (0.05, 20, 5),  # from a table: P(X >= 5) = 0.0026, P(X >= 4) = 0.0159
+        (0.9, 20, None),
+        (0.0, 20, 1),
+        (1.0, 20, None),
+    ],
+)
+def test_how_many_are_beyond_chance(share: float, n: int, fewest: int | None) -> None:
+    assert beyond_chance(share, n) == fewest

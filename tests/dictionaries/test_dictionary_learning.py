@@ -1,6 +1,7 @@
 """Every class against its formula, written out a token at a time."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -245,6 +246,23 @@ def test_a_checkpoint_knows_its_step(tmp_path: Path) -> None:
     config = DictionaryConfig("x", str(tmp_path / "checkpoints" / "ae_1000.pt"), family="mine")
     assert load_dictionary(replace(config, hook_name="hook_embed")).origin.family == "mine"
     assert dictionary.origin.hook_name == "blocks.1.hook_resid_post"
+
+
+@pytest.mark.parametrize(("steps", "step"), [(4000, 4000), (None, None), (True, None), (0, None)])
+def test_the_last_of_a_run_knows_its_step_by_the_settings(
+    tmp_path: Path, steps: object, step: int | None
+) -> None:
+    said = {} if steps is None else {"steps": steps}
+    run = tmp_path / "layer_1" / "trainer_0"
+    run.mkdir(parents=True)
+    write(run, topk_weights(), "AutoEncoderTopK", submodule_name="resid_post_layer_1", **said)
+    (run / "checkpoints").mkdir()
+    shutil.copy(run / "ae.pt", run / "checkpoints" / "ae_1000.pt")
+    early = opened(run / "checkpoints" / "ae_1000.pt", None).origin
+    assert (early.family, early.step) == ("layer_1/trainer_0", 1000)
+    for path in (run, run / "ae.pt"):
+        last = opened(path, None).origin
+        assert (last.family, last.step) == (early.family if step else None, step)
 
 
 def test_a_bare_file_is_a_dictionary_too(tmp_path: Path) -> None:

@@ -48,6 +48,20 @@ def test_the_recipe_goes_before_the_file(tmp_path: Path) -> None:
     assert (origin.hook_name_out, origin.family, origin.step) == ("hook_embed", "file", 1)
 
 
+def test_a_recipe_that_says_other_than_the_file_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = str(save_dictionary(tmp_path, hook_name="hook_embed", family="file", step=1))
+    load_dictionary(DictionaryConfig("x", path, hook_name="hook_embed", family="file", step=1))
+    load_dictionary(DictionaryConfig("x", path))
+    assert caplog.messages == []
+    load_dictionary(DictionaryConfig("x", path, hook_name="a", family="file", step=2))
+    assert caplog.messages == [
+        "x: its file says hook_name hook_embed, the recipe says a: using a",
+        "x: its file says step 1, the recipe says 2: using 2",
+    ]
+
+
 def test_a_name_that_is_nearly_right(tmp_path: Path) -> None:
     save_dictionary(tmp_path / "my-sae")
     with pytest.raises(DictionaryError, match=r"my-sea' does not exist\. Nearest there: my-sae\."):

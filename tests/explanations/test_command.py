@@ -180,7 +180,8 @@ def test_score_of_every_label(
     assert (right["is_quoted"], wrong["is_quoted"]) == ("true", "false")
     assert (wrong["imported_score"], wrong["imported_n"]) == ("0.25", "12")
     assert formula["label"] == '=" seven" & all'
-    assert '"\'=""' in printed  # safe in a spreadsheet
+    assert '"\'=""' in printed  # a formula
+    assert '"true"' in printed and '"false"' in printed  # and nothing else is marked
     assert (dead["auc"], dead["se"]) == ("", "")
     assert dead["reason"] == "0 active contexts are held out; 2 are needed."
 

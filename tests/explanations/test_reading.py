@@ -182,6 +182,19 @@ def test_lines_that_are_no_object(line: str, known: tuple[DictionaryInfo, ...]) 
         read_explanations(data, "a.jsonl", known)
 
 
+@pytest.mark.parametrize("rows", [[GOOD], []])
+def test_an_array_is_told_with_the_way_out(
+    rows: list[dict], known: tuple[DictionaryInfo, ...]
+) -> None:
+    data = ("\n " + json.dumps(rows, indent=1)).encode()
+    with pytest.raises(TableError) as caught:
+        read_explanations(data, "rows.json", known)
+    assert str(caught.value) == (
+        "rows.json is a JSON array; JSON lines are read: one object a line. "
+        "Make them: jq -c '.[]' rows.json > lines.jsonl"
+    )
+
+
 def test_many_bad_lines_are_not_all_listed(known: tuple[DictionaryInfo, ...]) -> None:
     data = jsonl(GOOD, *[GOOD | {"feature": 9}] * 5000)
     with pytest.raises(TableError) as caught:

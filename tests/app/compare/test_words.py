@@ -78,6 +78,18 @@ def test_a_missing_number_is_a_dash_with_a_reason(one: Entry, column: str, why: 
     assert why in tip
 
 
+def test_zeros_that_help_are_told_with_what_they_cost() -> None:
+    losses = {"ce_clean": 6.35, "ce_zero": 6.15, "ce_zero_se": 0.04}
+    measures = {name: Measure(value, 40, None, None) for name, value in losses.items()}
+    measures["ce_recovered"] = Measure(None, 90, None, 270)
+    assert words.cell(entry(INFO, measures), "ce_recovered") == [
+        "–",
+        "Zeros in place of the vectors cost no loss beyond chance: zero − clean is −0.200 nats, "
+        "its standard error 0.0400 over 40 contexts. Below 2 standard errors there is no share of "
+        "it",
+    ]
+
+
 def test_the_line_says_what_scores_rest_on() -> None:
     entries = (made("a"), made("b"))
     said = words.summary(entries, 5, samples(entries))

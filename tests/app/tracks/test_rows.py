@@ -66,9 +66,9 @@ def read(data: bytes) -> list[dict[str, str]]:
 def test_tracks_as_csv(tracked_store: Path) -> None:
     found = follow(tracked_store, kept="lost")
     (row,) = read(tracks_csv(found, ordered(found)))
-    assert (row["last_dictionary"], row["last_feature"]) == ("'t2", "1")  # a date, to a spreadsheet
+    assert (row["last_dictionary"], row["last_feature"]) == ("t2", "1")  # to join on
     assert (row["steps"], row["was_born"], row["has_died"]) == ("2", "0", "1")
-    assert row["lost_after"] == "'t2"
+    assert row["lost_after"] == "t2"
     assert float(row["min_link"]) == pytest.approx(0.95)
     assert (row["feature at t1"], row["feature at t3"]) == ("1", "")
     assert float(row["cosine from t2 to the last"]) == pytest.approx(0.5)
