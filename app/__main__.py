@@ -8,13 +8,18 @@ import sys
 import threading
 from pathlib import Path
 
-import click
-from streamlit.web import cli
+from featurestore.errors import FeatureStoreError, not_installed
 
-from app import command_line, session
-from app.once_up import once_up
-from featurestore.annotations.records import URL_VARIABLE
-from featurestore.errors import FeatureStoreError
+try:
+    import click
+    from streamlit.web import cli
+
+    from app import command_line, session
+    from app.once_up import once_up
+    from featurestore.annotations.records import URL_VARIABLE
+except ModuleNotFoundError as error:
+    sys.stderr.write(f"{not_installed(error)}\n")
+    sys.exit(2)
 
 ROOT = Path(__file__).parent.parent
 SERVER = ROOT / "app" / "server.py"

@@ -31,6 +31,15 @@ def test_a_missing_store_is_told_before_anything_starts(tmp_path: Path) -> None:
     assert run.stderr.count("\n") == 1
 
 
+def test_a_python_without_the_requirements_is_told_in_a_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, "-S", "-m", "app", str(tmp_path)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert run.stderr.startswith(f"click is not installed in this Python ({sys.executable}). ")
+    assert run.stderr.endswith(": source .venv/bin/activate\n")
+    assert run.stderr.count("\n") == 1
+
+
 def test_the_command_line() -> None:
     options = arguments(["somewhere", "--port", "9000", "--read-only"])
     assert (options.store, options.port, options.read_only) == (Path("somewhere"), 9000, True)
