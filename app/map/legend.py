@@ -66,12 +66,11 @@ def _clusters(points: Points) -> dict[str, Any]:
     n_none = int((points.cluster < 0).sum())
     clusters, named = points.clusters, coloured(points.clusters)
     entries = [
-        {"cluster": at, "text": cluster_name(clusters[at])}
-        | {"n": f"{clusters[at].n_features:,}"}
+        {"cluster": at, "text": cluster_name(clusters[at])} | {"n": f"{clusters[at].n_features:,}"}
         for at in named
     ]
     if more := len(clusters) - len(named):
-        n_more = sum(one.n_features for one in clusters) - sum(clusters[at].n_features for at in named)
+        n_more = sum(one.n_features for at, one in enumerate(clusters) if at not in named)
         entries.append({"cluster": -1, "text": f"and {more:,} more, grey", "n": f"{n_more:,}"})
     return {
         "kind": "classes",

@@ -39,8 +39,8 @@ WORDS = {
     "more.",
     "born, died": "A track begins after the first step, or ends before the last, though both sides "
     "were compared. Features without the likeness (no length; for correlation: dead) are in no "
-    "number. Of a cosine τ is an angle: 0.90 is 26°. What turned by more counts as died and as born "
-    "anew; it need not be gone.",
+    "number. Of a cosine τ is an angle: 0.90 is 26°. What turned by more counts as died and as "
+    "born anew; it need not be gone.",
     "drift": "1 − mean likeness of the features that went on.",
     "learned, then lost": "A likeness to the next step at or above the bound, and at a later step "
     "one below the other bound. A feature is followed for this whatever τ is, and counts once.",
