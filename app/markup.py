@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from html import escape
 
 from app.numerals import exact, large, short
@@ -213,8 +214,17 @@ def feature_stats(feature: Feature, info: DictionaryInfo) -> str:
     return stats((name, short(value), f"{exact(value)} · {tip}") for name, value, tip in numbers)
 
 
-def provenance(info: DictionaryInfo) -> str:
-    """Where the numbers come from."""
+def _moment(text: str) -> str:
+    """A time in UTC as 2 November 2026, 16:05; as it is where it is no time."""
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return text
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
+def provenance(info: DictionaryInfo, path: str | None = None) -> str:
+    """Where the numbers come from; `path` is where the dictionary stands, if that may be told."""
     facts = {
         "model": info.model_name,
         "hook point": info.hook_name,
@@ -229,8 +239,10 @@ def provenance(info: DictionaryInfo) -> str:
         "seed": info.seed,
         "precision": _precision(info),
         "run": info.run_id,
-        "built": info.built_at,
+        "built": _moment(info.built_at),
         "commit": info.git_commit,
+        **{f"digest of {name}": digest for name, digest in info.digests.items()},
+        "dictionary's path": path,
         **info.versions,
     }
     told = ((name, str(fact), str(fact)) for name, fact in facts.items() if fact is not None)

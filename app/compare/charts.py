@@ -27,7 +27,11 @@ _LOOKS = {
 }
 """Colour and shape of a kind of dictionary: baselines are grey and hollow."""
 _OTHER = ("#a0743c", "hexagon")
-_TICKS = ((1, 2, 5), (1, 1.5, 2, 3, 5, 7), tuple(part / 10 for part in range(10, 100)))
+_TICKS = (
+    (1, 2, 5),
+    (1, 1.5, 2, 3, 5, 7),
+    (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9),
+)
 """What a logarithmic axis names of each power of ten, the coarsest first."""
 _LEAST_TICKS = 3
 

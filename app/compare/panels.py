@@ -1,6 +1,6 @@
 """The pieces of Compare: filters, what scores rest on, the plot, the table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import streamlit as st
