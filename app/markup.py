@@ -9,6 +9,8 @@ from app.numerals import exact, short
 from featurestore.live.records import Recomputed
 from featurestore.records import DENSE_ABOVE, DictionaryInfo, Feature, ListPlace
 
+_DIGITS = 16
+"""Of a digest that are shown; its tip has all."""
 _COMMAND = re.compile(r"python -m [^\n;]+")
 
 COLUMN_WORDS = {
@@ -241,12 +243,15 @@ def provenance(info: DictionaryInfo, path: str | None = None) -> str:
         "run": info.run_id,
         "built": _moment(info.built_at),
         "commit": info.git_commit,
-        **{f"digest of {name}": digest for name, digest in info.digests.items()},
-        "dictionary's path": path,
-        **info.versions,
+        "path of the dictionary": path,
     }
-    told = ((name, str(fact), str(fact)) for name, fact in facts.items() if fact is not None)
-    return stats(told, is_wide=True)
+    told = [(name, str(fact), str(fact)) for name, fact in facts.items() if fact is not None]
+    digests = [
+        (f"digest of {name}", f"{digest[:_DIGITS]}…", f"sha256 {digest}")
+        for name, digest in info.digests.items()
+    ]
+    versions = [(name, version, version) for name, version in info.versions.items()]
+    return stats([*told, *digests, *versions], is_wide=True)
 
 
 def left_out(info: DictionaryInfo) -> str:

@@ -54,7 +54,8 @@ def test_provenance_names_digests_and_a_time_that_can_be_read(synthetic_store: P
     html = markup.provenance(some)
     assert "2 November 2026, 16:05 UTC" in html
     assert "digest of model" in html and "abc123" in html and "def456" in html
-    assert "path" not in html
+    assert "path of the dictionary" not in html
+    assert "sha256 abc123" in html
     assert "/there/&lt;sae&gt;" in markup.provenance(some, "/there/<sae>")
     assert "long ago" in markup.provenance(replace(some, built_at="long ago"))
 
