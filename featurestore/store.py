@@ -68,7 +68,7 @@ class Store:
         """Open a store; `remarks` are asked by queries for verdicts, annotations, explanations."""
         self.folder = Path(folder)
         self._remarks = remarks
-        self._served = ServedFiles(folder)
+        self._served = ServedFiles(self.folder)
         self.pairs = StoredPairs(self._served)
         self.links = StoredLinks(self._served)
 

@@ -61,7 +61,7 @@ def test_a_note_of_before_there_were_controls_is_read(place: Place, tmp_path: Pa
 def test_a_store_knows_where_weights_are_until_they_are_moved(place: Place, tmp_path: Path) -> None:
     project = tmp_path / "project"
     info = SimpleNamespace(run_id="run1", dictionary_id="sae")
-    assert Store(project / "store").weights_path(info) == str(project / "sae")
+    assert Store(str(project / "store")).weights_path(info) == str(project / "sae")
     (project / "sae").rmdir()
     assert Store(project / "store").weights_path(info) is None
 

@@ -78,6 +78,7 @@ def _note_places(recipes: "list[Recipe]", served: "dict[str, DictionaryInfo]", s
     built = [(recipe, config) for recipe in recipes for config in recipe.dictionaries]
     lost = [(recipe, config) for recipe, config in built if _is_lost(store, served[config.id])]
     if not lost:
+        print(f"'{store}' holds the demo already")
         return
     _write_texts()
     for recipe, config in lost:

@@ -62,7 +62,7 @@ def test_a_store_that_has_the_demo_is_left_alone(
     monkeypatch.setattr(matching, "matched", None)
     assert command.main(["build", "--store", str(tmp_path)]) == 0
     assert list(tmp_path.iterdir()) == []
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == f"'{tmp_path}' holds the demo already\n"
 
 
 def test_a_demo_that_was_moved_is_told_again_where_its_weights_are(
