@@ -3,16 +3,23 @@
 import argparse
 import logging
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
 
-from streamlit.web import cli
+from featurestore.errors import FeatureStoreError, not_installed
 
-from app import command_line, session
-from app.once_up import once_up
-from featurestore.annotations.records import URL_VARIABLE
-from featurestore.errors import FeatureStoreError
+try:
+    import click
+    from streamlit.web import cli
+
+    from app import command_line, session
+    from app.once_up import once_up
+    from featurestore.annotations.records import URL_VARIABLE
+except ModuleNotFoundError as error:
+    sys.stderr.write(f"{not_installed(error)}\n")
+    sys.exit(2)
 
 ROOT = Path(__file__).parent.parent
 SERVER = ROOT / "app" / "server.py"
@@ -34,8 +41,18 @@ def main(given: list[str]) -> int:
     logging.getLogger("uvicorn.access").disabled = True
     os.chdir(ROOT)  # Streamlit takes .streamlit/ from the current folder
     flags = ["--server.port", str(options.port)]
-    cli.main(["run", str(SERVER), *flags, "--", *own], prog_name="streamlit")
+    command = ["run", str(SERVER), *flags, "--", *own]
+    try:
+        cli.main(command, prog_name="streamlit", standalone_mode=False)
+    except (click.Abort, KeyboardInterrupt):
+        _end_by(signal.SIGINT)
     return 0
+
+
+def _end_by(number: signal.Signals) -> None:
+    """End as the signal does where nobody catches it: the models have nothing left to tidy up."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _for_the_script(options: argparse.Namespace) -> list[str]:

@@ -59,15 +59,6 @@ def ablation(found: Ablation) -> str:
     )
 
 
-def ablation_line(found: Ablation) -> str:
-    """The same in a line; nothing where nothing was measured."""
-    if not found.n_effects:
-        return ""
-    return part("Removed", "the next token without the feature") + line(
-        [*kl_facts(found), loss_fact(found)]
-    )
-
-
 def kl_facts(found: Ablation) -> list[tuple[str, str]]:
     """How far the next token's probabilities move, beside what random directions do."""
     over = f"over {_count(found.n_effects, 'active token')}"
@@ -135,11 +126,14 @@ def _effect(one: TokenEffect, largest: float) -> str:
 def dependences(found: Sequence[Dependence]) -> str:
     """A strip for each context."""
     most = max(len(one.changes) for one in found)
+    deletion = f"{_LEGEND}<br>{escape(_deletion(most))}"
+    if not most:
+        deletion = "No token stands before these peaks that could be deleted."
     return (
         part("Depends on", "how the activation at the peak changes without each earlier token")
         + '<div class="fb-depends">'
         + "".join(_strip(one) for one in found)
-        + f'</div><p class="fb-scope">{_LEGEND}<br>{escape(_deletion(most))}</p>'
+        + f'</div><p class="fb-scope">{deletion}</p>'
     )
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 import streamlit as st
 
 from app import (
-    ablation_markup,
     command_line,
     exports,
     feature_flags,
@@ -124,13 +123,12 @@ def activity(feature: Feature, info: DictionaryInfo) -> None:
 
 
 def logits(feature: Feature) -> None:
-    """The tokens that the direction promotes and suppresses, and what removing it does."""
+    """The tokens that the direction promotes and suppresses."""
     tokens = (*feature.promoted, *feature.suppressed)
     largest = max((abs(token.logit) for token in tokens), default=1.0)
     st.html(
         markup.part("Logit lens", "centred over the vocabulary")
         + token_text.lens_tables(feature.promoted, feature.suppressed, largest)
-        + ablation_markup.ablation_line(feature.ablation)
     )
 
 
@@ -148,7 +146,8 @@ def logit_histogram(feature: Feature) -> None:
 def provenance(info: DictionaryInfo) -> None:
     """Where the numbers come from, folded away."""
     with st.expander("Provenance"):
-        st.html(markup.provenance(info))
+        known = None if command_line.is_for_strangers() else session.store().weights_path(info)
+        st.html(markup.provenance(info, known))
 
 
 def contexts(feature: Feature, info: DictionaryInfo, selection: Selection) -> None:

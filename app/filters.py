@@ -9,7 +9,7 @@ import streamlit as st
 from app import clusters, exports, markup, panels, session, token_text
 from app.markup import COLUMN_HELP, COLUMN_WORDS
 from app.numerals import beyond_chance, percent
-from app.selection import PAGE_SIZE, VERDICTS, Selection, filters
+from app.selection import PAGE_SIZE, VERDICTS, Selection, filters, usual_sort
 from featurestore.annotations.records import NO_VERDICT
 from featurestore.records import (
     CONTEXT_PLACES,
@@ -83,8 +83,7 @@ def filter_row(selection: Selection) -> None:
         with st.popover(f"More ({folded})" if folded else "More", width="content", key="more"):
             more(selection.query)
         if is_filtered(selection.query):
-            query = selection.query
-            plain = FeatureQuery(query.dictionary_id, sort=query.sort, descending=query.descending)
+            plain = unfiltered(selection.query)
             st.button(
                 "Clear",
                 type="tertiary",
@@ -243,6 +242,12 @@ def order() -> None:
             args=("order",),
             width=130,
         )
+
+
+def unfiltered(query: FeatureQuery) -> FeatureQuery:
+    """All features, in the order that was chosen."""
+    plain = FeatureQuery(query.dictionary_id, descending=query.descending)
+    return plain if query.sort in (usual_sort(query), "match") else replace(plain, sort=query.sort)
 
 
 def is_filtered(query: FeatureQuery) -> bool:

@@ -43,6 +43,7 @@ function place(list, button) {
 function press(event) {
   const selector = keys[event.key];
   const target = event.composedPath()[0];
+  leaveNumber(event, target);
   if (!selector || event.ctrlKey || event.altKey || event.metaKey) return;
   if (target.closest?.("input, textarea, select, [contenteditable=true], [role=textbox]")) return;
   const usesArrows = target.closest?.("canvas, .token, .histogram, [role=tab], [role=radio], [role=slider], [role=combobox], [role=listbox]");
@@ -53,6 +54,11 @@ function press(event) {
   if (go(find(first)) || !other) return;
   go(find(other));
   goSoon(first); // on the page that the other leads to
+}
+
+// Once a number was asked for, keys are for its feature again; Streamlit reads the box first.
+function leaveNumber(event, target) {
+  if (event.key === "Enter" && keys.g && target.matches?.(keys.g)) setTimeout(() => target.blur());
 }
 
 function find(selector) {

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from html import escape
 
 from app.numerals import exact, short
 from featurestore.live.records import Recomputed
 from featurestore.records import DENSE_ABOVE, DictionaryInfo, Feature, ListPlace
 
+_DIGITS = 16
+"""Of a digest that are shown; its tip has all."""
 _COMMAND = re.compile(r"python -m [^\n;]+")
 
 COLUMN_WORDS = {
@@ -213,8 +216,17 @@ def feature_stats(feature: Feature, info: DictionaryInfo) -> str:
     return stats((name, short(value), f"{exact(value)} · {tip}") for name, value, tip in numbers)
 
 
-def provenance(info: DictionaryInfo) -> str:
-    """Where the numbers come from."""
+def _moment(text: str) -> str:
+    """A time in UTC as 2 November 2026, 16:05; as it is where it is no time."""
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return text
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
+def provenance(info: DictionaryInfo, path: str | None = None) -> str:
+    """Where the numbers come from; `path` is where the dictionary stands, if that may be told."""
     facts = {
         "model": info.model_name,
         "hook point": info.hook_name,
@@ -229,12 +241,17 @@ def provenance(info: DictionaryInfo) -> str:
         "seed": info.seed,
         "precision": _precision(info),
         "run": info.run_id,
-        "built": info.built_at,
+        "built": _moment(info.built_at),
         "commit": info.git_commit,
-        **info.versions,
+        "path of the dictionary": path,
     }
-    told = ((name, str(fact), str(fact)) for name, fact in facts.items() if fact is not None)
-    return stats(told, is_wide=True)
+    told = [(name, str(fact), str(fact)) for name, fact in facts.items() if fact is not None]
+    digests = [
+        (f"digest of {name}", f"{digest[:_DIGITS]}…", f"sha256 {digest}")
+        for name, digest in info.digests.items()
+    ]
+    versions = [(name, version, version) for name, version in info.versions.items()]
+    return stats([*told, *digests, *versions], is_wide=True)
 
 
 def left_out(info: DictionaryInfo) -> str:

@@ -16,6 +16,7 @@ from app.token_text import meant, typed
 from featurestore.annotations.records import NO_VERDICT, Verdict
 from featurestore.errors import UnknownFeature
 from featurestore.records import (
+    CONTEXT_PLACES,
     NUMERIC_COLUMNS,
     SORTS,
     FeatureQuery,
@@ -175,13 +176,14 @@ def read(params: Mapping[str, str], dictionary_id: str) -> tuple[Selection, tupl
         is_regex=reader.switch("regex"),
         at_least=reader.at_least(),
         verdicts=reader.several("verdict", VERDICTS),
-        sort=reader.choice("sort", ("density", *(c for c in SORTS if c != "density"))),
         descending=reader.choice("order", get_args(Order)) == "desc",
         seed=reader.seed(),
         among=reader.chosen("among"),
     )
+    usual = usual_sort(query)
+    sort = reader.choice("sort", (usual, *(column for column in SORTS if column != usual)))
     selection = Selection(
-        query,
+        replace(query, sort=sort),
         page=reader.page(),
         tab=reader.choice("tab", get_args(Tab)),
         bands=reader.choice("bands", get_args(BandKind)),
@@ -190,6 +192,12 @@ def read(params: Mapping[str, str], dictionary_id: str) -> tuple[Selection, tupl
         colour=reader.choice("colour", get_args(Colour)),
     )
     return selection, tuple(reader.problems)
+
+
+def usual_sort(query: FeatureQuery) -> str:
+    """What a list is sorted by where nobody chose: a text in contexts by how many have it."""
+    is_counted = query.text and not query.token and query.within in CONTEXT_PLACES
+    return "match" if is_counted else "density"
 
 
 def read_feature(text: str, selection: Selection) -> Selection:
@@ -223,7 +231,7 @@ def params(selection: Selection) -> dict[str, str]:
         **{column: f"{_bound(low)}..{_bound(high)}" for column, low, high in query.ranges},
         "flags": flags,
         "dead": "1" if query.include_dead else "",
-        "sort": query.sort if query.sort != "density" else "",
+        "sort": query.sort if query.sort != usual_sort(query) else "",
         "order": "" if query.descending else "asc",
         "seed": str(query.seed) if query.seed else "",
         "page": str(selection.page) if selection.page > 1 else "",
@@ -262,7 +270,7 @@ def filters(selection: Selection) -> dict[str, Any]:
 def with_filters(selection: Selection, values: Mapping[str, Any]) -> Selection:
     """The selection after an edit of the filter controls, at the first page of the new list."""
     spans = [(c, values[f"{c}_low"], values[f"{c}_high"]) for c in RANGES]
-    return selection.listing(
+    changed = selection.listing(
         token=meant(values["token"].strip()),
         role=values["role"] or "promotes",
         text=values["text"].strip(),
@@ -276,6 +284,8 @@ def with_filters(selection: Selection, values: Mapping[str, Any]) -> Selection:
         descending=values["order"] != "asc",
         ranges=tuple(span for span in spans if span[1:] != (None, None)),
     )
+    is_chosen = values["sort"] != usual_sort(selection.query)
+    return changed if is_chosen else changed.listing(sort=usual_sort(changed.query))
 
 
 def _bound(value: float | None) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestore.annotations import command as annotations
-from featurestore.errors import DamagedStore, FeatureStoreError
+from featurestore.errors import DamagedStore, FeatureStoreError, not_installed
 from featurestore.explanations import command as explanations
 from featurestore.linking import command as linking
 from featurestore.matching import command as matching
@@ -40,6 +40,9 @@ def run(options: argparse.Namespace) -> int:
     except FeatureStoreError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        print(f"error: {not_installed(error)}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130

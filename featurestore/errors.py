@@ -28,6 +28,8 @@
 A message says what was asked, what was found, what would have been right, and the next command.
 """
 
+import sys
+
 
 class FeatureStoreError(Exception):
     """The root: its text is meant for the user, without a stack trace."""
@@ -131,3 +133,17 @@ class Stopped(FeatureStoreError):
     def __init__(self, signal_number: int) -> None:
         super().__init__("stopped by a signal; the same command goes on where it stopped")
         self.exit_code = 128 + signal_number
+
+
+def not_installed(error: ModuleNotFoundError) -> str:
+    """What to do where this Python lacks a requirement.
+
+    Raises:
+        ModuleNotFoundError: the same, if what is missing is no requirement but a part of one.
+    """
+    if error.name is None or "." in error.name:
+        raise error
+    return (
+        f"{error.name} is not installed in this Python ({sys.executable}). Activate the "
+        "environment that `make demo` sets up: source .venv/bin/activate"
+    )

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from featurestore.config import EMBEDDINGS, DictionaryConfig
+from featurestore.config import EMBEDDINGS, DictionaryConfig, Recipe
 from featurestore.errors import BuildFailed, WeightsError
 
 
@@ -33,6 +33,13 @@ class Place:
     """What that was drawn by."""
     texts: tuple[str, ...] = ()
     """Patterns of the corpus's files; without those that match nothing any more."""
+
+
+def place_of(recipe: Recipe, config: DictionaryConfig) -> Place:
+    """What has to be opened to run a dictionary of a recipe again."""
+    settings = recipe.model
+    texts = recipe.corpus.files or ()
+    return Place(settings.name, settings.revision, config, settings.embedding, recipe.seed, texts)
 
 
 def write_place(store: Path, run_id: str, place: Place) -> None:
@@ -63,8 +70,9 @@ def read_place(store: Path, run_id: str, dictionary_id: str) -> Place:
         WeightsError: nobody noted it, or they are not there any more.
     """
     cure = (
-        "Run the build of its recipe again, with the paths as they are now: what is published is "
-        "not computed again."
+        "Run the build of its recipe again, with the paths as they are now (of the demo: python -m "
+        "featurestore.demo build). What is published is not computed again, unless the code, the "
+        "weights, the texts or a setting have changed since: then it is built anew."
     )
     try:
         content = json.loads(_file(store, run_id).read_text(encoding="utf-8"))

@@ -23,7 +23,7 @@ from featurestore.digests import folder_digest
 from featurestore.errors import RecipeError
 from featurestore.hub import on_this_machine
 from featurestore.inference import LanguageModel, load_model
-from featurestore.places import Place, write_place
+from featurestore.places import place_of, write_place
 from featurestore.stop import Stop
 from featurestore.suitability import check_hook_points, check_processing, width
 from featurestore.workspace import Workspace
@@ -137,7 +137,7 @@ def make_plan(order: Order, stop: Stop | None = None) -> Plan:
     for job in (each for each in missing if each.config.id not in folders):
         check_processing(job.config, job.dictionary, model, corpus)
     for job in jobs:
-        write_place(order.store, job.run_id, _place(order.recipe, job.config))
+        write_place(order.store, job.run_id, place_of(order.recipe, job.config))
     return Plan(order, model, corpus, tuple(missing))
 
 
@@ -152,13 +152,6 @@ def title(recipe: Recipe) -> str:
     name = Path(settings.name).name if Path(settings.name).is_dir() else settings.name
     control = f", embedding {settings.embedding}" if settings.embedding else ""
     return settings.title or name + control
-
-
-def _place(recipe: Recipe, config: DictionaryConfig) -> Place:
-    """What has to be opened to run it again."""
-    settings = recipe.model
-    texts = recipe.corpus.files or ()
-    return Place(settings.name, settings.revision, config, settings.embedding, recipe.seed, texts)
 
 
 def _chosen(order: Order) -> list[DictionaryConfig]:

@@ -17,10 +17,11 @@ from featurestore.detail_records import (
     SubstitutedToken,
 )
 from featurestore.dictionary_file import DictionaryFile
-from featurestore.errors import StoreError
+from featurestore.errors import StoreError, WeightsError
 from featurestore.links import StoredLinks
 from featurestore.listing import Listing, Remarks
 from featurestore.pairs import StoredPairs
+from featurestore.places import read_place
 from featurestore.records import (
     Band,
     Catalogue,
@@ -67,7 +68,7 @@ class Store:
         """Open a store; `remarks` are asked by queries for verdicts, annotations, explanations."""
         self.folder = Path(folder)
         self._remarks = remarks
-        self._served = ServedFiles(folder)
+        self._served = ServedFiles(self.folder)
         self.pairs = StoredPairs(self._served)
         self.links = StoredLinks(self._served)
 
@@ -115,6 +116,13 @@ class Store:
         """
         _, listing = self._listing(query)
         return tuple(row["feature"] for row in listing.rows(feature_list.NUMBERS))
+
+    def weights_path(self, info: DictionaryInfo) -> str | None:
+        """Where a dictionary's file or folder stands; None where nobody knows any more."""
+        try:
+            return read_place(self.folder, info.run_id, info.dictionary_id).dictionary.path
+        except WeightsError:
+            return None
 
     def place(self, query: FeatureQuery, feature: int) -> ListPlace:
         """Where a feature stands in a query's list, and its neighbours there."""

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import pickle
+import re
 import resource
 import shutil
 import signal
@@ -20,6 +21,7 @@ from featurestore.__main__ import main
 from featurestore.config import Recipe
 from featurestore.dictionaries.load import FORMATS
 from featurestore.dictionary_file import KEYS
+from featurestore.errors import not_installed
 from featurestore.recipes import read_recipe
 from featurestore.store import Store
 from tests.made_up_links import write_links
@@ -49,6 +51,27 @@ def command(*arguments: object) -> subprocess.CompletedProcess:
     """The real command line."""
     line = [sys.executable, "-m", "featurestore", *map(str, arguments)]
     return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [["featurestore", "formats"], ["featurestore.demo", "build"], ["featurestore", "info"]],
+    ids=" ".join,
+)
+def test_a_python_without_the_requirements_is_told_in_a_sentence(given: list[str]) -> None:
+    line = [sys.executable, "-S", "-m", *given]  # -S: without what is installed
+    run = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 2
+    assert re.fullmatch(
+        r"error: \w+ is not installed in this Python \(\S+\)\. Activate .*: "
+        r"source \.venv/bin/activate\n",
+        run.stderr,
+    )
+
+
+def test_a_part_that_a_requirement_lacks_is_no_missing_requirement() -> None:
+    with pytest.raises(ModuleNotFoundError, match="no such part"):
+        not_installed(ModuleNotFoundError("no such part", name="torch.nowhere"))
 
 
 def build(folder: Path) -> int:

@@ -2,12 +2,14 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from featurestore.config import DictionaryConfig
 from featurestore.errors import WeightsError
 from featurestore.places import Place, read_place, write_place
+from featurestore.store import Store
 
 
 @pytest.fixture
@@ -54,6 +56,14 @@ def test_a_note_of_before_there_were_controls_is_read(place: Place, tmp_path: Pa
     del content["embedding"], content["seed"]
     file.write_text(json.dumps(content))
     assert read_place(tmp_path / "project" / "store", "run1", "sae") == place
+
+
+def test_a_store_knows_where_weights_are_until_they_are_moved(place: Place, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    info = SimpleNamespace(run_id="run1", dictionary_id="sae")
+    assert Store(str(project / "store")).weights_path(info) == str(project / "sae")
+    (project / "sae").rmdir()
+    assert Store(project / "store").weights_path(info) is None
 
 
 def test_project_and_store_may_be_moved(place: Place, tmp_path: Path) -> None:

@@ -71,10 +71,10 @@ def compare(
     return path
 
 
-def write_tracked(folder: Path) -> Path:
-    """Write the family, every two of it compared."""
+def write_tracked(folder: Path, has_activity: bool = True) -> Path:
+    """Write the family, every two of it compared; their activations too, if it says so."""
     for name, step in STEPS.items():
         publish(folder, name, f"run-{name}", family="run", step=step, features=features())
     for names in combinations(STEPS, 2):
-        compare(folder, names, directions())
+        compare(folder, names, directions(), has_activity)
     return folder

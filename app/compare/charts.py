@@ -27,6 +27,13 @@ _LOOKS = {
 }
 """Colour and shape of a kind of dictionary: baselines are grey and hollow."""
 _OTHER = ("#a0743c", "hexagon")
+_TICKS = (
+    (1, 2, 5),
+    (1, 1.5, 2, 3, 5, 7),
+    (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9),
+)
+"""What a logarithmic axis names of each power of ten, the coarsest first."""
+_LEAST_TICKS = 3
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,11 @@ def tradeoff(
         chosen = [pair for pair in zip(marks, sides, strict=True) if pair[0].kind == kind]
         traces.append(_points(kind, chosen))
     return go.Figure({"data": traces, "layout": _plane([mark.x for mark in marks], titles)})
+
+
+def unnamed(marks: Sequence[Mark]) -> int:
+    """How many points of a plot have no room for their name."""
+    return _label_sides(marks).count("")
 
 
 @dataclass(frozen=True)
@@ -146,11 +158,18 @@ def _plane(across: Sequence[float], titles: tuple[str, str]) -> dict:
 
 
 def _round_numbers(values: Sequence[float]) -> list[float]:
-    """1, 2 and 5 times powers of ten, from just below the values to just above."""
+    """Times powers of ten from just below the values to just above: so many that three are among
+    the values, where these are not all alike.
+    """
     powers = [math.floor(math.log10(value)) for value in values] or [0]
-    steps = [m * 10.0**p for p in range(min(powers), max(powers) + 2) for m in (1, 2, 5)]
     low, high = min(values, default=1), max(values, default=1)
-    return [float(f"{step:g}") for step in steps if low / 2.5 <= step <= high * 2.5]
+    ticks: list[float] = []
+    for parts in _TICKS:
+        steps = [m * 10.0**p for p in range(min(powers) - 1, max(powers) + 2) for m in parts]
+        ticks = [float(f"{step:g}") for step in steps if low / 2.5 <= step <= high * 2.5]
+        if sum(low <= tick <= high for tick in ticks) >= _LEAST_TICKS:
+            return ticks
+    return [float(f"{each:.4g}") for each in (low, math.sqrt(low * high), high)]
 
 
 def _label_sides(marks: Sequence[Mark]) -> list[str]:

@@ -1,6 +1,6 @@
 """The pieces of Compare: filters, what scores rest on, the plot, the table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import streamlit as st
@@ -106,18 +106,29 @@ def plot(shown: Shown) -> str | None:
             tokens = token_panel.choose(shown.selection, shown.entries)
         else:
             placed = scoreboard.plotted(shown.entries, column)
-            st.html(words.plotted(shown.entries, placed, column))
+            marks = [_mark(one, column) for one in placed]
+            st.html(words.plotted(shown.entries, placed, column, charts.unnamed(marks)))
     if column == scoreboard.TOKENS:
         token_panel.losses(tokens)
     elif placed:
-        _tradeoff(placed, column)
+        _hook_points(shown)
+        _tradeoff(placed, marks, column)
     return compare.pointed()
 
 
-def _tradeoff(placed: tuple[Entry, ...], column: str) -> None:
+def _hook_points(shown: Shown) -> None:
+    """That several do not compare, and the choice of one."""
+    said, hooks = words.hook_points(shown.entries)
+    if not said:
+        return
+    chosen = {hook: selections.params(replace(shown.selection, hook=hook)) for hook in hooks}
+    st.html(words.choose_hook(said, hooks, chosen))
+
+
+def _tradeoff(placed: tuple[Entry, ...], marks: list[charts.Mark], column: str) -> None:
     front = scoreboard.front(placed, column)
     figure = charts.tradeoff(
-        [_mark(one, column) for one in placed],
+        marks,
         [(one.value("l0"), one.value(column)) for one in front],
         ("L0", words.PLOTS[column]),
     )

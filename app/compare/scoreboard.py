@@ -70,6 +70,10 @@ class Entry:
     """Dictionaries that it was compared with."""
     beside: str = ""
     """The one that it is shown with first, compared or not."""
+    partner: str = ""
+    """One that writes to the same hook point, and so can be compared; "" if there is none."""
+    store: str = "store"
+    """How commands name the store."""
 
     @property
     def is_scored(self) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import address, session
+from app import address, command_line, session
 from app.compare import scoreboard
 from app.compare import selection as selections
 from app.compare.scoreboard import Entry, Kin
@@ -36,6 +36,8 @@ def entries(known: Catalogue) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
     kin, problems = _kin(known, compared)
     n_pairs = Counter(one for pair in compared for one in pair)
     pairs = frozenset(map(frozenset, compared))
+    hooks = {info.dictionary_id: info.hook_name_out for info in known.dictionaries}
+    folder = "store" if command_line.is_for_strangers() else str(command_line.store_folder())
     found = []
     for info in known.dictionaries:
         try:
@@ -45,7 +47,9 @@ def entries(known: Catalogue) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
             continue
         name = info.dictionary_id
         beside = chosen(name, "", known.dictionaries, pairs)[1]
-        found.append(scoreboard.entry(info, measures, kin.get(name, ()), n_pairs[name], beside))
+        one = scoreboard.entry(info, measures, kin.get(name, ()), n_pairs[name], beside)
+        partner = beside if hooks.get(beside) == info.hook_name_out else ""
+        found.append(replace(one, partner=partner, store=folder))
     return tuple(found), tuple(problems)
 
 

@@ -1,6 +1,9 @@
 """Scores in words: headings, tips, why a number is missing, what may be compared. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping
+from html import escape
+from urllib.parse import urlencode
 
 from app import markup
 from app.compare.scoreboard import LOWER_IS_BETTER, TOKENS, Entry, Sample
@@ -94,6 +97,8 @@ _UNSCORED = (
     "again"
 )
 _NAMED_AT_MOST = 6
+MOST_HOOKS = 8
+"""Hook points to choose from beside the plot; the filter above has all."""
 
 
 def cell(one: Entry, column: str) -> list[str]:
@@ -111,18 +116,21 @@ def cell(one: Entry, column: str) -> list[str]:
 
 def _pairs(one: Entry) -> list[str]:
     if not one.n_pairs:
-        with_one = f"{one.info.dictionary_id} {one.beside or 'OTHER'}"
-        return [NONE, f"Compared with none. Do so: python -m featurestore match {with_one}"]
+        if not one.partner:
+            return [NONE, "Compared with none; no other writes to its hook point"]
+        both = f"{one.info.dictionary_id} {one.partner}"
+        return [NONE, f"Compared with none. Do so: {_match(one, both)}"]
     return [str(one.n_pairs), f"Compared with {one.n_pairs:,}. Opens it beside {one.beside}"]
+
+
+def _match(one: Entry, which: str) -> str:
+    return f"python -m featurestore match {which} --store {one.store}"
 
 
 def _why_no_kin(one: Entry) -> str:
     if one.info.family is None:
         return "It is in no family: the recipe that built it names none"
-    return (
-        "Not compared with its family. Do so: python -m featurestore match "
-        f"--family {one.info.family}"
-    )
+    return f"Not compared with its family. Do so: {_match(one, f'--family {one.info.family}')}"
 
 
 def _why_none(one: Entry, column: str) -> str:
@@ -257,13 +265,35 @@ def _tokens(sample: Sample) -> str:
     )
 
 
-def plotted(entries: tuple[Entry, ...], placed: tuple[Entry, ...], column: str) -> str:
+def hook_points(entries: tuple[Entry, ...]) -> tuple[str, dict[str, int]]:
+    """That dictionaries of several hook points do not compare, and how many each has; else ""."""
+    n = Counter(one.info.hook_name for one in entries)
+    said = f"{len(n):,} hook points: only dictionaries of one hook point compare"
+    return (said if len(n) > 1 else ""), dict(n.most_common(MOST_HOOKS))
+
+
+def choose_hook(
+    said: str, hooks: Mapping[str, int], params: Mapping[str, Mapping[str, str]]
+) -> str:
+    """The same with a link to each, by its parameters."""
+    ways = "".join(
+        f'<span><a href="compare?{escape(urlencode(params[hook]))}">{escape(hook)}</a> {n:,}</span>'
+        for hook, n in hooks.items()
+    )
+    return f'<div class="fb-line"><div><span>{escape(said)}. Show only:</span>{ways}</div></div>'
+
+
+def plotted(
+    entries: tuple[Entry, ...], placed: tuple[Entry, ...], column: str, n_unnamed: int
+) -> str:
     """How many have a place on the plot, and which way is better."""
     direction = "lower" if column in LOWER_IS_BETTER else "higher"
     parts: list[str | tuple[str, str]] = [(f"{direction} is better", HEADINGS[column][1])]
     if len(placed) < len(entries):
         why = "No such number, or an L0 of 0, which a logarithmic axis cannot show"
         parts.append((f"{len(placed):,} of {len(entries):,} have a place", why))
+    if n_unnamed:
+        parts.append((f"labels left out: {n_unnamed:,}", "They would cover others; tips name all"))
     if placed:
         parts.append("a click opens the dictionary")
     return markup.line(parts)

@@ -47,7 +47,7 @@ def _next_row(one: NextToken, largest: float) -> str:
     change = one.after - one.before
     is_seen = abs(change) >= _SHOWN_CHANGE
     kind, sign = ("up", "+") if change > 0 else ("down", "−")
-    kind, words = (kind, sign + _percent(abs(change))) if is_seen else ("muted", "0.0%")
+    kind, words = (kind, f"{sign}{100 * abs(change):.1f} pt") if is_seen else ("muted", "0.0 pt")
     return (
         f'<tr><td><span class="fb-token" title="{escape(quoted(one.token))}">'
         f"{escape(alone(one.token))}</span></td>"

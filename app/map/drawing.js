@@ -51,7 +51,8 @@ function paint(panel) {
   const found = bits(data.found, n);
   const chosen = bits(data.chosen, n);
   const none = rgb(panel.look.none);
-  const colourOf = colouring(panel, none);
+  const rest = rgb(panel.look.rest);
+  const colourOf = colouring(panel, none, rest);
   const colours = new Uint8Array(4 * n);
   const looks = new Uint8Array(4 * n);
   const order = new Uint32Array(n);
@@ -65,19 +66,19 @@ function paint(panel) {
     const shape = isVerdict ? SHAPES[panel.verdicts[at]] : 0;
     looks[4 * at] = stands;
     looks[4 * at + 1] = shape;
-    if (stands > 1 || (stands && colour !== none)) order[--above] = at;
+    if (stands > 1 || (stands && colour !== none && colour !== rest)) order[--above] = at;
     else order[below++] = at; // grey and dimmed ones lie below
   }
   panel.looks = looks;
   panel.points.paint(colours, looks, order);
 }
 
-function colouring(panel, none) {
+function colouring(panel, none, rest) {
   const { data, part, look } = panel;
   const clusters = look.clusters.map(rgb);
-  if (data.control) return (at) => (part.control_cluster[at] < 0 ? none : clusters[part.control_cluster[at] % clusters.length]);
+  if (data.control) return (at) => (part.control_cluster[at] < 0 ? none : clusters[part.control_cluster[at]] ?? rest);
   if (data.colour === "cluster") {
-    const by = new Map(part.clusters.map((one) => [one.number, clusters[one.colour]]));
+    const by = new Map(part.clusters.map((one) => [one.number, clusters[one.colour] ?? rest]));
     return (at) => by.get(part.cluster[at]) ?? none;
   }
   if (data.colour === "verdict") {
@@ -201,7 +202,7 @@ function drawLegend(panel) {
     return made;
   };
   for (const one of legend.entries ?? []) {
-    const colour = one.verdict ? VERDICTS[one.verdict] : panel.look.clusters[panel.part.clusters[one.cluster].colour];
+    const colour = one.verdict ? VERDICTS[one.verdict] : panel.look.clusters[panel.part.clusters[one.cluster]?.colour] ?? panel.look.rest;
     rows.push(entry(colour, one.text, one.n, one.mark));
   }
   if (legend.kind === "scale") {

@@ -5,7 +5,7 @@ from typing import Any, get_args
 import numpy as np
 
 from app.annotations.words import MARKS
-from app.map.points import VERDICTS, Points, cluster_name
+from app.map.points import VERDICTS, Points, cluster_name, coloured
 from app.numerals import short
 from app.selection import Colour
 
@@ -21,8 +21,6 @@ COLOURS: tuple[Colour, ...] = get_args(Colour)
 
 _ENDS = (0.01, 0.99)
 """Quantiles of a density that its scale ends at: a few odd ones would take most of it."""
-_SHOWN = 8
-"""Clusters in a legend; the map itself names more."""
 _MISSING = {
     "effect": "nothing was switched off (passes.n_ablated_top, passes.n_ablated_bands)",
     "share": "no token share",
@@ -66,17 +64,18 @@ def legend(points: Points, colour: Colour, verdict: np.ndarray) -> dict[str, Any
 
 def _clusters(points: Points) -> dict[str, Any]:
     n_none = int((points.cluster < 0).sum())
-    largest = sorted(range(len(points.clusters)), key=lambda at: -points.clusters[at].n_features)
+    clusters, named = points.clusters, coloured(points.clusters)
     entries = [
-        {"cluster": at, "text": cluster_name(points.clusters[at])}
-        | {"n": f"{points.clusters[at].n_features:,}"}
-        for at in largest[:_SHOWN]
+        {"cluster": at, "text": cluster_name(clusters[at])} | {"n": f"{clusters[at].n_features:,}"}
+        for at in named
     ]
-    more = len(largest) - _SHOWN
+    if more := len(clusters) - len(named):
+        n_more = sum(one.n_features for at, one in enumerate(clusters) if at not in named)
+        entries.append({"cluster": -1, "text": f"and {more:,} more, grey", "n": f"{n_more:,}"})
     return {
         "kind": "classes",
         "entries": entries,
-        "words": f"and {more:,} more clusters" if more > 0 else "",
+        "words": "",
         "missing": f"in no cluster: {n_none:,}" if n_none else "",
     }
 

@@ -13,16 +13,17 @@ const CLICK = 4; // pixels that a hand may move while it clicks
 const DEEPEST = 400; // times the first scale
 const MOST_NAMES = 60;
 
-// Okabe and Ito's colours, as they can be told apart on white and on black.
+// Okabe and Ito's colours, as they can be told apart on white and on black, one for each of the largest
+// clusters; `rest` for the others, `none` for points in no cluster.
 const THEMES = {
   light: {
     clusters: ["0072b2", "d55e00", "009e73", "cc79a7", "8c6d00", "56b4e9", "7b4fa3", "e69f00"],
-    none: "b9b9b9", text: "171717", ground: "ffffff", accent: "0f766e",
+    none: "c6c6c6", rest: "8c8c8c", text: "171717", ground: "ffffff", accent: "0f766e",
     ramp: ["c7e9b4", "7fcdbb", "41b6c4", "2c7fb8", "253494"],
   },
   dark: {
     clusters: ["4ba3e3", "f0803c", "2bc79a", "e79bc7", "d9c23f", "8ed0f7", "b08be0", "f2b134"],
-    none: "5c5c5c", text: "ededed", ground: "171717", accent: "2dd4bf",
+    none: "4c4c4c", rest: "858585", text: "ededed", ground: "171717", accent: "2dd4bf",
     ramp: ["2a4b8d", "2c7fb8", "41b6c4", "7fcdbb", "e9f7a5"],
   },
 };

@@ -17,7 +17,7 @@ from app.token_text import alone, visible
 from featurestore.detail_records import Cluster, FeatureMap, MapPoint, Measure
 
 N_COLOURS = 8
-"""Colours that clusters share."""
+"""Clusters with a colour of their own, which the legend names: the largest."""
 N_PROMOTED = 3
 """Promoted tokens of a point that are told."""
 VERDICTS = (None, *(verdict.value for verdict in MARKS))
@@ -103,29 +103,19 @@ def cluster_name(cluster: Cluster) -> str:
     return named or f"cluster {cluster.cluster}"
 
 
-def cluster_colours(clusters: Sequence[Cluster]) -> list[int]:
-    """A colour of each cluster, so that two of one colour lie far apart: the largest choose first.
-
-    Of the colours, the one whose nearest cluster is farthest away is taken.
-    """
-    taken: list[list[tuple[float, float]]] = [[] for _ in range(N_COLOURS)]
-    colours = [0] * len(clusters)
-    for at in sorted(range(len(clusters)), key=lambda at: -clusters[at].n_features):
-        x, y = clusters[at].x, clusters[at].y
-        gaps = [
-            min(((x - a) ** 2 + (y - b) ** 2 for a, b in some), default=np.inf) for some in taken
-        ]
-        colours[at] = int(np.argmax(gaps))
-        taken[colours[at]].append((x, y))
-    return colours
+def coloured(clusters: Sequence[Cluster]) -> list[int]:
+    """Where the clusters stand that have a colour of their own, the largest first."""
+    largest = sorted(range(len(clusters)), key=lambda at: -clusters[at].n_features)
+    return largest[:N_COLOURS]
 
 
 def points_part(points: Points, key: str) -> bytes:
     """The part of a map that a file decides."""
+    colours = {at: colour for colour, at in enumerate(coloured(points.clusters))}
     clusters = [
         {"number": one.cluster, "name": cluster_name(one), "n": one.n_features}
-        | {"x": one.x, "y": one.y, "colour": colour}
-        for one, colour in zip(points.clusters, cluster_colours(points.clusters), strict=True)
+        | {"x": one.x, "y": one.y, "colour": colours.get(at, -1)}
+        for at, one in enumerate(points.clusters)
     ]
     arrays = {
         "feature": points.feature.astype("<u4"),

@@ -137,19 +137,20 @@ def chosen(
 ) -> tuple[str, str]:
     """Two dictionaries: those named, and what is not named chosen; "" if there is none.
 
-    What was compared comes first, then what can be, then the family, then whoever stands nearest;
-    beside one that does not exist, the first there is.
+    What was compared comes first, then what can be, then the hook point, then the family, then
+    whoever stands nearest; beside one that does not exist, the first there is.
     """
     if dictionary and other:
         return dictionary, other
     if other:
         return chosen(other, "", infos, compared)[::-1]
 
-    def preference(pair: tuple[int, int]) -> tuple[bool, bool, bool, int]:
+    def preference(pair: tuple[int, int]) -> tuple[bool, bool, bool, bool, int]:
         one, two = (infos[at] for at in pair)
         is_compared = frozenset((one.dictionary_id, two.dictionary_id)) in compared
         is_kin = one.family is not None and one.family == two.family
-        return not is_compared, one.d_out != two.d_out, not is_kin, abs(pair[0] - pair[1])
+        is_elsewhere = one.d_out != two.d_out, one.hook_name_out != two.hook_name_out
+        return not is_compared, *is_elsewhere, not is_kin, abs(pair[0] - pair[1])
 
     ids = [info.dictionary_id for info in infos]
     firsts = [at for at, one in enumerate(ids) if dictionary in ("", one)]

@@ -17,11 +17,14 @@ _FAINT = "rgba(138,138,138,.42)"
 _BAND = "rgba(20,155,143,.16)"
 
 
-def changes(found: Sequence[Change | None], steps: Sequence[str]) -> go.Figure:
-    """Features that went on and that were born, upwards; those that died, downwards."""
+def changes(found: Sequence[Change | None], steps: Sequence[str], died: str) -> go.Figure:
+    """Features that went on and that were born, upwards; those that died, downwards.
+
+    `died` says what that means.
+    """
     pairs = list(zip(steps, steps[1:], strict=False))
     told = [
-        "" if change is None else words.change_tip(change, *map(escape, pair))
+        "" if change is None else words.change_tip(change, *map(escape, pair), died)
         for change, pair in zip(found, pairs, strict=True)
     ]
     bars = (
@@ -49,11 +52,11 @@ def changes(found: Sequence[Change | None], steps: Sequence[str]) -> go.Figure:
     return go.Figure({"data": traces, "layout": around})
 
 
-def drift(found: Sequence[Change | None], steps: Sequence[str]) -> go.Figure:
+def drift(found: Sequence[Change | None], steps: Sequence[str], died: str) -> go.Figure:
     """1 - mean likeness of what went on."""
     pairs = zip(steps, steps[1:], strict=False)
     told = [
-        "" if change is None else words.change_tip(change, *map(escape, pair))
+        "" if change is None else words.change_tip(change, *map(escape, pair), died)
         for change, pair in zip(found, pairs, strict=True)
     ]
     values = [None if change is None else change.drift for change in found]

@@ -46,7 +46,7 @@ def open_tracks() -> Followed:
     _how(found)
     for remark in words.remarks(found, str(session.store().folder)):
         panels.note(remark)
-    if all(pair is None for pair in checkpoints.onward):
+    if not found.is_measured:
         st.stop()
     return found
 
@@ -126,14 +126,15 @@ def overview(found: Followed) -> None:
     """
     word, names = found.steps
     measure = found.selection.measure
-    whose = words.whose(found)
+    whose, died = words.whose(found), words.died(found)
     left, middle, right = st.columns(3, gap="medium")
     with left:
-        st.html(markup.part("Features", f"that go on, are born, die, by {word}{whose}"))
-        st.plotly_chart(charts.changes(found.tracks.changes, names), key="changes", **_TALL)
+        at = f"by {word}, at τ {found.selection.tau:.2f} · died: {died}"
+        st.html(markup.part("Features", f"{at}{whose}"))
+        st.plotly_chart(charts.changes(found.tracks.changes, names, died), key="changes", **_TALL)
     with middle:
         st.html(markup.part("Drift", f"1 − mean {measure} of what went on{whose}"))
-        st.plotly_chart(charts.drift(found.tracks.changes, names), key="drift", **_TALL)
+        st.plotly_chart(charts.drift(found.tracks.changes, names, died), key="drift", **_TALL)
     with right:
         st.html(markup.part("Held by the last", f"{measure}: median and middle 80%{whose}"))
         st.plotly_chart(charts.spread(found.spread, names), key="spread", **_TALL)

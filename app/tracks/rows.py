@@ -53,6 +53,13 @@ class Followed:
         }
 
     @property
+    def is_measured(self) -> bool:
+        """Whether any step was compared with the next by the chosen measure."""
+        measure = self.selection.measure
+        pairs = [pair for pair in self.checkpoints.onward if pair is not None]
+        return any(getattr(pair[0], measure) is not None for pair in pairs)
+
+    @property
     def throughout(self) -> tuple[Whole, Whole]:
         """Of the chosen features, and of all at their step, those followed through every step."""
         is_whole = self.length == self.checkpoints.n_steps

@@ -1,5 +1,6 @@
 """Tracks in words: headings, tips, what was not compared and how it is. Pure."""
 
+import math
 from collections.abc import Sequence
 
 from app import markup
@@ -38,7 +39,8 @@ WORDS = {
     "more.",
     "born, died": "A track begins after the first step, or ends before the last, though both sides "
     "were compared. Features without the likeness (no length; for correlation: dead) are in no "
-    "number.",
+    "number. Of a cosine τ is an angle: 0.90 is 26°. What turned by more counts as died and as "
+    "born anew; it need not be gone.",
     "drift": "1 − mean likeness of the features that went on.",
     "learned, then lost": "A likeness to the next step at or above the bound, and at a later step "
     "one below the other bound. A feature is followed for this whatever τ is, and counts once.",
@@ -113,13 +115,20 @@ def missing(found: Followed, store: str) -> str:
     if not pairs:
         return ""
     named = "; ".join(f"{one} and {other}" for one, other in pairs)
+    return (
+        f"Not compared, or not as they are now: {named}. Numbers across these gaps are left out. "
+        f"Compare them:\n{_commands(found, pairs, store)}"
+    )
+
+
+def _commands(found: Followed, pairs: Sequence[tuple[str, str]], store: str) -> str:
+    """What compares some pairs: one command for those of a family."""
     family = found.infos[0].family
     is_family = family and all(info.family == family for info in found.infos)
     what = [f"--family {family}"] if is_family else [f"{one} {other}" for one, other in pairs]
-    commands = "\n".join(f"python -m featurestore match {one} --store {store}" for one in what)
-    return (
-        f"Not compared, or not as they are now: {named}. Numbers across these gaps are left out. "
-        f"Compare them:\n{commands}"
+    activations = " --activations" if found.selection.measure == "correlation" else ""
+    return "\n".join(
+        f"python -m featurestore match {one}{activations} --store {store}" for one in what
     )
 
 
@@ -139,11 +148,10 @@ def _no_correlation(found: Followed, store: str) -> str:
             f"No correlation of {named}: activations can be compared on the same tokens only, and "
             "these were built on other texts, or with other tokens left out."
         )
-    one, other = without[0]
+    ids = [(one.dictionary_id, other.dictionary_id) for one, other in without]
     return (
-        f"No correlation of {named}: their activations were not compared. Compare them too: "
-        f"python -m featurestore match {one.dictionary_id} {other.dictionary_id} --activations "
-        f"--store {store}"
+        f"Correlation is not computed of {named}: their activations were not compared. Compare "
+        f"them too:\n{_commands(found, ids, store)}"
     )
 
 
@@ -190,12 +198,23 @@ def among(found: Followed) -> str:
     )
 
 
-def change_tip(change: Change, earlier: str, later: str) -> str:
-    """All numbers of one step to the next."""
+def died(found: Followed) -> str:
+    """What it means at the threshold that a feature has died."""
+    tau = found.selection.tau
+    if found.selection.measure == "cosine":
+        angle = f"{math.degrees(math.acos(tau)):.0f}°"
+        is_own = found.mode == "number"
+        return f"turned by more than {angle}, not gone" if is_own else f"no match within {angle}"
+    whom = "its own number" if found.mode == "number" else "its match"
+    return f"correlation with {whom} below {tau:g}"
+
+
+def change_tip(change: Change, earlier: str, later: str, died: str) -> str:
+    """All numbers of one step to the next; `died` says what that means."""
     drift = NONE if change.drift is None else short(change.drift)
     return (
         f"{earlier} → {later}<br>{change.n_continued:,} went on · {change.n_died:,} of {change.n:,}"
-        f" died · {change.n_born:,} of {change.n_next:,} born<br>drift {drift} "
+        f" died ({died}) · {change.n_born:,} of {change.n_next:,} born, likewise<br>drift {drift} "
         f"(n {change.n_continued:,})"
     )
 

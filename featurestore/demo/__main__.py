@@ -36,7 +36,10 @@ def _build(options: argparse.Namespace) -> None:
 
     recipes = [read_recipe(path) for path in RECIPES]
     wanted = {dictionary.id for recipe in recipes for dictionary in recipe.dictionaries}
-    if not wanted <= {info.dictionary_id for info in _served(options.store)}:
+    served = {info.dictionary_id: info for info in _served(options.store)}
+    if wanted <= served.keys():
+        _note_places(recipes, served, options.store)
+    else:
         _build_all(recipes, options.store)
     _match(options.store)
 
@@ -44,18 +47,56 @@ def _build(options: argparse.Namespace) -> None:
 def _build_all(recipes: "list[Recipe]", store: Path) -> None:
     from featurestore.stop import stop_on_signals
 
+    print(f"Building the demo into '{store}', about ten minutes in all on two cores", flush=True)
     with stop_on_signals() as stop:  # before what takes seconds to import
         from featurestore.build import build
-        from featurestore.demo.texts import held_out_documents
         from featurestore.plan import Order
 
-        for document in held_out_documents():
+        _write_texts()
+        for stage, recipe in enumerate(recipes, start=1):
             stop.check()
-            path = TEXTS / f"{document.name}.txt"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(document.text, encoding="utf-8")
-        for recipe in recipes:
+            ids = ", ".join(dictionary.id for dictionary in recipe.dictionaries)
+            _tell(stage, f"recipes/{NAMES[stage - 1]}.toml, {ids}")
             build(Order(recipe, store), stop)
+
+
+def _write_texts() -> None:
+    from featurestore.demo.texts import held_out_documents
+
+    for document in held_out_documents():
+        path = TEXTS / f"{document.name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(document.text, encoding="utf-8")
+
+
+def _tell(stage: int, what: str) -> None:
+    print(f"{stage} of {len(RECIPES) + 1}: {what}", flush=True)
+
+
+def _note_places(recipes: "list[Recipe]", served: "dict[str, DictionaryInfo]", store: Path) -> None:
+    """Say again where the weights stand: this folder may have been moved since the build."""
+    from featurestore.places import place_of, write_place
+
+    built = [(recipe, config) for recipe in recipes for config in recipe.dictionaries]
+    lost = [(recipe, config) for recipe, config in built if _is_lost(store, served[config.id])]
+    if not lost:
+        print(f"'{store}' holds the demo already")
+        return
+    _write_texts()
+    for recipe, config in lost:
+        write_place(store, served[config.id].run_id, place_of(recipe, config))
+    print(f"'{store}' holds the demo; where the weights of {len(lost)} dictionaries are is noted")
+
+
+def _is_lost(store: Path, info: "DictionaryInfo") -> bool:
+    """Whether weights or texts are not where they were at the build."""
+    from featurestore.errors import WeightsError
+    from featurestore.places import read_place
+
+    try:
+        return not read_place(store, info.run_id, info.dictionary_id).texts
+    except WeightsError:
+        return True
 
 
 def _match(store: Path) -> None:
@@ -69,6 +110,10 @@ def _match(store: Path) -> None:
     ]
     if not pairs:
         return
+    _tell(
+        len(RECIPES) + 1,
+        f"every two of one hook point compared, {len(pairs):,}",
+    )
     from featurestore.matching.command import matched
 
     list(matched(store, pairs, activations=False))

@@ -5,7 +5,6 @@ import pytest
 
 from app.ablation_markup import (
     ablation,
-    ablation_line,
     dependences,
     kl_facts,
     loss_fact,
@@ -87,8 +86,6 @@ def test_one_token_has_no_standard_error() -> None:
 def test_without_a_next_token_nothing_is_measured() -> None:
     shown = Texts(ablation(NOTHING)).text
     assert "Removed on 3 contexts, but it is active there only where no next token follows" in shown
-    assert ablation_line(NOTHING) == ""
-    assert "it helps" in ablation_line(FOUND)
 
 
 def test_why_there_is_none(info: DictionaryInfo) -> None:
@@ -128,6 +125,8 @@ def test_strips_show_characters_as_contexts_do() -> None:
 def test_a_peak_with_nothing_before_it() -> None:
     found = Texts(dependences([Dependence(7, ("a", "b"), 0, 2.0, {})]))
     assert "none before it could be deleted" in found.text
+    assert "No token stands before these peaks" in found.text
+    assert "Each of the" not in found.text
 
 
 @pytest.mark.parametrize("token", HOSTILE)

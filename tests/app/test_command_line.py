@@ -1,7 +1,10 @@
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -13,12 +16,27 @@ from featurestore.annotations.records import URL_VARIABLE
 ROOT = Path(__file__).parent.parent.parent
 
 
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
 def test_a_missing_store_is_told_before_anything_starts(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "app", str(tmp_path / "nowhere")]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 2
     assert run.stdout == ""
     assert run.stderr.startswith(f"No store in '{tmp_path}/nowhere'")
+    assert run.stderr.count("\n") == 1
+
+
+def test_a_python_without_the_requirements_is_told_in_a_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, "-S", "-m", "app", str(tmp_path)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert run.stderr.startswith(f"click is not installed in this Python ({sys.executable}). ")
+    assert run.stderr.endswith(": source .venv/bin/activate\n")
     assert run.stderr.count("\n") == 1
 
 
@@ -40,15 +58,41 @@ def test_the_pages_get_what_the_command_was_given() -> None:
 def test_sign_in_without_settings_is_told_before_anything_is_served(
     synthetic_store: Path, tmp_path: Path
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = free_port()
     given = [sys.executable, "-m", "app", str(synthetic_store), "--port", port, "--sign-in"]
     env = os.environ | {"STREAMLIT_SECRETS_FILES": str(tmp_path / "none.toml")}
     run = subprocess.run(given, cwd=ROOT, env=env, capture_output=True, text=True)
     assert run.returncode == 2
     assert run.stderr.startswith("--sign-in needs redirect_uri, cookie_secret")
     assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_app_without_a_word(
+    synthetic_store: Path, number: signal.Signals
+) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "app", str(synthetic_store), "--port", port]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_until_healthy(port, process)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    # By the signal itself, so nothing of Python's own end is run, which tells of leaked bindings.
+    assert process.returncode == -number
+    assert errors.strip() == ""
+
+
+def wait_until_healthy(port: str, process: subprocess.Popen) -> None:
+    for _ in range(600):
+        assert process.poll() is None
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health"):
+                return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail("no answer")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +113,7 @@ def test_annotations_are_kept_where_they_were_said_to_be(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(URL_VARIABLE, "before")
     seen = []
-    monkeypatch.setattr(command.cli, "main", lambda flags, prog_name: seen.extend(flags))
+    monkeypatch.setattr(command.cli, "main", lambda flags, **_: seen.extend(flags))
     monkeypatch.setattr(command.os, "chdir", lambda _: None)
     assert command.main([str(synthetic_store), "--annotations", given]) == 0
     # Its password is not in the process's name; the pages read it as Streamlit's script does.

@@ -44,6 +44,22 @@ def test_provenance_says_how_exact_the_activations_are(synthetic_store: Path) ->
     assert expected in html
 
 
+def test_provenance_names_digests_and_a_time_that_can_be_read(synthetic_store: Path) -> None:
+    info = Store(synthetic_store).dictionary("planted")
+    some = replace(
+        info,
+        digests={"model": "abc123", "dictionary": "def456"},
+        built_at="2026-11-02T16:05:09+00:00",
+    )
+    html = markup.provenance(some)
+    assert "2 November 2026, 16:05 UTC" in html
+    assert "digest of model" in html and "abc123" in html and "def456" in html
+    assert "path of the dictionary" not in html
+    assert "sha256 abc123" in html
+    assert "/there/&lt;sae&gt;" in markup.provenance(some, "/there/<sae>")
+    assert "long ago" in markup.provenance(replace(some, built_at="long ago"))
+
+
 def test_recomputed_says_whether_the_store_is_right(synthetic_store: Path) -> None:
     info = Store(synthetic_store).dictionary("planted")
     good = markup.recomputed(Recomputed(3, 300, 0.01, 7, 2, 0.02, 0), info)

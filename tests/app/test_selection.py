@@ -10,6 +10,7 @@ from app.selection import (
     params,
     read,
     read_feature,
+    usual_sort,
     with_filters,
 )
 from featurestore.errors import UnknownFeature
@@ -72,6 +73,32 @@ def test_a_selection_survives_the_controls(selection: Selection) -> None:
 def test_an_edit_starts_at_the_first_page() -> None:
     edited = with_filters(FULL, filters(FULL) | {"token": " sea ", "role": None})
     assert (edited.page, edited.query.token, edited.query.role) == (1, "sea", "promotes")
+
+
+@pytest.mark.parametrize("within", ["contexts", "sampled", "documents"])
+def test_a_searched_text_sorts_by_its_matches_unless_an_order_was_chosen(within: str) -> None:
+    asked = {"dictionary": "d", "text": "sea", "within": within}
+    for order in ({}, {"sort": "density"}, {"sort": "skewness", "order": "asc"}):
+        selection, problems = read(asked | order, "d")
+        assert selection.query.sort == order.get("sort", "match")
+        assert problems == ()
+        assert read(params(selection), "d")[0] == selection
+    searched = with_filters(PLAIN, filters(PLAIN) | {"text": "sea", "within": within})
+    assert (searched.query.sort, searched.query.descending) == ("match", True)
+    assert "sort" not in params(searched)
+    by_density = with_filters(searched, filters(searched) | {"sort": "density"})
+    assert params(by_density)["sort"] == by_density.query.sort == "density"
+    narrowed = with_filters(by_density, filters(by_density) | {"dead": True})
+    assert narrowed.query.sort == "density"
+    assert with_filters(searched, filters(searched) | {"text": ""}).query.sort == "density"
+    chosen = PLAIN.listing(sort="skewness")
+    assert with_filters(chosen, filters(chosen) | {"text": "sea"}).query.sort == "skewness"
+
+
+def test_what_has_no_count_of_matches_is_sorted_as_ever() -> None:
+    said = FeatureQuery("d", text="sea", within="annotations")
+    both = FeatureQuery("d", text="sea", token="a")
+    assert [usual_sort(query) for query in (PLAIN.query, said, both)] == ["density"] * 3
 
 
 @pytest.mark.parametrize(

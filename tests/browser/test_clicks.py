@@ -220,6 +220,10 @@ def test_keys(page: Page) -> None:
     page.keyboard.press("Delete")
     page.keyboard.press("Enter")
     heading(page, 12)
+    page.keyboard.press("ArrowRight")  # the box is left
+    heading(page, 13)
+    page.keyboard.press("ArrowLeft")
+    heading(page, 12)
     page.locator(".token.peak").first.focus()  # here arrows walk over tokens
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("tooltip")).to_be_visible()

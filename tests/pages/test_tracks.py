@@ -217,3 +217,15 @@ def test_a_list_of_browse_leads_to_its_tracks(open_page: Open, tracked: Path) ->
     assert "among" not in test.query_params
     assert len(rows(test)) == 8
     assert "of all features" not in texts(test) and "listed" not in texts(test)
+
+
+def test_without_correlations_there_is_one_note_and_no_chart(
+    open_page: Open, tmp_path: Path
+) -> None:
+    folder = write_tracked(tmp_path / "plain", has_activity=False)
+    test = open_page(links.TRACKS, folder, tracked=ALL, measure="correlation")
+    said = texts(test)
+    assert said.count("match --family run --activations") == 1
+    assert said.count("is not computed") == 1
+    assert not test.get("plotly_chart")
+    assert not drawn(test, "tracks")

@@ -29,6 +29,21 @@ def test_names_do_not_cover_each_other() -> None:
     assert [point[0] for point in points.customdata][:2] == ["dictionary-0", "dictionary-1"]
 
 
+def test_an_axis_has_three_numbers_among_the_values() -> None:
+    for low, high in ((8, 33.8), (20, 30), (24.01, 24.3), (0.3, 0.5), (1, 9000)):
+        figure = charts.tradeoff([mark("a", low), mark("b", high)], [], ("L0", "y"))
+        ticks = figure.layout.xaxis.tickvals
+        assert sum(low <= tick <= high for tick in ticks) >= 3
+        assert len(ticks) == len(set(ticks)) < 30
+
+
+def test_points_without_a_name_are_counted() -> None:
+    crowd = [mark(f"dictionary-{i}", 10 + 0.01 * i) for i in range(12)]
+    (points,) = charts.tradeoff(crowd, [], ("L0", "y")).data[1:]
+    assert charts.unnamed(crowd) == list(points.text).count("") > 0
+    assert charts.unnamed([mark("a", 3), mark("b", 300)]) == 0
+
+
 def test_names_on_the_plot_are_escaped() -> None:
     figure = charts.tradeoff([mark("<b>x</b>", 2, kind="<i>")], [], ("L0", "y"))
     points = figure.data[1]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from html import escape
 
 import pytest
@@ -67,8 +68,17 @@ def test_kl_stands_beside_its_control() -> None:
         (made(cosine=None), "cosine", "No token to take it over"),
         (with_kl(0.0, 0.0), "kl_ratio", "rounding"),
         (made(), "family_mmcs", "in no family"),
-        (of(made(), family="f"), "family_mmcs", "python -m featurestore match --family f"),
-        (made(), "pairs", "python -m featurestore match one OTHER"),
+        (
+            of(made(), family="f"),
+            "family_mmcs",
+            "match --family f --store store",
+        ),
+        (made(), "pairs", "no other writes to its hook point"),
+        (
+            replace(made(), partner="two", store="/s"),
+            "pairs",
+            "python -m featurestore match one two --store /s",
+        ),
         (entry(INFO, {"ce_recovered": Measure(None, 9, None, 27)}), "ce_recovered", "cost no loss"),
     ],
 )
@@ -98,6 +108,23 @@ def test_the_line_says_what_scores_rest_on() -> None:
     assert words.incomparable(samples(entries)) == ""
     far = (*entries, of(made("c"), hook_name="there"))
     assert "2 hook points" in words.summary(far, 5, samples(far))
+
+
+def test_several_hook_points_do_not_compare_and_one_can_be_chosen() -> None:
+    far = of(made("c"), hook_name="<b>")
+    assert words.hook_points((made("a"), made("b")))[0] == ""
+    said, hooks = words.hook_points((far, made("a"), made("b")))
+    assert said == "2 hook points: only dictionaries of one hook point compare"
+    assert list(hooks.items()) == [("here", 2), ("<b>", 1)]
+    shown = words.choose_hook(said, hooks, {hook: {"by": "l0", "hook": hook} for hook in hooks})
+    assert '<a href="compare?by=l0&amp;hook=here">here</a> 2' in shown
+    assert '<a href="compare?by=l0&amp;hook=%3Cb%3E">&lt;b&gt;</a> 1' in shown
+
+
+def test_names_that_have_no_room_are_counted() -> None:
+    one = (made(),)
+    assert "labels left out" not in words.plotted(one, one, "kl_ratio", 0)
+    assert "labels left out: 3" in words.plotted(one, one, "kl_ratio", 3)
 
 
 def test_other_corpora_are_named() -> None:

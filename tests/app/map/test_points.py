@@ -3,6 +3,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from app.map.points import (
     N_COLOURS,
     Points,
     Said,
-    cluster_colours,
     cluster_name,
+    coloured,
     columns,
     mask,
     points_part,
@@ -102,14 +103,17 @@ def test_a_mask_has_a_bit_for_each_point(n: int) -> None:
     assert bits.tolist() == [int(3 * f in chosen) for f in range(n)]
 
 
-def test_clusters_of_one_colour_lie_far_apart() -> None:
-    row = [cluster(i, 100 - i, float(i)) for i in range(3 * N_COLOURS)]
-    colours = cluster_colours(row)
-    assert sorted(colours[:N_COLOURS]) == list(range(N_COLOURS))
-    for colour in range(N_COLOURS):
-        places = [i for i, one in enumerate(colours) if one == colour]
-        assert min(np.diff(places), default=9) >= 3
-    assert cluster_colours([]) == []
+def test_the_largest_clusters_have_a_colour_of_their_own_and_the_others_none() -> None:
+    row = [cluster(i, 50 + i, float(i)) for i in range(N_COLOURS + 3)]
+    assert coloured(row) == list(range(N_COLOURS + 2, 2, -1))
+    assert coloured(row[:2]) == [1, 0]
+    some = replace(POINTS, clusters=tuple(row))
+    part = unpacked(points_part(some, "key"))
+    colours = {one["number"]: one["colour"] for one in part["clusters"]}
+    assert [colours[i] for i in range(N_COLOURS + 3)] == [-1, -1, -1, *reversed(range(N_COLOURS))]
+    made = legend(some, "cluster", np.zeros(len(some), np.uint8))["entries"]
+    assert [one["cluster"] for one in made] == [*coloured(row), -1]
+    assert (made[-1]["text"], made[-1]["n"]) == ("and 3 more, grey", f"{50 + 51 + 52}")
 
 
 def test_hostile_tokens_name_a_cluster_visibly() -> None:

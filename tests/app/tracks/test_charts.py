@@ -8,7 +8,7 @@ NONE = Spread(0, math.nan, math.nan, math.nan)
 
 
 def test_bars_of_what_went_on_was_born_and_died() -> None:
-    figure = charts.changes([Change(4, 5, 3, 0.1), None], STEPS)
+    figure = charts.changes([Change(4, 5, 3, 0.1), None], STEPS, "turned")
     assert [list(trace.y) for trace in figure.data] == [[3, None], [2, None], [-1, None]]
     assert list(figure.data[0].x) == [1, 2]
     tip = figure.data[0].customdata[0]
@@ -16,7 +16,7 @@ def test_bars_of_what_went_on_was_born_and_died() -> None:
 
 
 def test_drift_has_a_gap_where_nothing_was_compared() -> None:
-    figure = charts.drift([Change(4, 5, 3, 0.1), None], STEPS)
+    figure = charts.drift([Change(4, 5, 3, 0.1), None], STEPS, "turned")
     assert list(figure.data[0].y) == [0.1, None]
 
 

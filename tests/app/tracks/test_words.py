@@ -48,12 +48,26 @@ def test_why_numbers_are_not_followed(tracked_store: Path) -> None:
     assert "one family and one size" in remarks(replace(found, mode="match"))
 
 
+def test_what_died_means_at_the_threshold(tracked_store: Path) -> None:
+    found = follow(tracked_store, mode="number", tau=0.9)
+    assert words.died(found) == "turned by more than 26°, not gone"  # arccos 0.9 = 25.84°
+    assert words.died(follow(tracked_store, mode="number", tau=0.5)).startswith(
+        "turned by more than 60°"
+    )
+    assert words.died(replace(found, mode="match")) == "no match within 26°"
+    other = follow(tracked_store, mode="number", tau=0.75, measure="correlation")
+    assert words.died(other) == "correlation with its own number below 0.75"
+
+
 def test_why_there_is_no_correlation(tracked_store: Path) -> None:
     found = follow(tracked_store, measure="correlation")
     there, back = found.checkpoints.onward[0]
     silent = ((replace(there, correlation=None), back), found.checkpoints.onward[1])
     found = replace(found, checkpoints=replace(found.checkpoints, onward=silent))
-    assert "match t1 t2 --activations --store store" in remarks(found)
+    assert "match --family run --activations --store store" in remarks(found)
+    assert found.is_measured  # of one step it is known
+    mixed = with_infos(found, 2, family=None)
+    assert "match t1 t2 --activations --store store" in remarks(mixed)
     other = with_infos(found, 1, digests={"corpus": "another"})
     assert "on the same tokens only" in remarks(other)
     assert "--activations" not in remarks(other)
@@ -76,8 +90,8 @@ def test_a_track_in_a_line(tracked_store: Path) -> None:
 
 
 def test_tips_hold_n_and_no_number_that_is_not_there() -> None:
-    tip = words.change_tip(Change(4, 5, 0, None), "a", "b")
-    assert "4 of 4 died" in tip and "5 of 5 born" in tip and "drift – (n 0)" in tip
+    tip = words.change_tip(Change(4, 5, 0, None), "a", "b", "turned")
+    assert "4 of 4 died (turned)" in tip and "5 of 5 born" in tip and "drift – (n 0)" in tip
     assert words.stage_value(Stage(None, "missing", None, None), None)[1] == words.HOW["missing"]
     assert words.stage_value(Stage(1, "match", 0.5, None), 0.5)[0] == "0.500"
 
