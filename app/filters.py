@@ -303,8 +303,8 @@ def _by_chance(kept: FeaturePage, query: FeatureQuery) -> list[tuple[str, str]]:
     if not n:
         return []
     tip = (
-        f"{n_matching:,} of {n:,} tokens, drawn where features are silent, stand in contexts that "
-        "match. A row says the same of its own contexts: so many of so many"
+        f"{n_matching:,} of {n:,} different tokens, drawn where features are silent, stand in "
+        "contexts that match. A row says the same of its own contexts: so many of so many"
     )
     return [(f"by chance {percent(n_matching / n)} of {PLACES[query.within]}", tip)]
 
