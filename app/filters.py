@@ -60,6 +60,10 @@ _FOLDED = {
 """Columns with a range filter behind More, in groups; a cluster has a control of its own."""
 
 
+_ENOUGH_DRAWS = 20
+"""With fewer, one in twenty features or more is above all random directions by chance."""
+
+
 def filter_row(selection: Selection) -> None:
     """One row of controls; what they say is in the URL."""
     session.seed(filters(selection))
@@ -112,6 +116,10 @@ def more(query: FeatureQuery) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", width=640):
         for column in _FOLDED[group]:
             bounds(column, session.on_filter)
+    if group == "Effect" and (
+        warning := few_draws(session.store().dictionary(query.dictionary_id))
+    ):
+        st.html(markup.note(warning, "plain"))
     meanings = {COLUMN_WORDS[column]: COLUMN_HELP[column] for column in _FOLDED[group]}
     st.html(markup.words(meanings.items()))
 
@@ -286,6 +294,9 @@ def kept_line(kept: FeaturePage, query: FeatureQuery) -> None:
         markup.order_words(query.sort, query.descending),
         *_by_chance(kept, query),
     ]
+    if any(column == "kl_percentile" for column, _, _ in query.ranges):
+        warning = few_draws(session.store().dictionary(query.dictionary_id))
+        parts += [("above random: few draws", warning)] if warning else []
     if not kept.matched_tokens:
         st.html(markup.line(parts), width="stretch")
         return
@@ -295,6 +306,19 @@ def kept_line(kept: FeaturePage, query: FeatureQuery) -> None:
         shown += f'<span class="fb-muted">or {n_more} more</span>'
     line = markup.line([*parts, query.role])
     st.html(f'<div class="fb-matched">{line}{shown}</div>', width="stretch")
+
+
+def few_draws(info: DictionaryInfo) -> str:
+    """What passes a filter of "above random" by chance, where features have few draws; else ""."""
+    passes = info.recipe.get("passes", {})
+    n_contexts = passes.get("n_ablated_top", 0) + passes.get("n_ablated_bands", 0)
+    n = n_contexts * passes.get("n_control_draws", 0)
+    if not 0 < n < _ENOUGH_DRAWS:
+        return ""
+    return (
+        f"At most {n} random draw{'' if n == 1 else 's'} a feature: with {n}, up to 1 in {n + 1} "
+        "features that do no more than a random direction are above all of them by chance."
+    )
 
 
 def _by_chance(kept: FeaturePage, query: FeatureQuery) -> list[tuple[str, str]]:

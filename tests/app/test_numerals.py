@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from app.numerals import exact, large, natural, percent, short
+from app.numerals import exact, large, natural, percent, share_of, short
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,14 @@ def test_other_numbers() -> None:
     assert [large(n) for n in (999, 12_480, 1_234_567)] == ["999", "12.5k", "1.23M"]
     assert exact(0.1 + 0.2) == "0.30000000000000004"
     assert exact(None) == "does not exist"
+
+
+@pytest.mark.parametrize(
+    ("percentage", "n", "text"),
+    [(100.0, 4, "4 of 4"), (87.5, 4, "3.5 of 4"), (100 / 3, 6, "2 of 6"), (0.0, 1, "0 of 1")],
+)
+def test_a_percentage_of_few_is_a_count(percentage: float, n: int, text: str) -> None:
+    assert share_of(percentage, n) == text
 
 
 def test_numbers_in_names_sort_as_numbers() -> None:
