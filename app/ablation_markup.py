@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from html import escape
 
 from app.markup import line, note, part
-from app.numerals import exact, percent, short
+from app.numerals import exact, percent, share_of, short
 from app.token_text import alone, quoted, spell, visible
 from featurestore.detail_records import Ablation, Dependence, TokenEffect
 from featurestore.records import DictionaryInfo
@@ -68,9 +68,9 @@ def kl_facts(found: Ablation) -> list[tuple[str, str]]:
     tip = "Random directions of the same length, taken off at the same positions"
     facts.append((f"random {short(found.control_kl)}", f"{exact(found.control_kl)}. {tip}"))
     if found.kl_percentile is not None:
-        above = percent(found.kl_percentile / 100)
-        control = _count(found.n_controls, "control")
-        facts.append((f"above {above} of {control}", f"{tip}: share with less KL there"))
+        above = share_of(found.kl_percentile, found.n_controls)
+        draws = "draw" if found.n_controls == 1 else "draws"
+        facts.append((f"above {above} random {draws}", f"{tip}: those with less KL there"))
     return facts
 
 

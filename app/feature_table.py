@@ -14,7 +14,7 @@ import streamlit as st
 from app import feature_flags, links, parts, session
 from app.annotations import words
 from app.markup import COLUMN_HELP
-from app.numerals import exact, percent, short
+from app.numerals import exact, percent, share_of, short
 from app.selection import Selection
 from app.token_text import alone, quoted, visible
 from featurestore.annotations.records import Content, Explanation
@@ -41,8 +41,8 @@ COLUMNS = (
         "KL off · random · above",
         "effect",
         f"{COLUMN_HELP['ablation_kl']} Beside it the same for random directions of that length, "
-        "and the share of these that move them less. Sorts by KL: many features are above all "
-        "random directions. To keep those well above, filter: More, above random ≥ 95",
+        "and how many of these move them less: with few draws many features are above all of them. "
+        "Sorts by KL",
     ),
     ("token_share", "token share", "number", f"{COLUMN_HELP['token_share']} High: simple"),
     ("nearest_cos", "nearest", "number", COLUMN_HELP["nearest_cos"]),
@@ -188,7 +188,7 @@ def _why_none(row: FeatureSummary, name: str) -> str:
 
 
 def _effect(row: FeatureSummary) -> list[str]:
-    """KL, a tip, the control's KL, and the percentage of controls below."""
+    """KL, a tip, the control's KL, and how many of how many controls are below."""
     control, above = row.control_kl, row.kl_percentile
     random = "random direction" if row.n_controls == 1 else "random directions"
     tip = (
@@ -197,8 +197,8 @@ def _effect(row: FeatureSummary) -> list[str]:
     )
     if above is None:
         return [short(row.ablation_kl), tip, short(control), short(None)]
-    share = percent(above / 100)
-    return [short(row.ablation_kl), f"{tip}, above {share} of them", short(control), share]
+    share = share_of(above, row.n_controls)
+    return [short(row.ablation_kl), f"{tip}, above {share}", short(control), share]
 
 
 def _cluster(number: int, cluster: Cluster | None) -> list[str]:

@@ -60,6 +60,10 @@ _FOLDED = {
 """Columns with a range filter behind More, in groups; a cluster has a control of its own."""
 
 
+_ENOUGH_DRAWS = 20
+"""With fewer, one in twenty features or more is above all random directions by chance."""
+
+
 def filter_row(selection: Selection) -> None:
     """One row of controls; what they say is in the URL."""
     session.seed(filters(selection))
@@ -111,6 +115,10 @@ def more(query: FeatureQuery) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", width=640):
         for column in _FOLDED[group]:
             bounds(column, session.on_filter)
+    if group == "Effect" and (
+        warning := few_draws(session.store().dictionary(query.dictionary_id))
+    ):
+        st.html(markup.note(warning, "plain"))
     meanings = {COLUMN_WORDS[column]: COLUMN_HELP[column] for column in _FOLDED[group]}
     st.html(markup.words(meanings.items()))
 
@@ -291,6 +299,9 @@ def kept_line(kept: FeaturePage, query: FeatureQuery) -> None:
         markup.order_words(query.sort, query.descending),
         *_by_chance(kept, query),
     ]
+    if any(column == "kl_percentile" for column, _, _ in query.ranges):
+        warning = few_draws(session.store().dictionary(query.dictionary_id))
+        parts += [("above random: few draws", warning)] if warning else []
     if not kept.matched_tokens:
         st.html(markup.line(parts), width="stretch")
         return
@@ -302,14 +313,27 @@ def kept_line(kept: FeaturePage, query: FeatureQuery) -> None:
     st.html(f'<div class="fb-matched">{line}{shown}</div>', width="stretch")
 
 
+def few_draws(info: DictionaryInfo) -> str:
+    """What passes a filter of "above random" by chance, where features have few draws; else ""."""
+    passes = info.recipe.get("passes", {})
+    n_contexts = passes.get("n_ablated_top", 0) + passes.get("n_ablated_bands", 0)
+    n = n_contexts * passes.get("n_control_draws", 0)
+    if not 0 < n < _ENOUGH_DRAWS:
+        return ""
+    return (
+        f"At most {n} random draw{'' if n == 1 else 's'} a feature: with {n}, up to 1 in {n + 1} "
+        "features that do no more than a random direction are above all of them by chance."
+    )
+
+
 def _by_chance(kept: FeaturePage, query: FeatureQuery) -> list[tuple[str, str]]:
     """Which share of contexts match by chance, if contexts were searched."""
     n_matching, n = kept.silent or (0, 0)
     if not n:
         return []
     tip = (
-        f"{n_matching:,} of {n:,} tokens, drawn where features are silent, stand in contexts that "
-        "match. A row says the same of its own contexts: so many of so many. "
+        f"{n_matching:,} of {n:,} different tokens, drawn where features are silent, stand in "
+        "contexts that match. A row says the same of its own contexts: so many of so many. "
         + _luck(n_matching / n)
     )
     return [(f"by chance {percent(n_matching / n)} of {PLACES[query.within]}", tip)]

@@ -85,8 +85,8 @@ WORDS = {
     "two; it is no measured effect.",
     "logit kurtosis": "How far few tokens stand out among its logits; 3 for a normal distribution.",
     "KL off": "How far the next token's probabilities move when the feature is removed: KL "
-    "divergence in nats. Beside it the same for random directions as long, and above: the share of "
-    "these that move them less.",
+    "divergence in nats. Beside it the same for random directions as long, and above: how many "
+    "of these move them less.",
     "token share": "Share of its summed activation on the token that has most of it. High: simple.",
     "nearest": "Largest cosine of its direction with another of the dictionary.",
     "cluster": "Its group on the map of directions; 0 is the largest.",

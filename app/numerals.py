@@ -53,6 +53,11 @@ def beyond_chance(share: float, n: int = 20, at_most: float = 0.01) -> int | Non
     return fewest
 
 
+def share_of(percentage: float, n: int) -> str:
+    """A percentage of n as a count, for an n that may be small: 4 of 4. A tie counts half."""
+    return f"{round(percentage * n / 100, 1):g} of {n:,}"
+
+
 def natural(name: str) -> list[tuple[str, int]]:
     """A key that sorts the numbers in a name as numbers."""
     return [(text, int(digits or -1)) for text, digits in re.findall(r"([^0-9]*)([0-9]*)", name)]

@@ -198,6 +198,8 @@ class MapPoint:
     density: float
     max_activation: float | None
     kl_percentile: float | None
+    n_controls: int | None
+    """Random directions that this is a percentage of."""
     ablation_kl: float | None
     token_share: float | None
     promoted: tuple[str, ...]

@@ -29,8 +29,8 @@ _NEIGHBOURS = """
     where n.feature = ? order by measure, rank
 """
 _POINTS = """
-    select feature, x, y, cluster, density, max_activation, kl_percentile, ablation_kl,
-        token_share, promoted[1:3] as promoted
+    select feature, x, y, cluster, density, max_activation, kl_percentile, n_controls,
+        ablation_kl, token_share, promoted[1:3] as promoted
     from features where x is not null order by feature
 """
 _CLUSTERS = "select * from clusters order by cluster"

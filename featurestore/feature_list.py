@@ -120,9 +120,10 @@ _MATCHES = """
 """
 SILENT = """
     select count(*) filter (context in ({contexts})) as n_matching, count(*) as n
-    from examples where sampler = 'zero'
+    from (select distinct context, peak from examples where sampler = 'zero')
 """
-"""How often contexts match by chance; its parameters are those of the contexts alone."""
+"""How often contexts match by chance, each token counted once whoever drew it; its parameters are
+those of the contexts alone."""
 COUNT = _MATCHES + "select count(*) as n_kept from {source} where {where}"
 FEATURE_AT = (
     _MATCHES + "select feature from {source} where {where} order by feature limit 1 offset ?"

@@ -80,7 +80,7 @@ class Listing:
         return self.rows(feature_list.COUNT)[0]["n_kept"]
 
     def silent(self) -> tuple[int, int] | None:
-        """Of all tokens drawn where a feature is silent, those whose context matches, and all."""
+        """Of different tokens drawn where features are silent: those in matching contexts, all."""
         if not self._search or not self._has_contexts:
             return None
         of_contexts = self._sql.parameters[:2]

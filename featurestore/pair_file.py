@@ -39,6 +39,9 @@ _COUNT = {
     kind: f"select count(*) as n from matches where {kept} and {_BELOW}"
     for kind, kept in _KEPT.items()
 }
+_SAME_NUMBER = """
+    select count(*) as n from matches where side = 'a' and is_matched and feature = other
+"""
 _OF_FEATURE = f"""
     select {_COLUMNS} from matches where side = ? and feature = ? order by rank nulls last
 """
@@ -87,6 +90,10 @@ class PairFile(TwoRunsFile[PairInfo]):
     def count(self, side: str, kind: MatchKind, below: float | None) -> int:
         """How many features all pages of a list have."""
         return self.rows(_COUNT[kind], side, below)[0]["n"]
+
+    def n_same_number(self) -> int:
+        """How many features are matched with the one of their own number."""
+        return self.rows(_SAME_NUMBER)[0]["n"]
 
     def of(self, side: str, feature: int) -> tuple[Match, ...]:
         """All that is stored of one feature: its nearest, then its match if that is none."""

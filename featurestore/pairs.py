@@ -100,6 +100,10 @@ class StoredPairs:
         rows = file.page(side, kind, below, sort, descending, limit, offset)
         return MatchPage(rows, self._count(file, side, kind, below))
 
+    def n_same_number(self, dictionary_id: str, other_id: str) -> int:
+        """How many features are matched with the one of their own number; raises as `file`."""
+        return self._file(dictionary_id, other_id).n_same_number()
+
     def nearest(self, dictionary_id: str, feature: int, other_id: str) -> tuple[Match, ...]:
         """The features of another dictionary nearest to a feature, then its match if it is none."""
         file = self._file(dictionary_id, other_id)

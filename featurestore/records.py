@@ -342,8 +342,9 @@ class FeaturePage:
     found: Mapping[int, tuple[Found, ...]] = field(default_factory=dict)
     """Of the page's features, the first few reasons: tokens, then texts. Empty without either."""
     silent: tuple[int, int] | None = None
-    """What `n_matching` and `n_searched` would be by chance: of all tokens drawn where a feature is
-    silent, those in such contexts, and their number. None if no contexts were searched."""
+    """What `n_matching` and `n_searched` would be by chance: of the different tokens drawn where
+    features are silent, those in such contexts, and their number. None if no contexts were
+    searched."""
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,21 @@ def test_counts_are_those_of_the_file_that_is_there(store: Store) -> None:
     assert store.pairs.matches("one", "two", limit=0).n_kept == 1
 
 
+def test_matches_of_one_number_are_counted(store: Store) -> None:
+    """Of (2, 3), (0, 1) and (2, 4), none; the nearest of one number that is no match is none."""
+    assert store.pairs.n_same_number("one", "two") == 0
+    path = store.folder / "pairs" / "run1--run2.duckdb"
+    path.unlink()
+    rows = [dict(zip(COLUMNS, ROWS[0], strict=True)) for _ in range(4)]
+    for feature, other, is_matched, row in zip(
+        (0, 1, 2, 3), (0, 1, 1, 3), (True, True, True, False), rows, strict=True
+    ):
+        row |= {"feature": feature, "other": other, "is_matched": is_matched}
+    rows += [row | {"side": "b"} for row in rows]
+    write_whole(PairFile, path, store.folder / "work", PAIR, pa.Table.from_pylist(rows))
+    assert store.pairs.n_same_number("one", "two") == store.pairs.n_same_number("two", "one") == 2
+
+
 def test_each_side_has_its_own_list(store: Store) -> None:
     found = store.pairs.matches("two", "one")
     assert [(row.feature, row.other) for row in found.rows] == [(1, 3), (3, 2)]

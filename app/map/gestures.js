@@ -133,11 +133,11 @@ function tipRows(panel, part, at) {
   }
   if (chips.childElementCount) rows.push(chips);
   const name = part.clusters.find((one) => one.number === part.cluster[at])?.name ?? "none";
-  const effect = part.effect[at];
+  const [effect, draws] = [part.effect[at], part.draws[at]];
   const facts = [
     ["density", short(part.density[at])],
     ["cluster", name],
-    ["KL", Number.isNaN(effect) ? "not measured" : `above ${short(effect)}% of random`],
+    ["KL", Number.isNaN(effect) ? "not measured" : `above ${+((effect * draws) / 100).toFixed(1)} of ${draws} random`],
   ];
   for (const [word, value] of facts) {
     const row = make("div", "fact");

@@ -5,7 +5,7 @@ from typing import Any, get_args
 import numpy as np
 
 from app.annotations.words import MARKS
-from app.map.points import VERDICTS, Points, cluster_name, coloured
+from app.map.points import VERDICTS, Points, cluster_name, coloured, draws_each
 from app.numerals import short
 from app.selection import Colour
 
@@ -43,7 +43,9 @@ def legend(points: Points, colour: Colour, verdict: np.ndarray) -> dict[str, Any
     elif colour == "effect":
         low, high = 0.0, 100.0
         ticks = ["0", "50", "100"]
-        words = "KL when it is switched off: above this % of random directions of the same norms"
+        words = (
+            f"% of its own random draws ({draws_each(points.draws)}) with less KL when switched off"
+        )
     else:
         low, high = 0.0, 1.0
         ticks = ["0%", "50%", "100%"]
@@ -57,7 +59,7 @@ def legend(points: Points, colour: Colour, verdict: np.ndarray) -> dict[str, Any
         "high": high,
         "log": colour == "density",
         "ticks": ticks,
-        "words": f"{words} · n = {n_known:,}",
+        "words": f"{words} · {n_known:,} feature{'' if n_known == 1 else 's'}",
         "missing": f"{_MISSING[colour]}: {missing:,}" if missing else "",
     }
 

@@ -41,6 +41,8 @@ class Points:
     effect: np.ndarray
     """KL percentile, NaN where nothing was switched off; so for `share`, the token share."""
     share: np.ndarray
+    draws: np.ndarray
+    """Random directions that the KL percentile is of; 0 where nothing was switched off."""
     promoted: np.ndarray
     """Indices into `tokens`, N_PROMOTED a feature; -1 for none."""
     tokens: tuple[str, ...]
@@ -84,6 +86,7 @@ def columns(found: FeatureMap) -> Points:
         density=np.array([point.density for point in points], np.float64),
         effect=_floats(points, "kl_percentile"),
         share=_floats(points, "token_share"),
+        draws=np.array([point.n_controls or 0 for point in points], np.int32),
         promoted=promoted,
         tokens=tuple(tokens),
         clusters=found.clusters,
@@ -109,6 +112,15 @@ def coloured(clusters: Sequence[Cluster]) -> list[int]:
     return largest[:N_COLOURS]
 
 
+def draws_each(draws: np.ndarray) -> str:
+    """How many random directions stand beside a feature, of those that have any."""
+    known = draws[draws > 0]
+    if not known.size:
+        return "none"
+    low, high = int(known.min()), int(known.max())
+    return f"{low} each" if low == high else f"{low} to {high} each"
+
+
 def points_part(points: Points, key: str) -> bytes:
     """The part of a map that a file decides."""
     colours = {at: colour for colour, at in enumerate(coloured(points.clusters))}
@@ -124,6 +136,7 @@ def points_part(points: Points, key: str) -> bytes:
         "density": points.density.astype("<f4"),
         "effect": points.effect.astype("<f4"),
         "share": points.share.astype("<f4"),
+        "draws": points.draws.astype("<i4"),
         "promoted": points.promoted.astype("<i4"),
         "control_place": points.control_place.astype("<f4"),
         "control_cluster": points.control_cluster.astype("<i4"),

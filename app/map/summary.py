@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.map.points import VERDICTS, Points, cluster_name
+from app.map.points import VERDICTS, Points, cluster_name, draws_each
 from featurestore.spreadsheet import as_json, table_csv
 
 _TOKENS = 12
@@ -23,6 +23,8 @@ class Summary:
     median_effect: float | None
     n_effects: int
     """Features whose KL percentile is known."""
+    draws: str
+    """How many random directions each of these is a percentage of."""
     tokens: tuple[tuple[str, int], ...]
     """Promoted tokens that most of them share, with how many do; of each its first N_PROMOTED."""
     clusters: tuple[tuple[str, int], ...]
@@ -45,6 +47,7 @@ def summary(points: Points, chosen: Collection[int], verdict: np.ndarray) -> Sum
         mean_density=float(points.density[at].mean()) if len(at) else None,
         median_effect=float(np.median(effect)) if len(effect) else None,
         n_effects=len(effect),
+        draws=draws_each(points.draws[at]),
         tokens=tuple((points.tokens[one], n) for one, n in _commonest(tokens, _TOKENS)),
         clusters=tuple((names[one], n) for one, n in _commonest(clusters, _CLUSTERS)),
         verdicts=tuple((one, int(codes[code])) for code, one in enumerate(VERDICTS)),

@@ -81,7 +81,9 @@ def link(params: Mapping[str, str]) -> str:
 
 def summary(found: Summary) -> str:
     """What a list has in common."""
-    above = f"{short(found.median_effect)}%" if found.n_effects else "not measured"
+    above = "not measured"
+    if found.n_effects:
+        above = f"{short(found.median_effect)}% of random draws, {found.draws}"
     rows = [
         ("mean density", short(found.mean_density), f"over {found.n:,} features"),
         ("KL above random, median", above, f"{_ABOVE} Median over {found.n_effects:,} features"),

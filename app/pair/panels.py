@@ -112,7 +112,8 @@ def summary(opened: Opened) -> None:
     with st.container(key="alike"):
         left, right = st.columns([5, 6], gap="medium", vertical_alignment="center")
     with left:
-        st.html(words.summary(opened.info, opened.dictionaries))
+        n_same = session.store().pairs.n_same_number(*(one.dictionary_id for one in sides))
+        st.html(words.summary(opened.info, opened.dictionaries, n_same))
     with right:
         st.plotly_chart(
             charts.overlap(sides, opened.info.is_absolute),
@@ -170,13 +171,13 @@ def _lists(selection: PairSelection) -> None:
 
 
 def _bound() -> None:
-    tip = "A feature is only in one of the two if its largest cosine with the other is below this"
+    tip = words.WORDS["nearest below"]
     with st.container(
         horizontal=True, vertical_alignment="center", gap="small", width="content", key="bound"
     ):
-        st.html(f'<span class="fb-muted fb-bound" title="{tip}">only in: cosine below</span>')
+        st.html(f'<span class="fb-muted fb-bound" title="{tip}">nearest below</span>')
         st.number_input(
-            "Only in one: largest cosine below",
+            "Nearest below: largest cosine",
             min_value=-1.0,
             max_value=1.0,
             step=0.05,

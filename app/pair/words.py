@@ -27,6 +27,9 @@ KEYS = (
     ("?", "this list"),
 )
 
+_SAME_AT_LEAST = 10
+"""Matches of one number that are told of; by chance one is expected, or less."""
+
 WORDS = {
     "cosine": "Of two decoder directions: 1 if they are the same.",
     "MCS": "A feature's largest cosine with any of the other dictionary.",
@@ -36,7 +39,11 @@ WORDS = {
     f"above {HIGH:g}": f"Share of features whose largest cosine is above {HIGH:g}.",
     "matched": "One to one, so that the sum of cosines is largest. Every feature of the smaller "
     "side has a match then, however poor: see its cosine.",
-    "only in": "Features without one in the other dictionary whose cosine reaches the bound.",
+    "nearest below": "Features whose largest cosine with any of the other dictionary is below the "
+    "bound: poorly matched ones too.",
+    "own number": "Numbers mean nothing, so two dictionaries trained apart share hardly any. Many "
+    "shared say that both began from the same random weights, and likeness then is no evidence "
+    "that they found the same by themselves.",
     "correlation": "Pearson's, of the two activations over all counted tokens. It does not depend "
     "on the basis, as a cosine between checkpoints or hook points does.",
     "Jaccard": "Tokens on which both are active, of those on which either is.",
@@ -83,8 +90,8 @@ def names(selection: PairSelection) -> dict[List, str]:
     """What the lists are called, as Markdown."""
     return {
         "matched": "Matched",
-        "only": f"Only in {_plain(selection.dictionary)}",
-        "only_other": f"Only in {_plain(selection.other)}",
+        "only": f"{_plain(selection.dictionary)}: nearest below {selection.below:g}",
+        "only_other": f"{_plain(selection.other)}: nearest below {selection.below:g}",
         "nearest": "All, with nearest",
     }
 
@@ -94,8 +101,10 @@ def _plain(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
-def summary(pair: PairInfo, infos: Iterable[DictionaryInfo]) -> str:
-    """Both sides' numbers, each beside what chance would give."""
+def summary(pair: PairInfo, infos: Iterable[DictionaryInfo], n_same: int = 0) -> str:
+    """Both sides' numbers, each beside what chance would give; of the matched `n_same` have their
+    own number.
+    """
     head = "".join(
         f'<th title="{escape(tip)}">{name}</th>'
         for name, tip in (
@@ -111,7 +120,7 @@ def summary(pair: PairInfo, infos: Iterable[DictionaryInfo]) -> str:
         for at, info in enumerate(infos)
     )
     table = f'<table class="fb-table fb-sides"><tr><th></th>{head}</tr>{lines}</table>'
-    return f'<div class="fb-wide-table">{table}</div>{markup.line(_matched(pair))}'
+    return f'<div class="fb-wide-table">{table}</div>{markup.line(_matched(pair, n_same))}'
 
 
 def side(name: str, at: int) -> str:
@@ -133,7 +142,7 @@ def _numbers(of: Side) -> str:
     )
 
 
-def _matched(pair: PairInfo) -> list[tuple[str, str]]:
+def _matched(pair: PairInfo, n_same: int) -> list[tuple[str, str]]:
     how = {
         "assignment": WORDS["matched"],
         "mutual": "Two features are matched if each is the other's nearest, so every match is a "
@@ -143,6 +152,7 @@ def _matched(pair: PairInfo) -> list[tuple[str, str]]:
         (f"{pair.n_matched:,} matched one to one ({pair.method})", how[pair.method]),
         (f"mean cosine {short(pair.mean_matched)}", f"{exact(pair.mean_matched)} of the matched"),
     ]
+    facts += _same_number(pair, n_same)
     if pair.is_absolute:
         tip = "Features of one of the two have no sign, so a direction and its opposite are one"
         facts.append(("cosines are absolute values", tip))
@@ -151,6 +161,17 @@ def _matched(pair: PairInfo) -> list[tuple[str, str]]:
     if pair.n_tokens is not None:
         facts.append((f"activations on {pair.n_tokens:,} tokens", "The same tokens for both"))
     return facts
+
+
+def _same_number(pair: PairInfo, n_same: int) -> list[tuple[str, str]]:
+    """Matches of one number, if these are far more than chance would give."""
+    if n_same < _SAME_AT_LEAST:
+        return []
+    chance = 1 / max(pair.a.n, pair.b.n)  # of those that may be its match, one has its number
+    share = percent(n_same / pair.n_matched)
+    fact = f"{share} matched with their own number, by chance {percent(chance)}: "
+    tip = f"{n_same:,} of {pair.n_matched:,}. {WORDS['own number']}"
+    return [(f"{fact}probably trained from one seed", tip)]
 
 
 def stored(infos: tuple[DictionaryInfo, DictionaryInfo]) -> str:

@@ -34,9 +34,8 @@ class Examples(Pass):
     def __init__(self, run: Run) -> None:
         self._settings = run.settings
         self._seed = run.seed
-        self._n_tokens = run.corpus.n_tokens
         self._tokens = run.corpus.tokens
-        self._zero_pool = samplers.zero_pool(run.corpus, run.settings.n_zero, run.seed)
+        self._valid = samplers.valid_tokens(run.corpus)
 
     def rows(self, activations: Activations) -> dict[str, pa.Table]:
         """Bands and examples of every sampler, and the tokens that the top contexts peak on."""
@@ -49,7 +48,7 @@ class Examples(Pass):
             "quantile": samplers.quantile(activations, n.n_bands, n.n_per_band, self._seed),
             "random": samplers.random(activations, n.n_random, self._seed),
             "top": samplers.top(activations, self._tokens, n.n_top),
-            "zero": samplers.zero(activations, self._zero_pool, self._n_tokens, n.n_zero),
+            "zero": samplers.zero(activations, self._valid, n.n_zero, self._seed),
         }
         names = sorted(samples)
         sampler, sample = _together([samples[name] for name in names])

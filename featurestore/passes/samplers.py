@@ -1,7 +1,9 @@
 """Which tokens of a feature are shown: five ways to choose, none with a running random state.
 
-A sampled token is one with a small hash of (seed, feature, place), so a sample is the same however
-the work was split, is uniform, and is without replacement.
+A sampled token is one with a small hash of (seed, feature, place); of those on which a feature is
+silent, which are too many to hash, one whose number is drawn by hashes of (seed, feature). So a
+sample is the same however the work was split, is uniform, is without replacement, and is another
+one for each feature.
 
     top       the highest activation of each context, highest first; of contexts whose peak and the
               15 tokens before it are the same, the highest stands for all
@@ -25,10 +27,8 @@ DUPLICATE_WINDOW = 16
 NEAR_THE_TOP = 1.25
 """Top contexts are first looked for among this many times as many, which is nearly always enough;
 where duplicates use these up, among four times as many, and so on."""
-ZERO_POOL = 64
-"""Silent tokens are looked for among this many times the tokens wanted."""
-PLACES_AT_ONCE = 2**18
-"""Tokens of the corpus that the pool of silent tokens is drawn from at a time."""
+_SALT = 0x51E27
+"""Random numbers of silent tokens; salted, lest they be the hashes of the first tokens."""
 
 
 @dataclass(frozen=True)
@@ -233,61 +233,101 @@ def _smallest(
     return low[stable_order(group, priority[low])[place_in_slice(n_low) < n]]
 
 
-def zero_pool(corpus: Corpus, n: int, seed: int) -> Int64[np.ndarray, " n_pool"]:
-    """Valid tokens of the corpus in an order drawn by the seed, as many as silent ones need."""
+@dataclass(frozen=True)
+class ValidTokens:
+    """The valid tokens of a corpus, numbered from 0 in its order."""
+
+    first: Int64[np.ndarray, " n_contexts_and_1"]
+    """Number of the first of each context; at the end, how many there are."""
+    shift: Int64[np.ndarray, " n_contexts"]
+    """Place in the corpus less number, in each context."""
+    context_length: int
+
+    def numbers(self, places: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+        """Of the valid tokens at some places of the corpus."""
+        return places - self.shift[places // self.context_length]
+
+    def places(self, numbers: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+        """Where in the corpus the tokens of these numbers are."""
+        return numbers + self.shift[np.searchsorted(self.first, numbers, side="right") - 1]
+
+
+def valid_tokens(corpus: Corpus) -> ValidTokens:
+    """How the corpus's valid tokens are numbered."""
     n_contexts, context_length = corpus.tokens.shape
-    step = max(1, PLACES_AT_ONCE // context_length)
-    pool, priority = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
-    for first in range(0, n_contexts, step):
-        places = np.flatnonzero(corpus.is_valid(slice(first, first + step)))
-        pool = np.concatenate([pool, places + first * context_length])
-        new = hashes(seed, np.zeros(1), pool[len(priority) :])
-        priority = np.concatenate([priority, new])
-        best = np.lexsort((pool, priority))[: n * ZERO_POOL]
-        pool, priority = pool[best], priority[best]
-    return pool
+    ends = np.cumsum(corpus.n_valid.astype(np.int64) - int(corpus.has_bos))
+    first = np.concatenate([[0], ends])
+    shift = np.arange(n_contexts) * context_length + int(corpus.has_bos) - first[:-1]
+    return ValidTokens(first, shift, context_length)
 
 
-def zero(
-    activations: Activations, pool: Int64[np.ndarray, " n_pool"], n_tokens: int, n: int
-) -> Sample:
-    """Samples of the tokens on which a feature is silent: the first of the pool that are."""
+def zero(activations: Activations, valid: ValidTokens, n: int, seed: int) -> Sample:
+    """Samples of the tokens on which a feature is silent, drawn for each feature by itself."""
     n_features = activations.n_features
-    owner, place = _in_pool(activations, pool)
-    is_silent = np.ones((n_features, len(pool)), dtype=bool)
-    is_silent[owner, place] = False
-    is_silent &= np.cumsum(is_silent, axis=1, dtype=np.int32) <= n
+    n_silent = valid.first[-1] - activations.n_active - activations.n_nonfinite
+    owner, number = _drawn(_feature_hashes(seed ^ _SALT, activations.features), n_silent, n)
+    token = valid.places(_silent(activations, valid, owner, number))
+    n_sampled = np.minimum(n_silent, n)
+    token = token[_smallest(hashes(seed, owner + activations.first, token), n_sampled, n)]
     nothing = np.zeros(n_features, dtype=np.float32)
-    place = np.nonzero(is_silent)[1]
     return Sample(
         band_owner=np.arange(n_features),
         band_number=np.zeros(n_features, dtype=np.int64),
         low=nothing,
         high=nothing,
-        n_band=n_tokens - activations.n_active - activations.n_nonfinite,
-        n_sampled=is_silent.sum(axis=1),
-        entry=np.full(len(place), -1),
-        token=pool[place],
-        value=np.zeros(len(place), dtype=np.float32),
+        n_band=n_silent,
+        n_sampled=n_sampled,
+        entry=np.full(len(token), -1),
+        token=token,
+        value=np.zeros(len(token), dtype=np.float32),
     )
 
 
-def _in_pool(activations: Activations, pool: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each token of the pool on which a feature is not silent: the feature, the place in the pool.
+def _drawn(
+    keys: UInt64[np.ndarray, " n_groups"], sizes: Int64[np.ndarray, " n_groups"], n: int
+) -> tuple[Int64[np.ndarray, " n_drawn"], Int64[np.ndarray, " n_drawn"]]:
+    """Of each group `n` of the numbers below its size, all if there are fewer: group and number.
 
-    The last bits of a token tell of nearly all that they are not in the pool.
+    Floyd's algorithm (Bentley and Floyd 1987): step by step a number up to a last one is drawn, and
+    if it was drawn before, the last one is taken. So any `n` numbers are as likely as any others.
     """
-    bits = 2**16 - 1
-    may_be = np.zeros(bits + 1, dtype=bool)
-    may_be[pool & bits] = True
-    entries = np.flatnonzero(may_be[activations.tokens & bits])
-    owner = np.concatenate([activations.owner[entries], activations.nonfinite_owner])
-    tokens = np.concatenate([activations.tokens[entries], activations.nonfinite_tokens])
-    by_place = np.argsort(pool)
-    found = np.minimum(np.searchsorted(pool, tokens, sorter=by_place), len(pool) - 1)
-    found = by_place[found]
-    is_hit = pool[found] == tokens
-    return owner[is_hit], found[is_hit]
+    found = np.full((len(keys), n), -1)
+    for step in range(n):
+        last = sizes - n + step
+        share = (_mix(keys ^ _mix(np.full(1, step, dtype=np.uint64))) >> 11) * 2.0**-53
+        number = np.floor(share * (last + 1)).astype(np.int64)
+        is_double = (found[:, :step] == number[:, None]).any(axis=1)
+        found[:, step] = np.where(last < 0, -1, np.where(is_double, last, number))
+    group, step = np.nonzero(found >= 0)
+    return group, found[group, step]
+
+
+def _silent(
+    activations: Activations, valid: ValidTokens, owner: np.ndarray, number: np.ndarray
+) -> Int64[np.ndarray, " n"]:
+    """The numbers among valid tokens of what is number so and so of a feature's silent tokens.
+
+    It is larger by the tokens before it on which the feature is not silent: those that have no more
+    than so many silent ones before them.
+    """
+    tokens, n_each = _not_silent(activations)
+    indices, bounds = ragged(np.zeros_like(n_each), n_each)
+    key = valid.numbers(tokens) - indices  # silent tokens before
+    key += np.repeat(np.arange(len(n_each)) * valid.first[-1], n_each)
+    before = np.searchsorted(key, owner * valid.first[-1] + number, side="right") - bounds[owner]
+    return number + before
+
+
+def _not_silent(
+    activations: Activations,
+) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n_features"]]:
+    """The tokens, rising, on which each feature is active or not finite; and how many."""
+    if len(activations.nonfinite_tokens) == 0:
+        return activations.tokens, activations.n_active
+    owner = np.concatenate([activations.owner, activations.nonfinite_owner])
+    tokens = np.concatenate([activations.tokens, activations.nonfinite_tokens])
+    n_each = activations.n_active + activations.n_nonfinite
+    return tokens[stable_order(owner, tokens)], n_each
 
 
 def _one_band(activations: Activations, chosen: np.ndarray, n_chosen: np.ndarray) -> Sample:

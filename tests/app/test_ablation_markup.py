@@ -17,6 +17,8 @@ from featurestore.store import Store
 from tests.html_texts import Texts
 from tests.synthetic_store import HOSTILE
 
+STYLES = Path(__file__).parents[2] / "app"
+
 FOUND = Ablation(
     n_ablated=3,
     n_effects=41,
@@ -41,9 +43,23 @@ def info(synthetic_store: Path) -> DictionaryInfo:
     return found
 
 
+def test_falls_and_rises_have_one_colour_each_everywhere() -> None:
+    """In the table, in contexts, in Depends on, among Live's next tokens: falls blue, rises red."""
+    style = (STYLES / "style.css").read_text()
+    contexts = (STYLES / "token_view.css").read_text()
+    fall, rise = "light-dark(#2563eb, #60a5fa)", "light-dark(#dc2626, #f87171)"
+    assert f".fb-effect {{ --effect: {fall};" in style
+    assert f".fb-effect.fb-hurt {{ --effect: {rise};" in style
+    assert f"--helped: {fall};" in contexts and f"--hurt: {rise};" in contexts
+    assert ".fb-for, .fb-against { --rgb: 37 99 235;" in style  # #2563eb
+    assert ".fb-against { --rgb: 220 38 38;" in style  # #dc2626
+    assert ".fb-next .fb-up { color: color-mix(in srgb, #dc2626" in style
+    assert ".fb-next .fb-down { color: color-mix(in srgb, #2563eb" in style
+
+
 def test_numbers_stand_beside_their_control() -> None:
     words = [fact for fact, _ in kl_facts(FOUND)]
-    assert words == ["KL 0.0213 ± 0.0019 nats", "random 0.00600", "above 91.7% of 12 controls"]
+    assert words == ["KL 0.0213 ± 0.0019 nats", "random 0.00600", "above 11 of 12 random draws"]
     without = replace(FOUND, control_kl=None, kl_percentile=None, n_controls=0)
     assert [fact for fact, _ in kl_facts(without)][1:] == ["no control was run"]
     assert "lower bound" in kl_facts(FOUND)[0][1]

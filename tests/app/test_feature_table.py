@@ -55,8 +55,8 @@ def test_a_row_holds_text_ready_to_show() -> None:
 def test_an_effect_stands_beside_its_control() -> None:
     _, cells = drawn(Listed((ROW,)))
     shown, tip, *control = cells["ablation_kl"]
-    assert [shown, *control] == ["0.0213", "0.00600", "91.7%"]
-    assert "0.006 for 12 random directions as long, above 91.7% of them" in tip
+    assert [shown, *control] == ["0.0213", "0.00600", "11 of 12"]
+    assert "0.006 for 12 random directions as long, above 11 of 12" in tip
     _, cells = drawn(Listed((replace(ROW, control_kl=None, kl_percentile=None),)))
     assert cells["ablation_kl"][2:] == ["–", "–"]
 

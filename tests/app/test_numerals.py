@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from app.numerals import beyond_chance, exact, natural, percent, short
+from app.numerals import beyond_chance, exact, natural, percent, share_of, short
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,14 @@ def test_other_numbers() -> None:
     assert percent(0.00238) == "0.238%"
     assert exact(0.1 + 0.2) == "0.30000000000000004"
     assert exact(None) == "does not exist"
+
+
+@pytest.mark.parametrize(
+    ("percentage", "n", "text"),
+    [(100.0, 4, "4 of 4"), (87.5, 4, "3.5 of 4"), (100 / 3, 6, "2 of 6"), (0.0, 1, "0 of 1")],
+)
+def test_a_percentage_of_few_is_a_count(percentage: float, n: int, text: str) -> None:
+    assert share_of(percentage, n) == text
 
 
 def test_numbers_in_names_sort_as_numbers() -> None:

@@ -104,7 +104,7 @@ def test_pointing_tells_and_a_click_opens(page: Page, store: Store) -> None:
     page.mouse.move(*places[feature])
     tip = page.locator(".st-key-map .tip")
     expect(tip).to_contain_text(f"Feature {feature}")
-    expect(tip).to_contain_text("above 100% of random" if feature % 5 != 4 else "33.3%")
+    expect(tip).to_contain_text(f"above {2 if feature % 5 == 4 else 6} of 6 random")
     expect(tip.locator(".chip")).to_have_count(3)
     expect(tip).to_contain_text(f"{points[feature].density:.3g}"[:5])
     page.mouse.click(*places[feature])

@@ -68,7 +68,7 @@ def cells(test: AppTest) -> dict[int, dict[str, object]]:
 def test_effects_clusters_and_flags_are_in_the_table(open_page: Open) -> None:
     shown = cells(open_page(links.BROWSE, dictionary="planted"))
     kl, tip, random, above = shown[3]["ablation_kl"]
-    assert float(kl) > float(random) and above == "100%"
+    assert float(kl) > float(random) and above == "6 of 6"
     assert "nats" in tip
     number, tip, name = shown[3]["cluster"]
     assert number == "0" and name and f'"{name.replace("␣", " ")}"' in tip

@@ -63,7 +63,8 @@ def test_controls_write_the_url(open_page: Open, pair_store: Path) -> None:
     test = open_page(links.PAIR, pair_store, **BOTH, page="1")
     control = test.segmented_control(key="list")
     assert control.options == [
-        *("Matched · 4", "Only in early · 2", "Only in late · 2", "All, with nearest · 5")
+        *("Matched · 4", "early: nearest below 0.6 · 2", "late: nearest below 0.6 · 2"),
+        "All, with nearest · 5",
     ]
     control.select("only").run()
     assert test.query_params == BOTH | {"list": "only", "order": "asc"}

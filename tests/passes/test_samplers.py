@@ -15,7 +15,6 @@ from tests.small_run import (
     N_FEATURES,
     NEGATIVE,
     NONFINITE,
-    ONCE,
     SIGNED,
     SPARSE,
     STEPS,
@@ -29,6 +28,7 @@ LENGTH = 20
 CORPUS = make_corpus(length=LENGTH)
 DENSE_VALUES = make_dense(CORPUS)
 ACTIVE = [active(DENSE_VALUES, CORPUS, feature) for feature in range(N_FEATURES)]
+VALID = samplers.valid_tokens(CORPUS)
 ALIVE = [feature for feature in range(N_FEATURES) if ACTIVE[feature]]
 
 
@@ -247,44 +247,80 @@ def is_silent(place: int, feature: int) -> bool:
     return bool(is_valid and DENSE_VALUES[context, pos, feature] == 0)
 
 
-def test_zero_takes_silent_tokens_only(activations: Activations) -> None:
-    pool = samplers.zero_pool(CORPUS, 10, seed=0)
-    found = samplers.zero(activations, pool, CORPUS.n_tokens, 10)
+def test_valid_tokens_are_numbered_in_the_order_of_the_corpus() -> None:
+    for corpus in (CORPUS, make_corpus(has_bos=False)):
+        valid = samplers.valid_tokens(corpus)
+        places = np.flatnonzero(corpus.is_valid(slice(0, len(corpus.tokens))))
+        assert valid.numbers(places).tolist() == list(range(corpus.n_tokens))
+        assert valid.places(np.arange(corpus.n_tokens)).tolist() == places.tolist()
+
+
+@pytest.mark.parametrize("n", [0, 1, 10, 10**3])
+def test_zero_takes_silent_tokens_only(activations: Activations, n: int) -> None:
+    found = samplers.zero(activations, VALID, n, seed=0)
     for feature in range(N_FEATURES):
         silent = [place for place in range(CORPUS.tokens.size) if is_silent(place, feature)]
         places = sampled(found, feature)
         assert set(places) <= set(silent)
-        assert len(places) == len(set(places)) == min(10, len(silent))
+        assert len(places) == len(set(places)) == min(n, len(silent))
         assert counts(found, feature) == {0: len(silent)}
     assert not found.value.any()
+    assert (found.entry == -1).all()
     n_bad = int(activations.n_nonfinite[NONFINITE])
+    assert n_bad > 0
     assert counts(found, NONFINITE)[0] == CORPUS.n_tokens - len(ACTIVE[NONFINITE]) - n_bad
     assert len(sampled(found, DENSE)) == 0
-    assert len(sampled(found, ONCE)) == 10
 
 
-@pytest.mark.parametrize("places_at_once", [1, 90, 10**6])
-def test_the_pool_holds_the_smallest_hashes(
-    monkeypatch: pytest.MonkeyPatch, places_at_once: int
-) -> None:
-    monkeypatch.setattr(samplers, "PLACES_AT_ONCE", places_at_once)
-    monkeypatch.setattr(samplers, "ZERO_POOL", 4)
-    places = np.flatnonzero(CORPUS.is_valid(slice(0, len(CORPUS.tokens))))
-    priority = samplers.hashes(7, np.zeros(1), places)
-    wanted = places[np.argsort(priority)][:40]
-    assert samplers.zero_pool(CORPUS, 10, seed=7).tolist() == wanted.tolist()
-
-
-def test_every_silent_token_is_equally_likely(activations: Activations) -> None:
+def test_every_silent_token_is_equally_likely_at_every_rank(activations: Activations) -> None:
     n_seeds = 300
     drawn: Counter[int] = Counter()
+    first: Counter[int] = Counter()
     for seed in range(n_seeds):
-        pool = samplers.zero_pool(CORPUS, 10, seed)
-        drawn.update(sampled(samplers.zero(activations, pool, CORPUS.n_tokens, 10), STEPS))
+        places = sampled(samplers.zero(activations, VALID, 10, seed), STEPS)
+        drawn.update(places)
+        first.update(places[:5])
     silent = [place for place in range(CORPUS.tokens.size) if is_silent(place, STEPS)]
-    p = 10 / len(silent)
-    spread = 5 * (n_seeds * p * (1 - p)) ** 0.5
-    assert all(abs(drawn[place] - n_seeds * p) <= spread for place in silent)
+    for counted, n in ((drawn, 10), (first, 5)):
+        p = n / len(silent)
+        spread = 5 * (n_seeds * p * (1 - p)) ** 0.5
+        assert all(abs(counted[place] - n_seeds * p) <= spread for place in silent)
+
+
+def test_silent_tokens_of_many_features_are_drawn_apart() -> None:
+    """As many different ones as independent draws give; each uniform; none where it is active."""
+    n_features, n = 500, 20
+    valid = np.flatnonzero(CORPUS.is_valid(slice(0, len(CORPUS.tokens))))
+    rng = np.random.default_rng(0)
+    active = [np.sort(rng.choice(valid, i % 9 * 20, replace=False)) for i in range(n_features)]
+    bounds = np.cumsum([0, *map(len, active)])
+    tokens, nothing = np.concatenate(active), np.zeros(0, dtype=np.int64)
+    values = np.ones(len(tokens), dtype=np.float32)
+    many = Activations(0, bounds, tokens, values, nothing, nothing)
+    found = samplers.zero(many, VALID, n, seed=3)
+    expected = np.zeros(CORPUS.tokens.size)
+    for feature in range(n_features):
+        silent = np.setdiff1d(valid, active[feature])
+        assert set(sampled(found, feature)) <= set(silent.tolist())
+        expected[silent] += n / len(silent)
+    counted = np.bincount(found.token, minlength=CORPUS.tokens.size)
+    assert (np.abs(counted - expected) <= 5 * np.sqrt(expected)).all()
+    few = found.token.reshape(n_features, n)[:, :1].reshape(-1)[:200]
+    p = (1 - 1 / len(valid)) ** len(few)  # that a token is drawn by none of these features
+    assert (
+        abs(len(set(few.tolist())) - len(valid) * (1 - p)) <= 5 * (len(valid) * p * (1 - p)) ** 0.5
+    )
+
+
+def test_silent_tokens_of_a_feature_do_not_depend_on_the_others(activations: Activations) -> None:
+    whole = samplers.zero(activations, VALID, 10, seed=7)
+    nothing = np.zeros(0, dtype=np.int64)
+    places = activations.tokens[slice(*activations.bounds[STEPS : STEPS + 2])]
+    values = np.ones(len(places), dtype=np.float32)
+    alone = Activations(STEPS, np.array([0, len(places)]), places, values, nothing, nothing)
+    found = samplers.zero(alone, VALID, 10, seed=7)
+    assert sampled(found, 0) == sampled(whole, STEPS)
+    assert sampled(samplers.zero(alone, VALID, 10, seed=8), 0) != sampled(whole, STEPS)
 
 
 def test_signed_features_have_no_interval_for_what_is_negative(activations: Activations) -> None:

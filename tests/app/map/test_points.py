@@ -16,6 +16,7 @@ from app.map.points import (
     cluster_name,
     coloured,
     columns,
+    draws_each,
     mask,
     points_part,
     said_part,
@@ -28,9 +29,18 @@ from tests.synthetic_store import HOSTILE
 
 
 def point(feature: int, cluster: int | None = None, **given: object) -> MapPoint:
-    known = {"kl_percentile": None, "ablation_kl": None, "token_share": None, "promoted": ()}
+    known = {"kl_percentile": None, "n_controls": None, "ablation_kl": None}
+    known |= {"token_share": None, "promoted": ()}
     plain = {"x": feature / 2, "y": -feature / 3, "density": 0.01, "max_activation": 1.0}
     return MapPoint(feature=feature, cluster=cluster, **(plain | known | given))
+
+
+@pytest.mark.parametrize(
+    ("draws", "words"),
+    [([0, 4, 4], "4 each"), ([2, 0, 16], "2 to 16 each"), ([0], "none"), ([], "none")],
+)
+def test_draws_are_those_of_a_feature(draws: list[int], words: str) -> None:
+    assert draws_each(np.array(draws, np.int32)) == words
 
 
 def cluster(number: int, n: int, x: float = 0.0, *tokens: str) -> Cluster:
@@ -40,7 +50,7 @@ def cluster(number: int, n: int, x: float = 0.0, *tokens: str) -> Cluster:
 POINTS = columns(
     FeatureMap(
         points=(
-            point(2, 1, promoted=(" a", "b"), kl_percentile=50.0, density=0.5),
+            point(2, 1, promoted=(" a", "b"), kl_percentile=50.0, n_controls=4, density=0.5),
             point(5, None, promoted=("b", "=1+1", "c", "unused"), token_share=0.25),
             point(9, 1, promoted=(), density=1e-5),
         ),
@@ -72,6 +82,7 @@ def test_a_part_holds_the_map() -> None:
     assert part["cluster"].tolist() == [1, -1, 1]
     assert part["density"].tolist() == pytest.approx([0.5, 0.01, 1e-5])
     assert part["effect"][0] == 50
+    assert part["draws"].tolist() == [4, 0, 0]
     assert math.isnan(part["effect"][1])
     assert part["share"][1] == 0.25
     shown = [[part["tokens"][t] for t in row if t >= 0] for row in part["promoted"].reshape(-1, 3)]
@@ -136,7 +147,11 @@ def test_every_colouring_has_a_legend(points: Points, colour: str) -> None:
 def test_a_legend_counts_what_has_no_colour() -> None:
     verdict, _ = said_part(POINTS, SAID, "key")
     assert legend(POINTS, "effect", verdict)["missing"].endswith("passes.n_ablated_bands): 2")
-    assert "n = 1" in legend(POINTS, "share", verdict)["words"]
+    assert legend(POINTS, "share", verdict)["words"].endswith("on one token · 1 feature")
+    words = legend(POINTS, "effect", verdict)["words"]
+    assert words == (
+        "% of its own random draws (4 each) with less KL when switched off · 1 feature"
+    )
     clusters = legend(POINTS, "cluster", verdict)
     assert clusters["missing"] == "in no cluster: 1"
     assert [(one["text"], one["n"]) for one in clusters["entries"]][0] == ("cluster 4", "7")
@@ -155,7 +170,7 @@ def test_a_summary_counts_the_list() -> None:
     assert dict(found.verdicts)["junk"] == 1
     html = summary_html(found)
     assert "<dt>a · &lt;b&gt;</dt><dd>1</dd>" in html
-    assert "<dt>KL above random, median</dt><dd>50.0%</dd>" in html
+    assert "<dt>KL above random, median</dt><dd>50.0% of random draws, 4 each</dd>" in html
     assert "<b>" not in html
     nothing = summary(POINTS, (100,), verdict)
     assert (nothing.mean_density, nothing.median_effect) == (None, None)

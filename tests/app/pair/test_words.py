@@ -31,6 +31,25 @@ def test_both_sides_stand_beside_chance() -> None:
 
 
 @pytest.mark.parametrize(
+    ("n_a", "n_matched", "n_same", "said"),
+    [
+        (2048, 1024, 676, "66.0% matched with their own number, by chance 0.0488%: probably"),
+        (2048, 1024, 10, "0.977% matched with their own number"),
+        (2048, 1024, 9, ""),  # too few to say
+        (16, 16, 15, "93.8% matched with their own number, by chance 6.25%: probably"),
+        (4, 0, 0, ""),
+    ],
+)
+def test_own_numbers_are_told_where_they_are_no_chance(
+    n_a: int, n_matched: int, n_same: int, said: str
+) -> None:
+    pair = replace(PAIR, a=replace(SIDE, n=n_a), n_matched=n_matched)
+    shown = words.summary(pair, (INFO, OTHER), n_same)
+    assert said in shown
+    assert ("own number" in shown) == bool(said)
+
+
+@pytest.mark.parametrize(
     ("is_same_model", "facts", "said"),
     [
         (True, {}, []),
@@ -65,8 +84,8 @@ def test_texts_of_the_store_are_escaped() -> None:
     said = words.summary(replace(PAIR, a=hostile), infos)
     assert HOSTILE not in said and "&lt;img" in said
     names = words.names(PairSelection("a*b*_c_[x](y)", "$x$<b>"))
-    assert names["only"] == r"Only in a\*b\*\_c\_\[x\]\(y\)"
-    assert names["only_other"] == r"Only in \$x\$\<b\>"
+    assert names["only"] == r"a\*b\*\_c\_\[x\]\(y\): nearest below 0.6"
+    assert names["only_other"] == r"\$x\$\<b\>: nearest below 0.6"
 
 
 def test_what_a_file_keeps_of_each_feature() -> None:
