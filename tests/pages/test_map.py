@@ -142,7 +142,7 @@ def test_a_list_is_of_one_dictionary(open_page: Open) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("colour", "<b>", "Known: cluster, density"),
+        ("colour", "<b>", "A link may say: cluster, density"),
         ("among", "1,2", "looks like 7.1.16"),
         ("among", "1.0", "names each once"),
     ],
