@@ -45,7 +45,8 @@ def main(given: list[str]) -> int:
     try:
         cli.main(command, prog_name="streamlit", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
-        _end_by(signal.SIGINT)
+        pass
+    _end_by(signal.SIGINT)  # also where it was told to ignore it: the server is down
     return 0
 
 

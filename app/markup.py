@@ -9,7 +9,7 @@ from app.numerals import exact, short
 from featurestore.live.records import Recomputed
 from featurestore.records import DENSE_ABOVE, DictionaryInfo, Feature, ListPlace
 
-_DIGITS = 16
+_DIGITS = 12
 """Of a digest that are shown; its tip has all."""
 _COMMAND = re.compile(r"python -m [^\n;]+")
 

@@ -31,6 +31,7 @@ _TICKS = (
     (1, 2, 5),
     (1, 1.5, 2, 3, 5, 7),
     (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9),
+    tuple(part / 10 for part in range(10, 100)),
 )
 """What a logarithmic axis names of each power of ten, the coarsest first."""
 _LEAST_TICKS = 3

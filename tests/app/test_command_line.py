@@ -67,12 +67,20 @@ def test_sign_in_without_settings_is_told_before_anything_is_served(
     assert run.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "start"),
+    [
+        (signal.SIGINT, []),
+        (signal.SIGINT, ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]),  # as of a script's `&`
+        (signal.SIGTERM, []),
+    ],
+    ids=["Ctrl-C", "Ctrl-C, ignored", "kill"],
+)
 def test_a_signal_ends_the_app_without_a_word(
-    synthetic_store: Path, number: signal.Signals
+    synthetic_store: Path, number: signal.Signals, start: list[str]
 ) -> None:
     port = free_port()
-    command = [sys.executable, "-m", "app", str(synthetic_store), "--port", port]
+    command = [*start, sys.executable, "-m", "app", str(synthetic_store), "--port", port]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -115,6 +123,7 @@ def test_annotations_are_kept_where_they_were_said_to_be(
     seen = []
     monkeypatch.setattr(command.cli, "main", lambda flags, **_: seen.extend(flags))
     monkeypatch.setattr(command.os, "chdir", lambda _: None)
+    monkeypatch.setattr(command, "_end_by", lambda _: None)
     assert command.main([str(synthetic_store), "--annotations", given]) == 0
     # Its password is not in the process's name; the pages read it as Streamlit's script does.
     assert given not in seen and any("server.py" in flag for flag in seen)

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import links
+from app import command_line, links
+from featurestore.store import Store
 from tests.pages.conftest import Open, texts
 from tests.small_store import publish
 from tests.synthetic_store import DEAD, NONFINITE, RIVER, SIGNED
@@ -38,6 +39,17 @@ def test_the_page_of_a_planted_feature(open_page: Open) -> None:
     peaks = {data["tokens"][r["tokens"][r["peak"]]][0] for g in data["groups"] for r in g["rows"]}
     assert peaks == {" river"}
     assert len(data["groups"][0]["rows"]) == 20
+
+
+@pytest.mark.parametrize("is_stranger", [True, False])
+def test_strangers_are_not_told_where_weights_stand(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch, is_stranger: bool
+) -> None:
+    monkeypatch.setattr(command_line, "is_for_strangers", lambda: is_stranger)
+    monkeypatch.setattr(Store, "weights_path", lambda self, info: "/home/ann/sae")
+    shown = texts(open_page(links.FEATURE, dictionary="planted", feature=str(RIVER)))
+    assert ("/home/ann/sae" in shown) is not is_stranger
+    assert "digest of dictionary" in shown
 
 
 def test_next_and_previous_follow_the_list(open_page: Open) -> None:

@@ -30,7 +30,7 @@ def test_the_next_token_before_and_after() -> None:
     assert "<img" not in shown
     assert "width:100.0%" in shown  # the likeliest fills its bar
     assert "width:50.0%" in shown
-    assert "\u221225.0%" in shown
+    assert "\u221225.0 pt" in shown
     assert "+10.0 pt" in shown
     assert 'fb-muted" title="0.0">0.0 pt<' in shown  # no change has no direction
     assert "&lt;0.1%" in shown or "<0.1%" in shown
