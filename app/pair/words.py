@@ -90,8 +90,8 @@ def names(selection: PairSelection) -> dict[List, str]:
     """What the lists are called, as Markdown."""
     return {
         "matched": "Matched",
-        "only": f"{_plain(selection.dictionary)}: nearest below {selection.below:g}",
-        "only_other": f"{_plain(selection.other)}: nearest below {selection.below:g}",
+        "only": f"{_plain(selection.dictionary)}: below {selection.below:g}",
+        "only_other": f"{_plain(selection.other)}: below {selection.below:g}",
         "nearest": "All, with nearest",
     }
 

@@ -30,7 +30,7 @@ def test_from_the_scoreboard_to_what_only_one_has(page: Page) -> None:
     page.locator(".st-key-scoreboard tbody tr", has_text="early").locator("td a").click()
     features(page, 0, 2, 4, 1)
     expect(page).to_have_url(re.compile(r"/pair\?other=late&dictionary=early$"))
-    page.get_by_text("early: nearest below 0.6 · 2").click()
+    page.get_by_text("early: below 0.6 · 2").click()
     features(page, 4, 1)
     page.locator(ROWS).nth(1).click()
     expect(page.locator("h1")).to_contain_text("Feature 1 beside 2")

@@ -63,7 +63,7 @@ def test_controls_write_the_url(open_page: Open, pair_store: Path) -> None:
     test = open_page(links.PAIR, pair_store, **BOTH, page="1")
     control = test.segmented_control(key="list")
     assert control.options == [
-        *("Matched · 4", "early: nearest below 0.6 · 2", "late: nearest below 0.6 · 2"),
+        *("Matched · 4", "early: below 0.6 · 2", "late: below 0.6 · 2"),
         "All, with nearest · 5",
     ]
     control.select("only").run()

@@ -84,8 +84,8 @@ def test_texts_of_the_store_are_escaped() -> None:
     said = words.summary(replace(PAIR, a=hostile), infos)
     assert HOSTILE not in said and "&lt;img" in said
     names = words.names(PairSelection("a*b*_c_[x](y)", "$x$<b>"))
-    assert names["only"] == r"a\*b\*\_c\_\[x\]\(y\): nearest below 0.6"
-    assert names["only_other"] == r"\$x\$\<b\>: nearest below 0.6"
+    assert names["only"] == r"a\*b\*\_c\_\[x\]\(y\): below 0.6"
+    assert names["only_other"] == r"\$x\$\<b\>: below 0.6"
 
 
 def test_what_a_file_keeps_of_each_feature() -> None:
