@@ -344,7 +344,8 @@ def _luck(share: float) -> str:
     fewest = beyond_chance(share)
     if fewest is None:
         return "20 of 20 happen by chance to more than 1 feature in 100"
-    return f"{fewest} of 20 or more happen by chance to fewer than 1 feature in 100"
+    many = "20 of 20" if fewest == 20 else f"{fewest} of 20 or more"
+    return f"{many} happen by chance to fewer than 1 feature in 100"
 
 
 def nothing_kept(kept: FeaturePage, query: FeatureQuery) -> None:
