@@ -1,6 +1,7 @@
 """The pieces of a feature's page: header, numbers, logits, contexts."""
 
 from dataclasses import replace
+from html import escape
 
 import streamlit as st
 
@@ -16,6 +17,7 @@ from app import (
     token_text,
 )
 from app.annotations import session as annotations
+from app.annotations.editor import heading_name
 from app.histogram import histogram
 from app.numerals import percent, short
 from app.selection import PAGE_SIZE, Selection
@@ -65,8 +67,10 @@ def header(selection: Selection, feature: Feature) -> None:
         order = markup.order_words(query.sort, query.descending)
         detail = f"{markup.place_words(place)}, {order}"
         title = markup.heading(f"Feature {selection.feature}", detail)
+        shown = heading_name(query.dictionary_id, selection.feature)
         st.html(
-            f'<div class="fb-title">{title}{feature_flags.chips(feature)}</div>', width="stretch"
+            f'<div class="fb-title" data-shown="{escape(shown)}">{title}{feature_flags.chips(feature)}</div>',
+            width="stretch",
         )
         panels.go_to_number(selection)
         _back(back)

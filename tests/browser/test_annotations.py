@@ -147,7 +147,7 @@ def test_what_was_just_saved_can_be_gone_back_to(page: Page) -> None:
 
 
 PRESS = """(editor, keys) => keys.forEach(key =>
-    editor.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true })))"""
+    editor.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, composed: true, cancelable: true })))"""
 """All in one moment."""
 
 
