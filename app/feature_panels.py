@@ -66,12 +66,11 @@ def header(selection: Selection, feature: Feature) -> None:
         _random(selection)
         order = markup.order_words(query.sort, query.descending)
         detail = f"{markup.place_words(place)}, {order}"
-        title = markup.heading(f"Feature {selection.feature}", detail)
-        shown = heading_name(query.dictionary_id, selection.feature)
-        st.html(
-            f'<div class="fb-title" data-shown="{escape(shown)}">{title}{feature_flags.chips(feature)}</div>',
-            width="stretch",
+        title = markup.heading(f"Feature {selection.feature}", detail) + feature_flags.chips(
+            feature
         )
+        name = escape(heading_name(query.dictionary_id, selection.feature))
+        st.html(f'<div class="fb-title" data-shown="{name}">{title}</div>', width="stretch")
         panels.go_to_number(selection)
         _back(back)
 

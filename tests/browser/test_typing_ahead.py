@@ -1,5 +1,6 @@
-"""Fingers that are faster than the app: what they type reaches the feature that it was meant for, or
-none. The app's messages are held back here, so that it is as slow as a test needs it to be.
+"""Fingers faster than the app: what they type reaches the feature it was meant for, or none.
+
+The app's messages are held back here, so that it is as slow as a test needs it to be.
 """
 
 import shutil
