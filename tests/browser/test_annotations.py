@@ -106,6 +106,11 @@ def test_a_whole_round_of_labelling(page: Page, store: Path) -> None:
     chooser = page.locator("input[type=file]").first
     chooser.set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": exported})
     expect(page.get_by_text("unchanged 20")).to_be_visible()
+    expect(page.get_by_text("Nothing in it is other than here.")).to_be_visible()
+    expect(page.get_by_role("button", name="Import", exact=True)).to_have_count(0)
+    wrong = exported.replace(b"label 7", b"label seven").replace(b"monosemantic", b"green", 1)
+    chooser.set_input_files({"name": "wrong.csv", "mimeType": "text/csv", "buffer": wrong})
+    expect(page.get_by_text("wrong.csv: 1 bad, so nothing can be imported.")).to_be_visible()
     expect(page.get_by_role("button", name="Import", exact=True)).to_have_count(0)
     edited = exported.replace(b"label 7", b"=1+1 label seven")
     chooser.set_input_files({"name": "b.csv", "mimeType": "text/csv", "buffer": edited})
