@@ -21,6 +21,14 @@ function forget(done) {
   }
 }
 
+// Features that something unsaved is kept of, but this one: [digest, number].
+function unsaved(besides) {
+  return names().map((name) => name.slice(DRAFT.length)).filter((key) => key !== besides).map((key) => {
+    const cut = key.lastIndexOf(" ");
+    return [key.slice(0, cut), Number(key.slice(cut + 1))];
+  }).sort(([, one], [, other]) => one - other);
+}
+
 function uid() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -6,6 +6,7 @@
 // Whatever is typed is kept in this browser until the app says that it is saved: a crash of the app,
 // a full disk or a reload loses nothing. Texts of others reach the page through textContent alone.
 
+const MOST_UNSAVED = 8; // that there is room for
 const editors = new WeakMap();
 let shown = null; // the editor that keys of the page go to
 let isListening = false;
@@ -106,7 +107,8 @@ function build(parent) {
   editor.problem.setAttribute("role", "alert");
   editor.conflicts = make("div", "conflicts");
   editor.notice.append(editor.problem, editor.conflicts);
-  root.append(bar, editor.notice);
+  editor.unsaved = make("div", "unsaved");
+  root.append(bar, editor.notice, editor.unsaved);
   root.addEventListener("beforeinput", (event) => isReady(editor) || event.preventDefault());
   root.addEventListener("input", () => typed(editor));
   parent.append(root);
@@ -149,8 +151,20 @@ function paint(editor) {
   editor.problem.textContent = data.problem;
   editor.problem.hidden = !data.problem;
   editor.conflicts.replaceChildren(...data.conflicts.map((one) => conflict(editor, one)));
+  others(editor);
   grow(editor.note);
   state(editor);
+}
+
+// What is kept of other features of the dictionary, a way to each.
+function others(editor) {
+  const { key, feature } = editor.data;
+  const found = unsaved(key).filter(([digest]) => `${digest} ${feature}` === key);
+  editor.unsaved.replaceChildren(...(found.length ? [`${found.length} not saved:`] : []));
+  for (const [, number] of found.slice(0, MOST_UNSAVED)) {
+    button(editor, editor.unsaved, "", String(number), "Go there", () => send(editor, "open", { wanted: number }));
+  }
+  if (found.length > MOST_UNSAVED) editor.unsaved.append("…");
 }
 
 // Buttons keep their places: what does not apply is only disabled.
@@ -247,6 +261,7 @@ function conflict(editor, one) {
   const bar = make("div", "bar");
   button(editor, bar, "", "Keep what is in force", "The other stays in the history", () => settle(editor, one.revision, false));
   button(editor, bar, "", "Take the other", "What is in force stays in the history", () => settle(editor, one.revision, true));
-  made.append(both, bar);
+  const merge = make("p", "", "To merge them, save above what both should be, and then keep it.");
+  made.append(both, merge, bar);
   return made;
 }

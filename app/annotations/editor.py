@@ -64,7 +64,7 @@ class Editing:
 
 
 def editor(shown: Editing, **on_trigger: Callable[[], None]) -> None:
-    """Draw it; the callbacks are those of `save`, `undo`, `settle` and `next`.
+    """Draw it; the callbacks are those of `save`, `next`, `open`, `undo`, `settle`.
 
     Streamlit calls none in a session that has not drawn the editor before: what a browser sends
     to an app that was started again. It is dealt with here then, and the page drawn anew.

@@ -115,9 +115,17 @@ def on_save(info: DictionaryInfo, selection: Selection) -> None:
 
 def on_next(selection: Selection) -> None:
     """Callback of Enter where nothing was changed."""
-    sent = st.session_state[KEY].next
+    _go_on(replace(selection, feature=_asked(st.session_state[KEY].next, "feature")))
+
+
+def on_open(selection: Selection) -> None:
+    """Callback: another feature, of which the browser keeps something."""
+    session.go(replace(selection, feature=_asked(st.session_state[KEY].open, "wanted")))
+
+
+def _asked(sent: Mapping[str, Any], name: str) -> int:
     st.session_state[ANSWERED] = _text(sent, "uid")
-    _go_on(replace(selection, feature=_whole(sent, "feature")))
+    return _whole(sent, name)
 
 
 def on_undo(info: DictionaryInfo) -> None:

@@ -88,7 +88,8 @@ def conflicts(known: Catalogue) -> None:
                 label=f"{name} · {event.feature}",
                 query_params=links.feature(selection, event.feature),
             )
-            st.html(markup.line([words.content(event.content), event.author]), width="stretch")
+            current = annotations.log().current(event.digest, [event.feature])
+            st.html(words.two_texts(current.get(event.feature), event), width="stretch")
 
 
 def agreement() -> None:

@@ -48,7 +48,7 @@ _AUC = (
 _MOST_ROWS = 200
 """Rows of an import that are shown."""
 
-_DEEDS = {"edit": "saved", "undo": "undid", "settle": "decided", "import": "imported"}
+_DEEDS = {"edit": "saved", "undo": "undid: back to", "settle": "decided", "import": "imported"}
 
 
 def content(said: Content) -> str:
@@ -60,7 +60,12 @@ def content(said: Content) -> str:
 
 def saved(head: Event | None) -> str:
     """Who saved the annotation that is in force, and when."""
-    return f"{head.author}, {ago(head.at)}" if head else "no annotation yet"
+    if head is None:
+        return "no annotation yet"
+    who = f"{head.author}, {ago(head.at)}"
+    if not head.content.is_empty:
+        return who
+    return f"no annotation · {'undone' if head.kind == 'undo' else 'emptied'} by {who}"
 
 
 def just_saved(event: Event) -> str:
@@ -84,6 +89,12 @@ def conflict(event: Event, head: Event | None) -> str:
         f"{event.author} saved this {ago(event.at)} without having seen what was saved before."
         f"{meanwhile} Both are kept in the history."
     )
+
+
+def two_texts(head: Event | None, late: Event) -> str:
+    """What is in force and what came too late, each with its author."""
+    in_force = f"{content(head.content)} ({head.author})" if head else "nothing"
+    return line([f"in force: {in_force}", f"the other: {content(late.content)} ({late.author})"])
 
 
 def ago(at: str, now: datetime | None = None) -> str:

@@ -151,7 +151,7 @@ def test_what_was_just_saved_can_be_gone_back_to(page: Page) -> None:
     expect(page.get_by_role("button", name="Previous")).to_be_visible()
 
 
-PRESS = """(editor, keys) => keys.forEach(key => editor.dispatchEvent(new KeyboardEvent(
+PRESS = """(box, keys) => keys.forEach(key => box.dispatchEvent(new KeyboardEvent(
     "keydown", { key, bubbles: true, composed: true, cancelable: true })))"""
 """All in one moment."""
 
@@ -183,7 +183,7 @@ def test_keys_are_for_the_next_feature_before_it_is_there(page: Page, store: Pat
     # What cannot be done again ends it: nothing half typed is saved.
     page.keyboard.press("4")
     keys = ["Enter", "1", "a", "a", "b", "Backspace", "c", "Tab", "n", "Escape", "Enter"]
-    page.locator(".editor").evaluate(PRESS, keys)
+    page.locator(".editor [name=label]").evaluate(PRESS, keys)
     expect(page.locator(".editor [name=label]")).to_have_value("ac")
     expect(page.locator(".editor [name=note]")).to_have_value("")
     expect(page.locator(".editor .monosemantic")).to_have_attribute("aria-pressed", "true")

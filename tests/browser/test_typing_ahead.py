@@ -234,6 +234,29 @@ def test_the_box_of_the_name_is_left_after_a_save(context: BrowserContext, store
     expect(page.locator(".editor [name=author]")).to_have_value("Bob")
 
 
+def test_what_is_unsaved_is_listed(context: BrowserContext) -> None:
+    page, _ = opened(context, 70)
+    write(page, "1", "half")
+    page.get_by_role("button", name="Next ›").click()
+    shows(page, 72)
+    kept = page.locator(".editor .unsaved")
+    expect(kept).to_have_text("1 not saved:70")
+    page.goto("/annotations?dictionary=planted")
+    page.get_by_role("link", name="planted · 70").click()
+    shows(page, 70)
+    holds(page, "monosemantic", "half")
+    expect(kept).to_be_empty()
+    page.keyboard.press("ArrowRight")
+    expect(kept).to_have_text("1 not saved:70")
+    kept.get_by_role("button", name="70").click()
+    shows(page, 70)
+    page.keyboard.press("Shift+Enter")
+    saved(page, "Ann, just now")
+    page.goto("/annotations?dictionary=planted")
+    expect(page.get_by_text("left of planted")).to_be_visible()
+    expect(page.get_by_role("link", name="planted · 70")).to_have_count(0)
+
+
 def test_an_app_that_stops_and_starts_again(
     browser: Browser, synthetic_store: Path, tmp_path: Path
 ) -> None:
