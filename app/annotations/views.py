@@ -66,7 +66,7 @@ def _progress_of_list(info: DictionaryInfo, query: FeatureQuery) -> Progress:
     listed = session.store().numbers(query)
     verdicts = annotations.log().verdicts(info.content)
     counts = Counter(verdicts[feature] for feature in listed if feature in verdicts)
-    return Progress(f"{info.dictionary_id}: this list", len(listed), counts)
+    return Progress(info.dictionary_id, len(listed), counts, "this list")
 
 
 def conflicts(known: Catalogue) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
+from urllib.parse import urlencode
 
 from app.markup import line
 from app.numerals import NONE, percent, short
@@ -37,6 +38,8 @@ class Progress:
     n_alive: int
     counts: Mapping[Verdict | None, int]
     """Of features that something is said of, by verdict."""
+    part: str = ""
+    """Of which features of the dictionary, if not of all."""
 
 
 _AUC = (
@@ -175,10 +178,18 @@ def _progress_line(row: Progress) -> str:
     )
     share = percent(total / row.n_alive) if row.n_alive else NONE
     return (
-        f"<tr><td>{escape(row.dictionary_id)}</td>{counts}"
+        f"<tr><td>{_queue_of(row)}</td>{counts}"
         f'<td class="fb-n">{total:,} of {row.n_alive:,}</td><td class="fb-n">{share}</td>'
         f'<td class="fb-progress"><div aria-hidden="true">{bar}</div></td></tr>'
     )
+
+
+def _queue_of(row: Progress) -> str:
+    """A dictionary's name, which leads to its queue."""
+    if row.part:
+        return escape(f"{row.dictionary_id}: {row.part}")
+    address = f"annotations?{urlencode({'dictionary': row.dictionary_id})}"
+    return f'<a href="{escape(address)}">{escape(row.dictionary_id)}</a>'
 
 
 def agreement(rows: Iterable[Agreement]) -> str:

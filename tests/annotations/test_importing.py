@@ -142,6 +142,13 @@ def test_a_row_is_exactly_one_thing(log: AnnotationLog, known: tuple[DictionaryI
         assert part in reasons
 
 
+def test_of_an_unknown_dictionary_the_nearest_are_named(
+    log: AnnotationLog, known: tuple[DictionaryInfo, ...]
+) -> None:
+    (row,) = plan_of("dictionary,feature,label\noen,0,a\n", log, known).rows
+    assert row.reason == "No dictionary 'oen' in this store. Did you mean one?"
+
+
 def test_the_digest_decides_which_dictionary(
     log: AnnotationLog, known: tuple[DictionaryInfo, ...]
 ) -> None:
