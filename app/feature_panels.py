@@ -1,6 +1,7 @@
 """The pieces of a feature's page: header, numbers, logits, contexts."""
 
 from dataclasses import replace
+from html import escape
 
 import streamlit as st
 
@@ -15,6 +16,7 @@ from app import (
     token_text,
 )
 from app.annotations import session as annotations
+from app.annotations.editor import heading_name
 from app.histogram import histogram
 from app.numerals import percent, short
 from app.selection import PAGE_SIZE, Selection
@@ -63,10 +65,11 @@ def header(selection: Selection, feature: Feature) -> None:
         _random(selection)
         order = markup.order_words(query.sort, query.descending)
         detail = f"{markup.place_words(place)}, {order}"
-        title = markup.heading(f"Feature {selection.feature}", detail)
-        st.html(
-            f'<div class="fb-title">{title}{feature_flags.chips(feature)}</div>', width="stretch"
+        title = markup.heading(f"Feature {selection.feature}", detail) + feature_flags.chips(
+            feature
         )
+        name = escape(heading_name(query.dictionary_id, selection.feature))
+        st.html(f'<div class="fb-title" data-shown="{name}">{title}</div>', width="stretch")
         panels.go_to_number(selection)
         _back(back)
 

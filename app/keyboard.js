@@ -45,7 +45,7 @@ function press(event) {
   const target = event.composedPath()[0];
   leaveNumber(event, target);
   if (!selector || event.ctrlKey || event.altKey || event.metaKey) return;
-  if (target.closest?.("input, textarea, select, [contenteditable=true], [role=textbox]")) return;
+  if (target.closest?.("input, textarea, select, [contenteditable=true], [role=textbox], .notice")) return;
   const usesArrows = target.closest?.("canvas, .token, .histogram, [role=tab], [role=radio], [role=slider], [role=combobox], [role=listbox]");
   if (event.key.startsWith("Arrow") && usesArrows) return;
   const [first, other] = selector.split(" || ");

@@ -5,6 +5,7 @@ import streamlit as st
 from app import command_line, panels, people, session
 from app.annotations import files, views
 from app.annotations.panels import READ_ONLY
+from app.annotations.unsaved import unsaved
 
 info, selection = panels.dictionary()
 known = session.catalogue()
@@ -13,6 +14,7 @@ if command_line.is_read_only():
 else:
     people.name_tag()
     views.queue(info, selection)
+    unsaved(known)
 views.conflicts(known)
 views.progress(known, selection)
 views.agreement()

@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "feature_browser_editor",
     css=parts.style(HERE / "editor.css"),
-    js=parts.script(HERE / "editor.js"),
+    js=parts.script(HERE / "drafts.js", HERE / "typing.js", HERE / "editor.js"),
 )
 
 KEY = "annotation"
@@ -45,6 +45,8 @@ class Editing:
     key: str
     """Of the feature among all that this browser may hold drafts of."""
     feature: int
+    shown: str
+    """What the heading above calls the feature: `heading_name`."""
     seen: int = 0
     content: Content = Content()
     saved: str = ""
@@ -55,13 +57,30 @@ class Editing:
     """Why the last save failed."""
     author: str = ""
     """Who is signed in; "" where people type their names."""
+    answered: str = ""
+    """Uid of what the browser sent last, once that has been dealt with."""
     done: tuple[tuple[str, int], ...] = ()
-    """What this session has saved lately: uid, and the revision it became."""
+    """What this session has saved lately: uid, and the revision it became; 0 for a conflict."""
 
 
 def editor(shown: Editing, **on_trigger: Callable[[], None]) -> None:
-    """Draw it; the callbacks are those of `save`, `undo`, `settle` and `next`."""
-    _component(data=payload(shown), key=KEY, **{f"on_{k}_change": f for k, f in on_trigger.items()})
+    """Draw it; the callbacks are those of `save`, `next`, `open`, `undo`, `settle`.
+
+    Streamlit calls none in a session that has not drawn the editor before: what a browser sends
+    to an app that was started again. It is dealt with here then, and the page drawn anew.
+    """
+    callbacks = {f"on_{k}_change": f for k, f in on_trigger.items()}
+    sent = _component(data=payload(shown), key=KEY, **callbacks)
+    for name, deal_with in on_trigger.items():
+        value = sent[name]
+        if value is not None and value.get("uid") != shown.answered:
+            deal_with()
+            st.rerun()
+
+
+def heading_name(dictionary_id: str, feature: int) -> str:
+    """By which the editor knows that the heading is of its feature."""
+    return f"{dictionary_id} {feature}"
 
 
 def payload(shown: Editing) -> dict[str, Any]:
@@ -70,6 +89,7 @@ def payload(shown: Editing) -> dict[str, Any]:
     return {
         "key": shown.key,
         "feature": shown.feature,
+        "shown": shown.shown,
         "seen": shown.seen,
         "content": {
             "verdict": content.verdict,
@@ -83,5 +103,6 @@ def payload(shown: Editing) -> dict[str, Any]:
         "conflicts": [vars(clash) for clash in shown.clashes],
         "problem": shown.problem,
         "author": shown.author,
+        "answered": shown.answered,
         "done": [list(one) for one in shown.done],
     }

@@ -97,7 +97,11 @@ def _plan(data: bytes, name: str, known: Catalogue) -> None:
         return
     st.html(words.plan(plan))
     counts = plan.counts()
+    if refusal := plan.refusal("keep"):  # whatever is decided about conflicts
+        panels.note(refusal, "error")
+        return
     if not any(counts[outcome] for outcome in ("add", "change", "conflict")):
+        panels.note("Nothing in it is other than here.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="apply"):
         if not command_line.signs_in():

@@ -63,6 +63,7 @@ def annotation(info: DictionaryInfo, selection: Selection) -> None:
                 save=partial(annotations.on_save, info, selection),
                 next=partial(annotations.on_next, selection),
                 undo=partial(annotations.on_undo, info),
+                open=partial(annotations.on_open, selection),
                 settle=partial(annotations.on_settle, info),
             )
             _just_saved(info, selection)

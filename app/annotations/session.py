@@ -12,7 +12,7 @@ import streamlit as st
 
 from app import people, session
 from app.annotations import words
-from app.annotations.editor import KEY, Clash, Editing
+from app.annotations.editor import KEY, Clash, Editing, heading_name
 from app.failures import told
 from app.feature_table import Listed
 from app.selection import Selection
@@ -28,6 +28,7 @@ from featurestore.errors import (
 from featurestore.records import DictionaryInfo, FeaturePage
 
 DONE = "annotations that this session saved"
+ANSWERED = "uid of what was dealt with last"
 PROBLEM = "why an annotation was not saved"
 SAVED = "annotation that this session saved last"
 CAME = "from which feature Enter led to each, by its list"
@@ -60,13 +61,15 @@ def editing(info: DictionaryInfo, feature: int) -> tuple[Editing, tuple[Event, .
     Raises:
         AnnotationsError: annotations cannot be read now.
     """
-    key = f"{info.content} {feature}"
-    failed_key, problem = st.session_state.pop(PROBLEM, ("", ""))
+    key = editor_key(info, feature)
+    problem = st.session_state.pop(PROBLEM, "")
     done = tuple(st.session_state.get(DONE, ()))
     shown = Editing(
         key,
         feature,
-        problem=told(problem) if failed_key == key else "",
+        heading_name(info.dictionary_id, feature),
+        problem=told(problem),
+        answered=st.session_state.get(ANSWERED, ""),
         done=done,
         author=people.person() or "",
     )
@@ -91,6 +94,11 @@ def editing(info: DictionaryInfo, feature: int) -> tuple[Editing, tuple[Event, .
     return shown, history
 
 
+def editor_key(info: DictionaryInfo, feature: int) -> str:
+    """Of a feature among all that a browser may hold drafts of."""
+    return f"{info.content} {feature}"
+
+
 def clash(event: Event, head: Event | None) -> Clash:
     """A conflict as the editor tells it."""
     current = words.content(head.content if head else Content())
@@ -100,19 +108,30 @@ def clash(event: Event, head: Event | None) -> Clash:
 def on_save(info: DictionaryInfo, selection: Selection) -> None:
     """Callback: keep what the editor holds, and go on to the next feature if that is asked for."""
     sent = st.session_state[KEY].save
-    saved = _try(sent, lambda given: log().append(_draft(info, given)))
+    saved = _try(info, sent, lambda given: log().append(_draft(info, given)))
     if saved and sent.get("next") is True and not saved.is_conflict:
-        _go_on(selection)
+        _go_on(replace(selection, feature=saved.feature))
 
 
 def on_next(selection: Selection) -> None:
     """Callback of Enter where nothing was changed."""
-    _go_on(selection)
+    _go_on(replace(selection, feature=_asked(st.session_state[KEY].next, "feature")))
+
+
+def on_open(selection: Selection) -> None:
+    """Callback: another feature, of which the browser keeps something."""
+    session.go(replace(selection, feature=_asked(st.session_state[KEY].open, "wanted")))
+
+
+def _asked(sent: Mapping[str, Any], name: str) -> int:
+    st.session_state[ANSWERED] = _text(sent, "uid")
+    return _whole(sent, name)
 
 
 def on_undo(info: DictionaryInfo) -> None:
     """Callback: back to what was saved before."""
     _try(
+        info,
         st.session_state[KEY].undo,
         lambda given: log().undo(
             _text(given, "uid"),
@@ -139,7 +158,7 @@ def on_settle(info: DictionaryInfo) -> None:
         draft = replace(_draft(info, {**given, **_fields(kept)}), kind="settle", about=about)
         return log().append(draft)
 
-    _try(st.session_state[KEY].settle, settle)
+    _try(info, st.session_state[KEY].settle, settle)
 
 
 def on_seed() -> None:
@@ -175,14 +194,22 @@ def just_saved(info: DictionaryInfo, selection: Selection) -> Event | None:
     return event if is_it else None
 
 
-def _try(sent: Mapping[str, Any], save: Callable[[Mapping[str, Any]], Event]) -> Event | None:
+def _try(
+    info: DictionaryInfo, sent: Mapping[str, Any], save: Callable[[Mapping[str, Any]], Event]
+) -> Event | None:
     """Save what a browser sent, by whoever it is by, and note what came of it for the page that is
     drawn next.
     """
+    st.session_state[ANSWERED] = sent.get("uid", "")
     try:
+        if sent.get("key") != editor_key(info, _whole(sent, "feature")):
+            raise AnnotationError(
+                f"Not saved: it was sent as another dictionary than '{info.dictionary_id}' was "
+                "shown. It is kept in this browser: go back there and save it again."
+            )
         event = save({**sent, "author": people.author(_text(sent, "author"))})
     except FeatureStoreError as error:
-        st.session_state[PROBLEM] = (str(sent.get("key")), str(error))
+        st.session_state[PROBLEM] = str(error)
         return None
     st.session_state[SAVED] = event
     done = st.session_state.setdefault(DONE, [])

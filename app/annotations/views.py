@@ -66,7 +66,7 @@ def _progress_of_list(info: DictionaryInfo, query: FeatureQuery) -> Progress:
     listed = session.store().numbers(query)
     verdicts = annotations.log().verdicts(info.content)
     counts = Counter(verdicts[feature] for feature in listed if feature in verdicts)
-    return Progress(f"{info.dictionary_id}: this list", len(listed), counts)
+    return Progress(info.dictionary_id, len(listed), counts, "this list")
 
 
 def conflicts(known: Catalogue) -> None:
@@ -88,7 +88,8 @@ def conflicts(known: Catalogue) -> None:
                 label=f"{name} · {event.feature}",
                 query_params=links.feature(selection, event.feature),
             )
-            st.html(markup.line([words.content(event.content), event.author]), width="stretch")
+            current = annotations.log().current(event.digest, [event.feature])
+            st.html(words.two_texts(current.get(event.feature), event), width="stretch")
 
 
 def agreement() -> None:

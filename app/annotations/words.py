@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
+from urllib.parse import urlencode
 
 from app.markup import line
 from app.numerals import NONE, percent, short
@@ -37,6 +38,8 @@ class Progress:
     n_alive: int
     counts: Mapping[Verdict | None, int]
     """Of features that something is said of, by verdict."""
+    part: str = ""
+    """Of which features of the dictionary, if not of all."""
 
 
 _AUC = (
@@ -48,7 +51,7 @@ _AUC = (
 _MOST_ROWS = 200
 """Rows of an import that are shown."""
 
-_DEEDS = {"edit": "saved", "undo": "undid", "settle": "decided", "import": "imported"}
+_DEEDS = {"edit": "saved", "undo": "undid: back to", "settle": "decided", "import": "imported"}
 
 
 def content(said: Content) -> str:
@@ -60,7 +63,12 @@ def content(said: Content) -> str:
 
 def saved(head: Event | None) -> str:
     """Who saved the annotation that is in force, and when."""
-    return f"{head.author}, {ago(head.at)}" if head else "no annotation yet"
+    if head is None:
+        return "no annotation yet"
+    who = f"{head.author}, {ago(head.at)}"
+    if not head.content.is_empty:
+        return who
+    return f"no annotation · {'undone' if head.kind == 'undo' else 'emptied'} by {who}"
 
 
 def just_saved(event: Event) -> str:
@@ -84,6 +92,12 @@ def conflict(event: Event, head: Event | None) -> str:
         f"{event.author} saved this {ago(event.at)} without having seen what was saved before."
         f"{meanwhile} Both are kept in the history."
     )
+
+
+def two_texts(head: Event | None, late: Event) -> str:
+    """What is in force and what came too late, each with its author."""
+    in_force = f"{content(head.content)} ({head.author})" if head else "nothing"
+    return line([f"in force: {in_force}", f"the other: {content(late.content)} ({late.author})"])
 
 
 def ago(at: str, now: datetime | None = None) -> str:
@@ -164,10 +178,18 @@ def _progress_line(row: Progress) -> str:
     )
     share = percent(total / row.n_alive) if row.n_alive else NONE
     return (
-        f"<tr><td>{escape(row.dictionary_id)}</td>{counts}"
+        f"<tr><td>{_queue_of(row)}</td>{counts}"
         f'<td class="fb-n">{total:,} of {row.n_alive:,}</td><td class="fb-n">{share}</td>'
         f'<td class="fb-progress"><div aria-hidden="true">{bar}</div></td></tr>'
     )
+
+
+def _queue_of(row: Progress) -> str:
+    """A dictionary's name, which leads to its queue."""
+    if row.part:
+        return escape(f"{row.dictionary_id}: {row.part}")
+    address = f"annotations?{urlencode({'dictionary': row.dictionary_id})}"
+    return f'<a href="{escape(address)}">{escape(row.dictionary_id)}</a>'
 
 
 def agreement(rows: Iterable[Agreement]) -> str:

@@ -94,8 +94,11 @@ def _import(options: argparse.Namespace) -> None:
     if options.apply:
         written = apply(plan, log, options.author, options.conflicts)
         sys.stdout.write(f"{written:,} annotations written\n")
-    else:
-        sys.stdout.write("nothing written: this was a dry run, --apply writes\n")
+        return
+    if refusal := plan.refusal("keep"):  # --conflicts is of no help then
+        raise TableError(refusal)
+    how = " with --conflicts keep or take" if plan.refusal(options.conflicts) else ""
+    sys.stdout.write(f"nothing written: this was a dry run, --apply writes{how}\n")
 
 
 def report(plan: "ImportPlan") -> list[str]:

@@ -1,5 +1,6 @@
 """Annotations from files that a person may have edited: first a plan, then all of it or nothing."""
 
+import difflib
 import json
 import re
 import uuid
@@ -33,6 +34,9 @@ OnConflict = Literal["refuse", "keep", "take"]
 
 _JSON_NAMES = {"layer": "dictionary", "index": "feature", "description": "label", "notes": "note"}
 _JSON_KNOWN = {"modelId", "authorId", "authorName", "typeName", "explanationModelName"}
+
+_SHOWN = 5
+"""Dictionaries named where none is like the one that is asked for."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,23 @@ class ImportPlan:
         """Rows of these outcomes, in the file's order."""
         return tuple(row for row in self.rows if row.outcome in outcomes)
 
+    def refusal(self, on_conflict: OnConflict) -> str:
+        """Why nothing of it can be written; "" if it can."""
+        refused: tuple[Outcome, ...] = ("bad", "unknown")
+        if on_conflict == "refuse":
+            refused = (*refused, "conflict")
+        rows = self.of(*refused)
+        if not rows:
+            return ""
+        counted = Counter(row.outcome for row in rows).items()
+        counts = ", ".join(f"{n:,} {outcome}" for outcome, n in counted)
+        first = rows[0]
+        return (
+            f"{self.name}: {counts}, so nothing can be imported. The first is line {first.line}: "
+            f"{first.reason} Correct these rows or delete them; conflicts can also be kept as they "
+            "are here, or taken from the file."
+        )
+
 
 @dataclass(frozen=True)
 class _Source:
@@ -118,18 +139,8 @@ def apply(
         TableError: rows are bad or unknown, or in conflict and that is refused.
         AnnotationsError: somebody has saved one of the features since the plan was made.
     """
-    refused: tuple[Outcome, ...] = ("bad", "unknown")
-    if on_conflict == "refuse":
-        refused = (*refused, "conflict")
-    if rows := plan.of(*refused):
-        counts = Counter(row.outcome for row in rows)
-        first = rows[0]
-        raise TableError(
-            f"{plan.name}: {', '.join(f'{n:,} {outcome}' for outcome, n in counts.items())}, so "
-            f"nothing was written. The first is line {first.line}: {first.reason} Correct these "
-            "rows or delete them; conflicts can also be kept as they are here, or taken from the "
-            "file."
-        )
+    if refusal := plan.refusal(on_conflict):
+        raise TableError(refusal)
     wanted: tuple[Outcome, ...] = ("add", "change")
     rows = plan.of(*wanted, "conflict") if on_conflict == "take" else plan.of(*wanted)
     log.append_all([_draft(row, author) for row in rows])
@@ -185,11 +196,21 @@ class _Judge:
                 )
             return self._by_digest[digest]
         if info is None:
-            known = ", ".join(self._by_id) or "none"
-            raise _Unknown(f"No dictionary '{dictionary_id}' in this store. It has: {known}.")
+            raise _Unknown(
+                f"No dictionary '{dictionary_id}' in this store. {self._near(dictionary_id)}"
+            )
         if not info.content:
             raise _Unknown(f"'{dictionary_id}' was built without a digest: build it again.")
         return info
+
+    def _near(self, dictionary_id: str) -> str:
+        """The dictionaries that may be meant; a row has no room for all of many."""
+        close = difflib.get_close_matches(dictionary_id, self._by_id)
+        if close:
+            return f"Did you mean {' or '.join(close)}?"
+        known = list(self._by_id)
+        more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
+        return f"It has: {', '.join(known[:_SHOWN]) or 'none'}{more}."
 
     def _event(self, digest: str, feature: int) -> Event | None:
         if digest not in self._current:

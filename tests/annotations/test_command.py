@@ -136,11 +136,13 @@ def test_conflicts(
     path.write_text(path.read_text(encoding="utf-8").replace('"dogs"', '"wolves"'))
     say(log, 0, "two", label="foxes")
     line = ["import", path, "--store", store, "--author", "bob", "--apply"]
+    assert annotations(*line[:-1]) == 0
+    assert capsys.readouterr().out.endswith("--apply writes with --conflicts keep or take\n")
     assert annotations(*line) == 2
     out, error = capsys.readouterr()
     assert "line 5: conflict, two 0. The file has revision 1; here is 2, saved by ada" in out
     assert "    tags: '' -> 'a; b'" in out and "    label: 'foxes' -> 'wolves'" in out
-    assert "it.csv: 1 conflict, so nothing was written" in error
+    assert "it.csv: 1 conflict, so nothing can be imported" in error
     assert annotations(*line, "--conflicts", "keep") == 0
     assert log.all_current()[-1].content == Content(label="foxes")
     assert annotations(*line, "--conflicts", "take") == 0
@@ -151,12 +153,12 @@ def test_a_long_plan_is_cut(store: Path, tmp_path: Path, capsys: pytest.CaptureF
     path = tmp_path / "it.csv"
     lines = [f"one,{feature},{'x' * 100}\n" for feature in range(300)]
     path.write_text("dictionary,feature,label\n" + "".join(lines))
-    assert annotations("import", path, "--store", store) == 0
+    assert annotations("import", path, "--store", store) == 2
     out = capsys.readouterr().out.splitlines()
     assert out[:3] == ["        5 add", "      295 unknown", "line 2: add, one 0."]
     assert out[3] == f"    label: '' -> '{'x' * 60}…'"
-    assert out[-2] == "and 100 more"
-    assert len(out) == 2 + 200 + 5 + 2
+    assert out[-1] == "and 100 more"
+    assert len(out) == 2 + 200 + 5 + 1
 
 
 def test_what_is_wrong_is_told(

@@ -142,6 +142,13 @@ def test_a_row_is_exactly_one_thing(log: AnnotationLog, known: tuple[DictionaryI
         assert part in reasons
 
 
+def test_of_an_unknown_dictionary_the_nearest_are_named(
+    log: AnnotationLog, known: tuple[DictionaryInfo, ...]
+) -> None:
+    (row,) = plan_of("dictionary,feature,label\noen,0,a\n", log, known).rows
+    assert row.reason == "No dictionary 'oen' in this store. Did you mean one?"
+
+
 def test_the_digest_decides_which_dictionary(
     log: AnnotationLog, known: tuple[DictionaryInfo, ...]
 ) -> None:
@@ -236,7 +243,7 @@ def test_a_file_that_went_through_excel(
     assert [row.feature for row in plan.of("rewritten")] == ["1"]
     assert [row.outcome for row in plan.rows[-2:]] == ["bad", "unknown"]
     before = said(log)
-    with pytest.raises(TableError, match="1 bad, 1 unknown, so nothing was written. The first"):
+    with pytest.raises(TableError, match="1 bad, 1 unknown, so nothing can be imported. The first"):
         apply(plan, log, "bob")
     assert said(log) == before
 
@@ -251,7 +258,7 @@ def test_conflicts_are_refused_kept_or_taken(
     plan = plan_of(
         exported.replace('"a"', '"c"') + '"one","1","","d","","","","","",""', log, known
     )
-    with pytest.raises(TableError, match="1 conflict, so nothing was written"):
+    with pytest.raises(TableError, match="1 conflict, so nothing can be imported"):
         apply(plan, log, "bob")
     assert said(log) == {("one", 0): Content(label="b")}
     assert apply(plan, log, "bob", "keep") == 1

@@ -54,14 +54,19 @@ def server(synthetic_store: Path) -> Iterator[str]:
 
 
 def serve(
-    store: Path, *options: str, logs: Path | None = None, has_traces: bool = False
+    store: Path,
+    *options: str,
+    logs: Path | None = None,
+    has_traces: bool = False,
+    port: int = 0,
 ) -> Iterator[str]:
     """Start the app as users start it, give its address, and stop it; its log stands in the store.
 
-    Whether the log holds traces is checked at the end.
+    Whether the log holds traces is checked at the end. Port 0 is any that is free.
     """
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "app", str(store), "--port", str(port), *options]
     log = (logs or store) / f"server-{port}.log"

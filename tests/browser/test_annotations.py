@@ -106,6 +106,11 @@ def test_a_whole_round_of_labelling(page: Page, store: Path) -> None:
     chooser = page.locator("input[type=file]").first
     chooser.set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": exported})
     expect(page.get_by_text("unchanged 20")).to_be_visible()
+    expect(page.get_by_text("Nothing in it is other than here.")).to_be_visible()
+    expect(page.get_by_role("button", name="Import", exact=True)).to_have_count(0)
+    wrong = exported.replace(b"label 7", b"label seven").replace(b"monosemantic", b"green", 1)
+    chooser.set_input_files({"name": "wrong.csv", "mimeType": "text/csv", "buffer": wrong})
+    expect(page.get_by_text("wrong.csv: 1 bad, so nothing can be imported.")).to_be_visible()
     expect(page.get_by_role("button", name="Import", exact=True)).to_have_count(0)
     edited = exported.replace(b"label 7", b"=1+1 label seven")
     chooser.set_input_files({"name": "b.csv", "mimeType": "text/csv", "buffer": edited})
@@ -146,8 +151,8 @@ def test_what_was_just_saved_can_be_gone_back_to(page: Page) -> None:
     expect(page.get_by_role("button", name="Previous")).to_be_visible()
 
 
-PRESS = """(editor, keys) => keys.forEach(key =>
-    editor.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true })))"""
+PRESS = """(box, keys) => keys.forEach(key => box.dispatchEvent(new KeyboardEvent(
+    "keydown", { key, bubbles: true, composed: true, cancelable: true })))"""
 """All in one moment."""
 
 
@@ -178,7 +183,7 @@ def test_keys_are_for_the_next_feature_before_it_is_there(page: Page, store: Pat
     # What cannot be done again ends it: nothing half typed is saved.
     page.keyboard.press("4")
     keys = ["Enter", "1", "a", "a", "b", "Backspace", "c", "Tab", "n", "Escape", "Enter"]
-    page.locator(".editor").evaluate(PRESS, keys)
+    page.locator(".editor [name=label]").evaluate(PRESS, keys)
     expect(page.locator(".editor [name=label]")).to_have_value("ac")
     expect(page.locator(".editor [name=note]")).to_have_value("")
     expect(page.locator(".editor .monosemantic")).to_have_attribute("aria-pressed", "true")

@@ -156,7 +156,7 @@ def test_the_editor_stays_where_a_save_has_failed(
         raise AnnotationsError("The server is gone.")
 
     monkeypatch.setattr(AnnotationLog, "history", fails)
-    test.session_state[PROBLEM] = (f"{DIGEST} 0", "Not saved: the server is gone.")
+    test.session_state[PROBLEM] = "Not saved: the server is gone."
     test.run()
     (editor,) = [c for c in test.get("bidi_component") if "verdicts" in c.proto.json]
     assert "Not saved: the server is gone." in editor.proto.json

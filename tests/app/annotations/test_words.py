@@ -40,6 +40,11 @@ def test_what_an_annotation_says() -> None:
         words.content(Content(Verdict.JUNK, "x", "y", ("a", "b"))) == "junk · x · note: y · #a · #b"
     )
     assert words.saved(None) == "no annotation yet"
+    undone = event(
+        2, kind="undo", author="Ann", content=Content(), at=datetime.now(UTC).isoformat()
+    )
+    assert words.saved(undone) == "no annotation · undone by Ann, just now"
+    assert "undid: back to</td><td><bdi>nothing" in words.history([undone])
 
 
 def test_every_text_of_a_stranger_is_escaped() -> None:
@@ -69,6 +74,13 @@ def test_a_conflict_names_both() -> None:
     assert "Ann's own save of" in alone and "another window" in alone
 
 
+def test_an_open_conflict_shows_both_texts() -> None:
+    late = event(2, author="Bob", content=Content(label="lakes"))
+    page = words.two_texts(event(1, author="Ann", content=Content(label="rivers")), late)
+    assert "in force: rivers (Ann)" in page and "the other: lakes (Bob)" in page
+    assert "in force: nothing" in words.two_texts(None, late)
+
+
 def test_a_label_without_a_score_says_why() -> None:
     none = LabelScore(None, None, 1, 0, ExampleTokens((), (), False), None, 0, "it names nothing")
     assert '<span title="">it names nothing</span>' in words.score(none)
@@ -81,6 +93,8 @@ def test_progress_counts_verdicts_alone() -> None:
     page = words.progress([Progress("one", 10, {Verdict.JUNK: 2, None: 5})])
     assert "2 of 10" in page
     assert "20.0%" in page
+    assert '<a href="annotations?dictionary=one">one</a>' in page
+    assert "one: this list" in words.progress([Progress("one", 10, {}, "this list")])
     assert "0 of 0" in words.progress([Progress("empty", 0, {})])
 
 
