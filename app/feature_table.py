@@ -11,13 +11,11 @@ from typing import Any
 
 import streamlit as st
 
-from app import feature_flags, links, session
+from app import feature_flags, links, parts, session
 from app.annotations import words
 from app.markup import COLUMN_HELP
 from app.numerals import exact, percent, share_of, short
-from app.scripts import joined
 from app.selection import Selection
-from app.sorted_table import SCRIPT
 from app.token_text import alone, quoted, visible
 from featurestore.annotations.records import Content, Explanation
 from featurestore.detail_records import Cluster
@@ -26,8 +24,8 @@ from featurestore.records import FeatureSummary, Found
 HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "feature_browser_feature_table",
-    css=(HERE / "feature_table.css").read_text(encoding="utf-8"),
-    js=joined(HERE / "feature_table.js", SCRIPT),
+    css=parts.style(parts.HEADINGS, parts.CHIPS, HERE / "feature_table.css"),
+    js=parts.script(HERE / "feature_table.js", parts.HEADINGS_JS),
 )
 
 COLUMNS = (

@@ -10,13 +10,14 @@ from typing import Any
 
 import streamlit as st
 
+from app import parts
 from app.numerals import short
 from featurestore.records import Histogram
 
 HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "feature_browser_histogram",
-    css=(HERE / "histogram.css").read_text(encoding="utf-8"),
+    css=parts.style(HERE / "histogram.css"),
     js=(HERE / "histogram.js").read_text(encoding="utf-8"),
 )
 

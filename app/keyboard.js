@@ -37,7 +37,7 @@ function place(list, button) {
   const { bottom, right } = button.getBoundingClientRect();
   list.style.top = `${bottom + 6}px`;
   list.style.right = `${Math.max(12, innerWidth - right)}px`;
-  list.style.maxHeight = `calc(100vh - ${bottom + 18}px)`;
+  list.style.maxHeight = `min(80vh, 100vh - ${bottom + 18}px)`;
 }
 
 function press(event) {

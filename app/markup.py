@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from html import escape
 
-from app.numerals import exact, large, short
+from app.numerals import exact, short
 from featurestore.live.records import Recomputed
 from featurestore.records import DENSE_ABOVE, DictionaryInfo, Feature, ListPlace
 
@@ -186,7 +186,7 @@ def dictionary_line(info: DictionaryInfo) -> str:
             (hook, "Hook point"),
             *((f"{name} {step:,}", "") for name, step in steps if step is not None),
             (f"{info.n_features:,} features", ""),
-            (f"{large(info.n_tokens)} tokens", f"{info.n_tokens:,} tokens of '{info.corpus_name}'"),
+            (f"{info.n_tokens:,} tokens", f"Counted in '{info.corpus_name}'"),
         ]
     )
 

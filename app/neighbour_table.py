@@ -11,9 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from app import links
+from app import links, parts
 from app.numerals import exact, percent, short
-from app.scripts import joined
 from app.selection import Selection
 from app.token_text import alone, quoted
 from featurestore.detail_records import Neighbour, Neighbours
@@ -21,8 +20,8 @@ from featurestore.detail_records import Neighbour, Neighbours
 HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "feature_browser_neighbours",
-    css=(HERE / "neighbour_table.css").read_text(encoding="utf-8"),
-    js=joined(HERE / "neighbour_table.js"),
+    css=parts.style(HERE / "neighbour_table.css"),
+    js=parts.script(HERE / "neighbour_table.js"),
 )
 
 SHORT = 5

@@ -34,14 +34,6 @@ def exact(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else repr(value)
 
 
-def large(value: int) -> str:
-    """A large count in three digits: 12.8k, 1.2M, 3.4B."""
-    for size, unit in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
-        if value >= size:
-            return f"{value / size:.3g}{unit}"
-    return str(value)
-
-
 def percent(share: float) -> str:
     """A share as percent."""
     return f"{short(100.0 * share)}%"

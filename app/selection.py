@@ -75,7 +75,8 @@ class Reader:
         value = self.given.get(name) or options[0]
         if value in options:
             return value
-        self.bad(name, value, f"Known: {', '.join(options)}. Showing {options[0]}.")
+        cure = f"A link may say: {', '.join(options)}. Showing {options[0]}."
+        self.bad(name, value, cure)
         return options[0]
 
     def switch(self, name: str) -> bool:
@@ -141,7 +142,7 @@ class Reader:
         values = [value for value in self.given.get(name, "").split(",") if value]
         for value in values:
             if value not in options:
-                self.bad(name, value, f"Known: {', '.join(options)}. Left out.")
+                self.bad(name, value, f"A link may say: {', '.join(options)}. Left out.")
         return frozenset(values).intersection(options)
 
     def chosen(self, name: str) -> tuple[int, ...]:

@@ -8,17 +8,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import token_text
+from app import parts, token_text
 from app.numerals import short
-from app.scripts import joined
 from featurestore.detail_records import AblatedContext
 from featurestore.records import Band, Feature
 
 HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "feature_browser_token_view",
-    css=(HERE / "token_view.css").read_text(encoding="utf-8"),
-    js=joined(HERE / "token_view.js"),
+    css=parts.style(parts.TIP, HERE / "token_view.css"),
+    js=parts.script(HERE / "token_view.js"),
 )
 
 

@@ -12,16 +12,16 @@ from typing import Any
 
 import streamlit as st
 
+from app import parts
 from app.annotations.words import MARKS
-from app.scripts import joined
 from featurestore.annotations.exchange import tags_text
 from featurestore.annotations.records import Content
 
 HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "feature_browser_editor",
-    css=(HERE / "editor.css").read_text(encoding="utf-8"),
-    js=joined(HERE / "editor.js"),
+    css=parts.style(HERE / "editor.css"),
+    js=parts.script(HERE / "editor.js"),
 )
 
 KEY = "annotation"

@@ -66,7 +66,7 @@ def saved(head: Event | None) -> str:
 def just_saved(event: Event) -> str:
     """What was saved of the feature before this one."""
     return (
-        f'<div class="fb-said" role="status">Saved: feature {event.feature} '
+        f'<div class="fb-said" role="status">Saved: feature {event.feature} · '
         f"<bdi>{escape(content(event.content))}</bdi></div>"
     )
 

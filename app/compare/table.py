@@ -7,14 +7,12 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app import links, markup
+from app import links, markup, parts
 from app.compare import words
 from app.compare.scoreboard import COLUMNS, Entry
 from app.compare.selection import CompareSelection
 from app.pair.selection import PairSelection, params
-from app.scripts import joined
 from app.selection import Selection
-from app.sorted_table import SCRIPT, STYLE
 from featurestore.records import FeatureQuery
 
 HERE = Path(__file__).parent
@@ -23,8 +21,8 @@ Target = tuple[Path, dict[str, str]]
 """A page, and its query parameters."""
 _component = st.components.v2.component(
     "feature_browser_scoreboard",
-    css=STYLE + (HERE / "table.css").read_text(encoding="utf-8"),
-    js=joined(HERE / "table.js", SCRIPT),
+    css=parts.style(parts.NUMBERS, parts.HEADINGS, HERE / "table.css"),
+    js=parts.script(HERE / "table.js", parts.HEADINGS_JS),
 )
 
 

@@ -68,7 +68,10 @@ function heading(panel, column) {
   button.type = "button";
   button.dataset.column = column.name;
   button.append(make("span", "arrow", isSorted ? (descending ? "▼" : "▲") : ""));
-  button.addEventListener("click", () => panel.send("sort", column.name));
+  cell.addEventListener("click", () => { // the button's clicks, too
+    button.focus();
+    panel.send("sort", column.name);
+  });
   cell.append(button);
   return cell;
 }

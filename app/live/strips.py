@@ -13,15 +13,15 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from app import parts
 from app.numerals import exact, short
-from app.scripts import joined
 from app.token_text import alone, entry, quoted, spell, visible
 
 HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "feature_browser_strips",
-    css=(HERE / "strips.css").read_text(encoding="utf-8"),
-    js=joined(
+    css=parts.style(parts.HEADINGS, parts.CHIPS, parts.TIP, HERE / "strips.css"),
+    js=parts.script(
         *(
             HERE / f"{part}.js"
             for part in ("strips", "strip_texts", "strip_table", "strip_shades", "strip_pointing")

@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.scripts import joined
+from app.parts import script, style
 
 HERE = Path(__file__).parent
 KEY = "map"
@@ -21,8 +21,8 @@ _parts = st.components.v2.component(
 )
 _map = st.components.v2.component(
     "feature_browser_map",
-    css=(HERE / "map.css").read_text(encoding="utf-8"),
-    js=joined(
+    css=style(HERE / "map.css"),
+    js=script(
         *(
             HERE / f"{part}.js"
             for part in ("renderer", "picking", "map", "drawing", "camera", "gestures")

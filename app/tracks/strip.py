@@ -10,9 +10,8 @@ from typing import Any
 
 import streamlit as st
 
-from app import links, session
+from app import links, parts, session
 from app.numerals import NONE, exact, short
-from app.scripts import joined
 from app.selection import Selection
 from app.tracks import session as tracking
 from app.tracks.words import HOW, MODES
@@ -34,8 +33,8 @@ MOST_STEPS = 16
 """As many as have a place in a line, and files that stay in memory."""
 _component = st.components.v2.component(
     "feature_browser_checkpoints",
-    css=(HERE / "strip.css").read_text(encoding="utf-8"),
-    js=joined(HERE / "strip.js"),
+    css=parts.style(HERE / "strip.css"),
+    js=parts.script(HERE / "strip.js"),
 )
 
 

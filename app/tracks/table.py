@@ -7,9 +7,8 @@ from typing import Any
 
 import streamlit as st
 
+from app import parts
 from app.numerals import exact, short
-from app.scripts import joined
-from app.sorted_table import SCRIPT, STYLE
 from app.token_text import alone, quoted
 from app.tracks import words
 from app.tracks.rows import Followed, column, known
@@ -23,8 +22,8 @@ TOKENS = 3
 
 _component = st.components.v2.component(
     "feature_browser_tracks",
-    css=STYLE + (HERE / "table.css").read_text(encoding="utf-8"),
-    js=joined(HERE / "table.js", SCRIPT),
+    css=parts.style(parts.NUMBERS, parts.HEADINGS, parts.CHIPS, HERE / "table.css"),
+    js=parts.script(HERE / "table.js", parts.HEADINGS_JS),
 )
 
 

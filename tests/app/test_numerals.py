@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from app.numerals import exact, large, natural, percent, share_of, short
+from app.numerals import exact, natural, percent, share_of, short
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,6 @@ def test_short_numbers(value: float | None, text: str) -> None:
 
 def test_other_numbers() -> None:
     assert percent(0.00238) == "0.238%"
-    assert [large(n) for n in (999, 12_480, 1_234_567)] == ["999", "12.5k", "1.23M"]
     assert exact(0.1 + 0.2) == "0.30000000000000004"
     assert exact(None) == "does not exist"
 

@@ -131,7 +131,7 @@ def test_what_was_just_saved_can_be_gone_back_to(page: Page) -> None:
     write(page, "2", HOSTILE, "Ann")
     page.keyboard.press("Enter")
     told = page.locator(".st-key-just_saved")
-    expect(told).to_contain_text(f"Saved: feature {first} unsure · {HOSTILE}")
+    expect(told).to_contain_text(f"Saved: feature {first} · unsure · {HOSTILE}")
     second = number(page)
     assert second != first
     page.keyboard.press("ArrowLeft")

@@ -156,11 +156,11 @@ def test_an_empty_list_says_why(open_page: Open) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("sort", "nothing", "sort=nothing. Known: density"),
+        ("sort", "nothing", "sort=nothing. A link may say: density"),
         ("page", "99", "page=99; the last page is 3"),
         ("page", "abc", "page=abc"),
         ("density", "1e99..x", "A range looks like"),
-        ("flags", "odd", "flags=odd. Known: dead, dense, nonfinite"),
+        ("flags", "odd", "flags=odd. A link may say: dead, dense, nonfinite"),
     ],
 )
 def test_a_bad_url_value_is_named(open_page: Open, name: str, value: str, said: str) -> None:

@@ -91,7 +91,7 @@ def test_what_is_lost_by_token(open_page: Open) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
-    [("by", "<b>", "Known: dictionary"), ("kind", "<b>", "Known: sae. Showing all.")],
+    [("by", "<b>", "A link may say: dictionary"), ("kind", "<b>", "Known: sae. Showing all.")],
 )
 def test_bad_values_are_told(open_page: Open, name: str, value: str, said: str) -> None:
     test = open_page(links.COMPARE, **{name: value})

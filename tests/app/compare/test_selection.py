@@ -23,9 +23,9 @@ def test_a_selection_survives_its_link(selection: CompareSelection) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("by", "x", "Known: dictionary, n_features"),
-        ("order", "x", "Known: asc, desc"),
-        ("plot", "l0", "Known: explained_variance"),
+        ("by", "x", "A link may say: dictionary, n_features"),
+        ("order", "x", "A link may say: asc, desc"),
+        ("plot", "l0", "A link may say: explained_variance"),
         ("family", "c", "Known: a, b. Showing all."),
     ],
 )

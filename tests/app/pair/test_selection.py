@@ -34,9 +34,9 @@ def test_a_selection_survives_its_link(selection: PairSelection) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("list", "all", "Known: matched, only, only_other, nearest"),
-        ("by", "density", "Known: cosine, correlation, jaccard, n_both, feature"),
-        ("order", "up", "Known: desc, asc"),
+        ("list", "all", "A link may say: matched, only, only_other, nearest"),
+        ("by", "density", "A link may say: cosine, correlation, jaccard, n_both, feature"),
+        ("order", "up", "A link may say: desc, asc"),
         ("below", "nan", "from -1 to 1"),
         ("below", "high", "from -1 to 1"),
         ("feature", "1.5", "whole number"),

@@ -45,7 +45,7 @@ def test_a_pattern_is_not_put_to_tokens() -> None:
     ("given", "said"),
     [
         ({"of": "three"}, "of=three. Known: one, two"),
-        ({"where": "contexts,nowhere"}, "where=nowhere. Known: annotations"),
+        ({"where": "contexts,nowhere"}, "where=nowhere. A link may say: annotations"),
         ({"regex": "yes"}, "regex=yes"),
         ({"find": "x" * 1001}, "1,001 characters"),
         ({"density": "a..b"}, "A range looks like"),

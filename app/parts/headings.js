@@ -15,7 +15,10 @@ function heading(column, data, send, className) {
   button.type = "button";
   button.dataset.column = column.name;
   button.append(make("span", "arrow", isSorted ? (data.descending ? "▼" : "▲") : ""));
-  button.addEventListener("click", () => send("sort", column.name));
+  cell.addEventListener("click", () => { // the button's clicks, too
+    button.focus();
+    send("sort", column.name);
+  });
   cell.append(button);
   return cell;
 }
