@@ -276,11 +276,13 @@ def choose_hook(
     said: str, hooks: Mapping[str, int], params: Mapping[str, Mapping[str, str]]
 ) -> str:
     """The same with a link to each, by its parameters."""
-    ways = "".join(
-        f'<span><a href="compare?{escape(urlencode(params[hook]))}">{escape(hook)}</a> {n:,}</span>'
+    ways = [
+        f'<a href="compare?{escape(urlencode(params[hook]))}">{escape(hook)}</a> {n:,}'
         for hook, n in hooks.items()
-    )
-    return f'<div class="fb-line"><div><span>{escape(said)}. Show only:</span>{ways}</div></div>'
+    ]
+    ways[0] = f"{escape(said)}. Show only: {ways[0]}"
+    spans = "".join(f"<span>{way}</span>" for way in ways)
+    return f'<div class="fb-line"><div>{spans}</div></div>'
 
 
 def plotted(
