@@ -14,6 +14,7 @@ from itertools import takewhile
 from typing import Any
 
 from app.numerals import exact, percent, short
+from featurestore.byte_names import pieces
 from featurestore.detail_records import AblatedContext
 from featurestore.records import Band, Example, LensToken, Sampler
 
@@ -23,8 +24,6 @@ LONGEST_SHOWN = 120
 LONGEST_CHIP = 24
 
 _GLYPHS = {"\n": "↵", "\t": "⇥", "\r": "⟦CR⟧", "\0": "⟦NUL⟧", "\x1b": "⟦ESC⟧"}
-_PIECES = re.compile("(<0x([0-9A-F]{2})>|[^<]+|<)")
-"""Text of a token, or one byte that is no text by itself, with its number."""
 
 _HIDDEN = {"Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn"}
 """Unicode categories that draw nothing or move what stands around them."""
@@ -159,26 +158,22 @@ def spell(tokens: Sequence[str]) -> list[str]:
     """
     if not any("<0x" in token for token in tokens):  # nearly all contexts of English
         return list(tokens)
-    pieces = [
-        (at, piece)
-        for at, token in enumerate(tokens)
-        for piece in (_PIECES.findall(token) if "<0x" in token else [(token, "")])
-    ]
+    parts = [(at, part) for at, token in enumerate(tokens) for part in pieces(token)]
     spelled = [""] * len(tokens)
     i = 0
-    while i < len(pieces):
-        at, (text, byte) = pieces[i]
-        character, n = _character(pieces[i : i + 4]) if byte else ("", 0)
+    while i < len(parts):
+        at, (text, byte) = parts[i]
+        character, n = _character(parts[i : i + 4]) if byte else ("", 0)
         spelled[at] += character if n else text
-        for later in dict.fromkeys(place for place, _ in pieces[i + 1 : i + n]):
+        for later in dict.fromkeys(place for place, _ in parts[i + 1 : i + n]):
             spelled[later] += "·" if later != at else ""
         i += max(n, 1)
     return spelled
 
 
-def _character(pieces: Iterable[tuple[int, tuple[str, str]]]) -> tuple[str, int]:
+def _character(parts: Iterable[tuple[int, tuple[str, str]]]) -> tuple[str, int]:
     """The character that bytes begin with, and how many of them it is; n is 0 if it is none."""
-    data = bytes(int(byte, 16) for byte in takewhile(bool, (byte for _, (_, byte) in pieces)))
+    data = bytes(int(byte, 16) for byte in takewhile(bool, (byte for _, (_, byte) in parts)))
     for n in range(2, len(data) + 1):
         with suppress(UnicodeDecodeError):
             text = data[:n].decode("utf-8")

@@ -14,8 +14,8 @@
     │   └── LinkError        two dictionaries of which one does not feed the other
     ├── StoreError           the store cannot answer
     │   ├── StoreNotFound    no store at this path
-    │   ├── UnknownDictionary
-    │   ├── UnknownFeature
+    │   ├── UnknownDictionary  exit code 2, too: a wrong id
+    │   ├── UnknownFeature     likewise, a wrong number
     │   ├── NotCompared      two dictionaries without a file of matches
     │   ├── TooSlow          a question that was stopped
     │   └── DamagedStore     a file that cannot be read
@@ -106,9 +106,13 @@ class StoreNotFound(StoreError):
 class UnknownDictionary(StoreError):
     """The store has no dictionary of this id."""
 
+    exit_code = 2
+
 
 class UnknownFeature(StoreError):
     """The dictionary has no feature of this number."""
+
+    exit_code = 2
 
 
 class NotCompared(StoreError):

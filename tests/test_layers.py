@@ -21,7 +21,7 @@ PACKAGES = ("pages", "app", "featurestore")
 
 RECORDS = tuple(
     f"featurestore.{name}"
-    for name in "records detail_records pair_records link_records errors".split()
+    for name in "records detail_records pair_records link_records byte_names errors".split()
 )
 TRACKS = tuple(f"featurestore.{name}" for name in "track_records checkpoints tracks".split())
 """Features over training: records of numpy arrays, and pure functions of them."""
@@ -175,6 +175,7 @@ LAYERS = {
     "featurestore.detail_records": (),
     "featurestore.pair_records": (),
     "featurestore.link_records": (),
+    "featurestore.byte_names": (),
     "featurestore.track_records": (),
     **dict.fromkeys(TRACKS[1:], (*TRACKS, *RECORDS)),
     "featurestore.errors": (),

@@ -3,6 +3,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
+from featurestore.byte_names import joined
 from featurestore.vocabulary import context_texts, token_texts
 from tests.tiny_model import TEXT, make_tokenizer
 
@@ -39,6 +40,13 @@ def test_every_byte_of_every_token_is_accounted_for(tokenizer: PreTrainedTokeniz
         else:
             as_bytes, shown = as_bytes + shown[0].encode(), shown[1:]
     assert as_bytes.decode() == "na\u00efve \u65e5"
+
+
+def test_the_names_of_bytes_are_read_back(tokenizer: PreTrainedTokenizerFast) -> None:
+    texts = token_texts(tokenizer, len(tokenizer))
+    tokens = [texts[i] for i in tokenizer.encode("na\u00efve \u65e5")]
+    assert any("<0x" in token for token in tokens)
+    assert joined(tokens) == "na\u00efve \u65e5"
 
 
 def test_single_bytes_show_as_themselves_or_as_hex(tokenizer: PreTrainedTokenizerFast) -> None:

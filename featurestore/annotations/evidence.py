@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from featurestore.annotations.records import Event
+from featurestore.byte_names import joined
 from featurestore.records import Example
 from featurestore.store import Store
 
@@ -57,6 +58,6 @@ def _evidence(store: Store, dictionary_id: str, number: int) -> Evidence:
 
 def _marked(example: Example) -> str:
     peak = example.peak
-    before = "".join(example.tokens[max(0, peak - _TOKENS_BESIDE) : peak])
-    after = "".join(example.tokens[peak + 1 : peak + 1 + _TOKENS_BESIDE])
+    before = joined(example.tokens[max(0, peak - _TOKENS_BESIDE) : peak])
+    after = joined(example.tokens[peak + 1 : peak + 1 + _TOKENS_BESIDE])
     return f"{before}«{example.tokens[peak]}»{after}"

@@ -30,7 +30,7 @@ class ExampleTokens:
     tokens: tuple[str, ...]
     """Whole tokens, outer spaces and case included."""
     texts: tuple[str, ...]
-    """Quoted strings that are no single token: looked for in the running text."""
+    """Quoted strings that are no single token: looked for in the running text, byte by byte."""
     is_quoted: bool
     """Whether these stood between quotes; else they are the label's words."""
 

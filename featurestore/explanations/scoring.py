@@ -3,7 +3,7 @@
 A label is scored by the tokens that it names (`example_tokens`), on contexts that were held out.
 Each context has one position that decides, the sampled one, and gets a grade:
 
-    2   an example token, or the last character of an example text, stands at that position
+    2   an example token, or the last byte of an example text, stands at that position
     1   none there, but one within the BEFORE tokens before it
     0   neither
 
@@ -19,6 +19,7 @@ from math import sqrt
 
 import numpy as np
 
+from featurestore.byte_names import as_bytes, text_bytes
 from featurestore.explanations.example_tokens import ExampleTokens, example_tokens
 from featurestore.records import Example
 
@@ -88,12 +89,13 @@ def grade(example: Example, examples: ExampleTokens) -> int:
     is_before = not named.isdisjoint(tokens[first:peak])
     if not examples.texts:
         return int(is_before)
-    text = "".join(tokens[: peak + 1])
-    ends = [text.rfind(part) + len(part) for part in examples.texts if part in text]
-    end = max(ends, default=0)
-    if end > len(text) - len(tokens[peak]):
+    read = [as_bytes(token) for token in tokens[: peak + 1]]  # a letter may be cut into tokens
+    text = b"".join(read)
+    parts = map(text_bytes, examples.texts)
+    end = max((text.rfind(part) + len(part) for part in parts if part in text), default=0)
+    if end > len(text) - len(read[peak]):
         return 2
-    return int(is_before or end > len("".join(tokens[:first])))
+    return int(is_before or end > sum(map(len, read[:first])))
 
 
 def auc(active: Sequence[float], inactive: Sequence[float]) -> float:
@@ -146,10 +148,11 @@ def _control(
 ) -> list[float]:
     """AUCs of random tokens, as many as the label names, or as many as there are."""
     named = set(examples.tokens)
+    parts = [text_bytes(text) for text in examples.texts]
     others = [
         token
         for token in sorted(counts)
-        if token not in named and not any(text in token for text in examples.texts)
+        if token not in named and not any(part in as_bytes(token) for part in parts)
     ]
     if not others:
         return []

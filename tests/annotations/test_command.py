@@ -172,7 +172,7 @@ def test_what_is_wrong_is_told(
         ("export", tmp_path / "it.jsonl", *here, "--evidence"): (2, "written to CSV only"),
         ("export", tmp_path / "none" / "it.csv", *here): (2, "cannot be written: No such file"),
         ("export", tmp_path / "folder.csv", *here): (2, "cannot be written: Is a directory"),
-        ("export", "-", *here, "--dictionary", "three"): (1, "It has: one, two."),
+        ("export", "-", *here, "--dictionary", "three"): (2, "It has: one, two."),
         ("export", "-", "--store", tmp_path): (1, "No store in"),
         ("export", "-", *here, "--annotations", "nothing"): (1, "names no database"),
         ("import", tmp_path / "none.csv", *here): (2, "cannot be read: No such file"),

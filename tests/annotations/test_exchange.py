@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from featurestore.annotations.evidence import evidence_from
+from featurestore.annotations.evidence import _marked, evidence_from
 from featurestore.annotations.exchange import (
     COLUMNS,
     EVIDENCE_COLUMNS,
@@ -18,6 +18,7 @@ from featurestore.annotations.exchange import (
 from featurestore.annotations.log import AnnotationLog
 from featurestore.annotations.records import Verdict
 from featurestore.errors import AnnotationError
+from featurestore.records import Example
 from featurestore.spreadsheet import read_table
 from featurestore.store import Store
 from tests.annotations.made_up import open_log, say
@@ -107,6 +108,16 @@ def test_a_context_is_cut_to_what_a_cell_holds(tmp_path: Path) -> None:
     event = say(open_log(tmp_path), 0, label="x")
     found = evidence_from(Store(tmp_path))(event)
     assert found is not None and found.contexts == ("cat" * 32 + "«dog»" + " cat" * 32,)
+
+
+def test_cut_letters_of_a_context_are_whole() -> None:
+    def marked(*tokens: str, peak: int) -> str:
+        return _marked(Example(0, "a", 0, tokens, tuple(range(len(tokens))), peak, 1.0, {}))
+
+    cut = ("B", "<0xC3>", "<0xA4>", "cker", " f", "<0xC3>", "<0xBC>", "r")
+    assert marked(*cut, peak=3) == "Bä«cker» für"
+    assert marked(*cut, peak=2) == "B<0xC3>«<0xA4>»cker für"
+    assert marked(*cut[2:], peak=0) == "«<0xA4>»cker für"
 
 
 def test_json_lines_have_the_shape_of_neuronpedia(log: AnnotationLog, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_bundle_of_at_most_and_of_all(store: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "expected"),
     [
-        (["--features", "120"], 1, "No feature 120 in 'planted'"),
+        (["--features", "120"], 2, "No feature 120 in 'planted'"),
         (["--test-share", "1"], 2, "between 0 and 1"),
     ],
 )
@@ -203,5 +203,5 @@ def test_score_without_any_label(
     assert run("score", "--dictionary", "planted", *line) == 0
     assert scores(capsys.readouterr().out) == []
     assert list(tmp_path.iterdir()) == []
-    assert run("score", "--dictionary", "nothing", *line) == 1
+    assert run("score", "--dictionary", "nothing", *line) == 2
     assert "No dictionary 'nothing'" in capsys.readouterr().err

@@ -125,6 +125,71 @@ def test_grades_of_a_text(one: Example, expected: int) -> None:
     assert grade(one, NEW_YORK) == expected
 
 
+CUT_A = ("B", "<0xC3>", "<0xA4>", "cker")
+CUT_HAN = (" ", "<0xE6>", "<0xBC>", "<0xA2>", "字")
+
+
+@pytest.mark.parametrize(
+    ("quoted", "one", "expected"),
+    [
+        ("ä", example(*CUT_A, peak=2), 2),  # the token that completes it
+        ("ä", example(*CUT_A, peak=1), 0),  # not whole yet
+        ("ä", example(*CUT_A), 1),
+        ("ä", example("<0xC3>", "<0xA4>", *FAR), 1),  # its last byte counts, not its first
+        ("ä", example("<0xC3>", "<0xA4>", *FAR, " x"), 0),
+        ("ä", example("B", "<0xC3>", "<0xB6>", peak=2), 0),  # ö
+        ("ä", example("<0xA4>", "<0xC3>", "x"), 0),
+        ("ä", example("Bä"), 2),
+        ("Bäck", example(*CUT_A), 2),  # through plain and cut tokens
+        ("Bäck", example(*CUT_A, peak=2), 0),
+        ("ck", example(*CUT_A), 2),
+        ("漢", example(*CUT_HAN, peak=2), 0),
+        ("漢", example(*CUT_HAN, peak=3), 2),
+        ("漢", example(*CUT_HAN), 1),
+        (" 漢字", example(*CUT_HAN), 2),
+        ("漢字", example(" <0xE6><0xBC>", "<0xA2>字"), 2),
+        ("C3", example(*CUT_A, peak=2), 0),  # a name is no text
+        ("<0xC3><0xA4>", example(*CUT_A, peak=2), 0),
+        ("<0xC3>", example("<", "0x", "C3", ">"), 2),  # a text about names
+        ("<0xC3>", example(" <0xC3>"), 0),  # read as a byte, whatever the tokenizer meant
+    ],
+)
+def test_grades_of_a_text_where_letters_are_cut(quoted: str, one: Example, expected: int) -> None:
+    assert grade(one, ExampleTokens((), (quoted,), True)) == expected
+
+
+def test_a_label_scores_on_cut_letters() -> None:
+    active = [example(*CUT_A, peak=2), example(*CUT_A, peak=3, context=1), example("x", context=2)]
+    inactive = numbered([("B", "o", "cker"), (*CUT_A[:2], "<0xB6>")], start=10)
+    found = score_label('the letter "ä"', active, inactive)
+    assert found.examples == ExampleTokens((), ("ä",), True)
+    assert found.auc == (2 + 2 + 0.5 + 0.5) / 6  # grades 2, 1, 0 and 0, 0
+
+
+def old_grade(one: Example, texts: tuple[str, ...]) -> int:
+    """Of plain text, letter by letter."""
+    ends, at = [], 0
+    for token in one.tokens[: one.peak + 1]:
+        at += len(token)
+        ends.append(at)
+    text = "".join(one.tokens[: one.peak + 1])
+    last = max((text.rfind(part) + len(part) - 1 for part in texts if part in text), default=-1)
+    place = next((i for i, end in enumerate(ends) if last < end), None) if last >= 0 else None
+    if place is None:
+        return 0
+    return 2 if place == one.peak else int(place >= one.peak - BEFORE)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_plain_texts_are_graded_letter_by_letter(seed: int) -> None:
+    rng = random.Random(seed)
+    alphabet = ["", "a", "ab", " a", "ba", "é", "漢a", "<", "<0x", "😀"]
+    tokens = rng.choices(alphabet, k=rng.randrange(1, 30))
+    texts = tuple("".join(rng.choices(alphabet[1:], k=2)) for _ in range(2))
+    one = example(*tokens, peak=rng.randrange(len(tokens)))
+    assert grade(one, ExampleTokens((), texts, True)) == old_grade(one, texts)
+
+
 def test_a_token_and_a_text_together() -> None:
     both = ExampleTokens((" river",), ("ing",), True)
     assert [grade(one, both) for one in (example(" river", " x"), example(" x", " going"))] == [

@@ -234,8 +234,8 @@ def test_damaged_links_are_reported_and_made_anew(
         (["late", "early"], 2, "where 'early' reads. Give them in the other order."),
         (["neurons", "late"], 2, "'neurons' writes to blocks.0.mlp.hook_post, which is no part"),
         (["early", "attention"], 2, "'attention' reads blocks.1.hook_attn_out, which is neither"),
-        (["early", "lat"], 1, "No dictionary 'lat' in this store. Did you mean 'late'? It has:"),
-        (["--family", "runs"], 1, "No family 'runs' in this store. Did you mean 'run'? It has:"),
+        (["early", "lat"], 2, "No dictionary 'lat' in this store. Did you mean 'late'? It has:"),
+        (["--family", "runs"], 2, "No family 'runs' in this store. Did you mean 'run'? It has:"),
     ],
 )
 def test_what_cannot_be_linked_is_told(

@@ -221,17 +221,17 @@ def test_a_damaged_pair_is_reported_and_compared_anew(
         (["early", "wide"], 2, "'early' has directions of 16 dimensions and 'wide' of 64"),
         (
             ["early", "lat"],
-            1,
+            2,
             "No dictionary 'lat' in this store. Did you mean 'late'? It has: axes,",
         ),
         (
             ["--family", "runs"],
-            1,
+            2,
             "No family 'runs' in this store. Did you mean 'run'? It has: run.",
         ),
         (
             ["--family", "x"],
-            1,
+            2,
             "It has: run. A family is what checkpoints of",
         ),
     ],
