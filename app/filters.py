@@ -6,7 +6,7 @@ from typing import get_args
 
 import streamlit as st
 
-from app import clusters, exports, markup, panels, session, token_text
+from app import clusters, exports, links, markup, panels, session, token_text
 from app.markup import COLUMN_HELP, COLUMN_WORDS
 from app.numerals import beyond_chance, percent
 from app.selection import PAGE_SIZE, VERDICTS, Selection, filters, usual_sort
@@ -359,6 +359,19 @@ def nothing_kept(kept: FeaturePage, query: FeatureQuery) -> None:
         panels.note(
             f"The filter keeps none of {kept.n_features:,} features. Clear it, or widen it."
         )
+        _elsewhere(query)
+
+
+def _elsewhere(query: FeatureQuery) -> None:
+    """Where else the text is: in what people and programs wrote, which is quick to search."""
+    if not query.text:
+        return
+    for place in ("annotations", "explanations"):
+        other = replace(query, within=place)
+        n = session.store().features(other, limit=1).n_kept
+        if n:
+            label = f"{n:,} with it in {PLACES[place]}"
+            st.page_link(links.BROWSE, label=label, query_params=links.browse(Selection(other)))
 
 
 def export_list(query: FeatureQuery) -> None:

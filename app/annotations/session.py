@@ -4,7 +4,7 @@ A callback answers to the page only after the database has. What could not be sa
 editor, with the reason.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -89,7 +89,7 @@ def editing(info: DictionaryInfo, feature: int) -> tuple[Editing, tuple[Event, .
         content=head.content if head else Content(),
         saved=words.saved(head),
         can_undo=undone is not None,
-        clashes=tuple(clash(event, head) for event in open_ones),
+        clashes=tuple(clash(event, accepted) for event in open_ones),
     )
     return shown, history
 
@@ -99,10 +99,13 @@ def editor_key(info: DictionaryInfo, feature: int) -> str:
     return f"{info.content} {feature}"
 
 
-def clash(event: Event, head: Event | None) -> Clash:
-    """A conflict as the editor tells it."""
+def clash(event: Event, accepted: Sequence[Event]) -> Clash:
+    """A conflict as the editor tells it; `accepted` is the history without conflicts."""
+    head = accepted[-1] if accepted else None
+    before = [one for one in accepted if one.revision < event.revision]
+    said = words.conflict(event, before[-1] if before else None, head)
     current = words.content(head.content if head else Content())
-    return Clash(event.revision, words.conflict(event, head), current, words.content(event.content))
+    return Clash(event.revision, said, current, words.content(event.content))
 
 
 def on_save(info: DictionaryInfo, selection: Selection) -> None:

@@ -79,19 +79,22 @@ def just_saved(event: Event) -> str:
     )
 
 
-def conflict(event: Event, head: Event | None) -> str:
-    """How a save came too late."""
-    if head and head.author == event.author:
-        return (
-            f"{event.author} saved this {ago(event.at)} where {event.author}'s own save of "
-            f"{ago(head.at)} was not seen, in another window or an older file. That one is in "
-            "force. Both are kept in the history."
+def conflict(event: Event, unseen: Event | None, head: Event | None) -> str:
+    """How a save came too late: `unseen` was in force when it came, `head` is now."""
+    told = f"{event.author} saved this {ago(event.at)} without having seen "
+    if unseen is None:
+        told += "what was in force then."
+    elif unseen.author == event.author:
+        told += (
+            f"{event.author}'s own save of {ago(unseen.at)}: in another window or an older file."
         )
-    meanwhile = f" {head.author}'s of {ago(head.at)} is in force." if head else ""
-    return (
-        f"{event.author} saved this {ago(event.at)} without having seen what was saved before."
-        f"{meanwhile} Both are kept in the history."
-    )
+    else:
+        told += f"{unseen.author}'s of {ago(unseen.at)}."
+    if head and unseen and head.revision == unseen.revision:
+        told += " That one is in force."
+    elif head:
+        told += f" Now {head.author}'s of {ago(head.at)} is in force."
+    return f"{told} Every save is kept in the history."
 
 
 def two_texts(head: Event | None, late: Event) -> str:
@@ -152,7 +155,7 @@ def explanations(known: Iterable[tuple[Explanation, LabelScore]]) -> str:
     return "".join(
         f'<div class="fb-explained"><bdi>{escape(visible(one.label))}</bdi> <small>'
         f"{escape(' · '.join(filter(None, (one.method, one.explainer, _score(one)))))} · "
-        f'<span title="{escape(found.reason or _AUC)}">AUC {short(found.auc)}</span></small>'
+        f'<span title="{escape(found.reason or _AUC)}">{_auc(found)}</span></small>'
         f"{_no_auc(found)}</div>"
         for one, found in known
     )
@@ -260,6 +263,15 @@ def _score(one: Explanation) -> str:
         return "came without a score"
     n = f" (n {one.n:,})" if one.n is not None else ""
     return f"came with score {one.score:.3g}{n}"
+
+
+def _auc(found: LabelScore) -> str:
+    if found.auc is None:
+        return f"AUC {NONE}"
+    return (
+        f"AUC {short(found.auc)} ± {short(found.se)} "
+        f"({found.n_active} active, {found.n_inactive} silent contexts)"
+    )
 
 
 def _no_auc(found: LabelScore) -> str:

@@ -204,7 +204,11 @@ def died(found: Followed) -> str:
     if found.selection.measure == "cosine":
         angle = f"{math.degrees(math.acos(tau)):.0f}°"
         is_own = found.mode == "number"
-        return f"turned by more than {angle}, not gone" if is_own else f"no match within {angle}"
+        return (
+            f"turned by more than {angle}, perhaps not gone"
+            if is_own
+            else f"no match within {angle}"
+        )
     whom = "its own number" if found.mode == "number" else "its match"
     return f"correlation with {whom} below {tau:g}"
 

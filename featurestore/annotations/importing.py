@@ -88,13 +88,15 @@ class ImportPlan:
         rows = self.of(*refused)
         if not rows:
             return ""
-        counted = Counter(row.outcome for row in rows).items()
-        counts = ", ".join(f"{n:,} {outcome}" for outcome, n in counted)
+        counted = Counter(row.outcome for row in rows)
+        counts = ", ".join(f"{n:,} {outcome}" for outcome, n in counted.items())
         first = rows[0]
+        decided = "; conflicts can also be kept as they are here, or taken from the file"
+        if "conflict" not in counted:
+            decided = ""
         return (
             f"{self.name}: {counts}, so nothing can be imported. The first is line {first.line}: "
-            f"{first.reason} Correct these rows or delete them; conflicts can also be kept as they "
-            "are here, or taken from the file."
+            f"{first.reason} Correct these rows or delete them{decided}."
         )
 
 

@@ -87,7 +87,7 @@ def format_of(config: DictionaryConfig) -> ModuleType:
 
 
 def _what_else(path: Path) -> str:
-    """What a path that no format knows may be: a folder above dictionaries, a model, a recipe."""
+    """What a path that no format knows may be: above dictionaries or in one, a model, a recipe."""
     below = itertools.islice(path.rglob("*"), _LOOKED_AT) if path.is_dir() else ()
     known = sorted(str(entry) for entry in below if _recognised(entry))
     if known:
@@ -97,6 +97,8 @@ def _what_else(path: Path) -> str:
         return "It looks like a model's: that is named under [model]. "
     if path.suffix == ".toml":
         return f"It looks like a recipe: python -m featurestore build {path}. "
+    if path.is_file() and _recognised(path.parent):
+        return f"Give the folder: {path.parent}. "
     return ""
 
 

@@ -106,7 +106,12 @@ def test_what_else_a_path_may_be(tmp_path: Path) -> None:
     model.mkdir()
     (model / "config.json").touch()
     recipe.touch()
+    inside = tmp_path / "sae-topk" / "cfg.json"
+    inside.parent.mkdir()
+    inside.touch()
+    (inside.parent / "sae.safetensors").touch()
     expected = {
+        inside: f"Give the folder: {inside.parent}. See",
         tmp_path / "runs": "Give the one that you mean as 'path': "
         + ", ".join(str(checkpoints / f"ae_{step}.pt") for step in range(4))
         + " and 2 more. See",

@@ -108,6 +108,15 @@ def test_what_was_said_stands_in_browse_and_on_the_feature(
     assert "had not seen" in editor.proto.json or "without having seen" in editor.proto.json
 
 
+def test_a_text_that_no_context_has_is_found_where_people_wrote_it(
+    open_page: Open, annotated: Path
+) -> None:
+    test = open_page(links.BROWSE, annotated, dictionary="planted", text="^river$", regex="1")
+    assert "keeps none of 120 features" in texts(test)
+    labels = [link.proto.label for link in test.get("page_link")]
+    assert "1 with it in label, note, tags" in labels
+
+
 def test_read_only_shows_and_changes_nothing(
     annotated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

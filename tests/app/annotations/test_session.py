@@ -70,5 +70,21 @@ def test_a_clash_shows_both_texts() -> None:
     at = "2026-11-21T12:00:00+00:00"
     mine = Event(**usual, author="Bob", content=Content(label="mine"), revision=2, at=at)
     theirs = Event(**usual, author="Ann", content=Content(label="theirs"), revision=1, at=at)
-    shown = clash(mine, theirs)
+    shown = clash(mine, [theirs])
     assert (shown.revision, shown.current, shown.other) == (2, "theirs", "mine")
+    assert "Ann's" in shown.said and "That one is in force" in shown.said
+
+
+def test_a_clash_names_what_was_in_force_as_it_arose() -> None:
+    """Bob did not see Ann's; what he then wrote above it is not what he did not see."""
+    usual = {"uid": "u", "digest": "d", "dictionary_id": "one", "feature": 3, "seen": 0}
+    at = "2026-11-21T12:00:00+00:00"
+    first, ann, mine, both = (
+        Event(**usual, author=author, content=Content(label=label), revision=n, at=at)
+        for n, (author, label) in enumerate(
+            [("Eve", "first"), ("Ann", "theirs"), ("Bob", "mine"), ("Bob", "both")], start=1
+        )
+    )
+    shown = clash(mine, [first, ann, both])
+    assert (shown.revision, shown.current, shown.other) == (3, "both", "mine")
+    assert "without having seen Ann's" in shown.said and "Now Bob's" in shown.said

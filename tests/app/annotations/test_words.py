@@ -67,11 +67,16 @@ def test_every_text_of_a_stranger_is_escaped() -> None:
 
 
 def test_a_conflict_names_both() -> None:
-    said = words.conflict(event(2, author="Bob"), event(1, author="Ann"))
+    ann, bob = event(1, author="Ann"), event(2, author="Bob")
+    said = words.conflict(bob, ann, ann)
     assert "Bob saved this" in said
-    assert "Ann's" in said
-    alone = words.conflict(event(2, author="Ann"), event(1, author="Ann"))
+    assert "without having seen Ann's of" in said and "That one is in force." in said
+    alone = words.conflict(event(2, author="Ann"), ann, ann)
     assert "Ann's own save of" in alone and "another window" in alone
+    merged = words.conflict(bob, ann, event(3, author="Bob"))
+    assert "without having seen Ann's of" in merged and "own save" not in merged
+    assert "Now Bob's of" in merged
+    assert "what was in force then. Every" in words.conflict(bob, None, None)
 
 
 def test_an_open_conflict_shows_both_texts() -> None:
@@ -87,6 +92,13 @@ def test_a_label_without_a_score_says_why() -> None:
     one = Explanation("d", "one", 3, "label", "fuzz", "model")
     shown = words.explanations([(one, none)])
     assert "fuzz · model · came without a score" in shown and "No AUC: it names nothing" in shown
+
+
+def test_a_program_s_label_has_the_error_and_n_of_its_score() -> None:
+    score = LabelScore(0.703, 0.05, 12, 8, ExampleTokens(("a",), (), True), 0.5, 50)
+    one = Explanation("d", "one", 3, "label", "fuzz", "model", 0.8, 20)
+    shown = words.explanations([(one, score)])
+    assert "AUC 0.703 ± 0.0500 (12 active, 8 silent contexts)</span>" in shown
 
 
 def test_progress_counts_verdicts_alone() -> None:
