@@ -3,6 +3,7 @@
 // `A >>> B` is a B in the shadow of a component in A, and `A || B` is B where there is no A.
 // Nothing happens while the user types, holds Ctrl, Alt or Meta, or walks over tokens with arrows.
 
+const STOP = Symbol.for("feature-browser stop"); // of annotations/typing.js: until Esc no key counts
 let keys = {};
 let isListening = false;
 
@@ -44,8 +45,8 @@ function press(event) {
   const selector = keys[event.key];
   const target = event.composedPath()[0];
   leaveNumber(event, target);
-  if (!selector || event.ctrlKey || event.altKey || event.metaKey) return;
-  if (target.closest?.("input, textarea, select, [contenteditable=true], [role=textbox], .notice")) return;
+  if (!selector || window[STOP] || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (target.closest?.("input, textarea, select, [contenteditable=true], [role=textbox]")) return;
   const usesArrows = target.closest?.("canvas, .token, .histogram, [role=tab], [role=radio], [role=slider], [role=combobox], [role=listbox]");
   if (event.key.startsWith("Arrow") && usesArrows) return;
   const [first, other] = selector.split(" || ");

@@ -29,12 +29,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (isAnswer) answer(editor);
   if (isOther || isAnswer) leave(editor);
   paint(editor);
-  if (isAnswer && data.problem) halt(editor, { words: "not saved", canRetry: true });
+  if (isAnswer && data.problem) refuse(editor);
   else if ((isAnswer || editor.early.length) && isClash(data, isOther)) halt(editor, { words: "conflict" });
   else if (isReady(editor)) replay(editor);
   shown = editor;
-  if (!isListening) window.addEventListener("keydown", press, true);
-  isListening = true;
+  if (!isListening) {
+    window.addEventListener("keydown", press, true);
+    window.addEventListener("pointerdown", goOn, true);
+    isListening = true;
+  }
   return () => { if (shown === editor) shown = null; };
 }
 
@@ -44,7 +47,6 @@ function answer(editor) {
 }
 
 function leave(editor) {
-  editor.halted = null;
   editor.root.getRootNode().activeElement?.blur(); // 1 2 3 judge the next one
 }
 
@@ -74,7 +76,7 @@ function field(parent, tag, name, label) {
 }
 
 function build(parent) {
-  const editor = { root: make("form", "editor"), parent, early: [], waiting: null, halted: null };
+  const editor = { root: make("form", "editor"), parent, early: [], waiting: null };
   const { root } = editor;
   root.setAttribute("aria-label", "Annotation");
   root.addEventListener("submit", (event) => event.preventDefault());
@@ -109,7 +111,7 @@ function build(parent) {
   editor.notice.append(editor.problem, editor.conflicts);
   editor.unsaved = make("div", "unsaved");
   root.append(bar, editor.notice, editor.unsaved);
-  root.addEventListener("beforeinput", (event) => isReady(editor) || event.preventDefault());
+  root.addEventListener("beforeinput", (event) => (isReady(editor) && !stopped()) || event.preventDefault());
   root.addEventListener("input", () => typed(editor));
   parent.append(root);
   return editor;
@@ -180,9 +182,7 @@ function state(editor) {
   for (const box of [editor.label, editor.note, editor.tags]) box.readOnly = isSaving;
   editor.author.readOnly = isSaving || Boolean(data.author);
   editor.root.classList.toggle("changed", changed);
-  const isNameless = editor.root.classList.contains("nameless");
-  const words = isSaving ? "saving" : editor.halted ? haltWords(editor.halted)
-    : isNameless ? "your name first" : changed ? "not saved" : data.saved;
+  const words = isSaving ? "saving" : stopped() ? haltWords(stopped()) : changed ? "not saved" : data.saved;
   if (editor.state.textContent !== words) editor.state.textContent = words;
 }
 
@@ -202,7 +202,7 @@ function judge(editor, verdict) {
 function typed(editor) {
   if (!editor.data.author) store(AUTHOR, editor.author.value);
   editor.root.classList.remove("nameless");
-  editor.halted = null;
+  window[STOP] = null;
   const { data } = editor;
   const seen = editor.draft?.seen ?? data.seen;
   editor.draft = isChanged(editor) ? { ...content(editor), seen } : null;
@@ -245,8 +245,7 @@ function settle(editor, revision, isTaken) {
 function isNamed(editor) {
   const isGiven = editor.author.value.trim() !== "";
   editor.root.classList.toggle("nameless", !isGiven);
-  state(editor);
-  if (!isGiven) editor.author.focus();
+  if (!isGiven) halt(editor, { words: "your name first", isNameless: true });
   return isGiven;
 }
 

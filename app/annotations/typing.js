@@ -1,13 +1,14 @@
 // Keys: which apply at once, which wait, and which are dropped.
 //
 // A key applies only to the feature that heading and editor both show, with nothing on its way to the
-// app. Any other key waits. An answer that is no plain success drops what waited, and what is typed on
-// after it until Esc or a click: fingers that ran ahead never write into what was not seen.
+// app. Any other key waits. Whatever is no plain success stops: what waited is dropped, and what is typed
+// on after it until Esc or a click. So fingers that ran ahead never write into what was not seen.
 
 const MODIFIERS = new Set(["Shift", "Control", "Alt", "AltGraph", "Meta", "CapsLock"]);
 const BOXES = "input, textarea, select, [contenteditable=true], [role=textbox], [role=combobox], [role=listbox]";
 const CONTROLS = "button, a, .token, [role=tab], summary";
 const DIALOG = "[data-testid=stDialog]"; // Streamlit's own, over the whole page
+const STOP = Symbol.for("feature-browser stop"); // of the window: an app that starts again replaces the editor
 const LONGEST_WAIT = 15_000; // ms
 const SILENT = "The app has not answered for 15 s. What you typed is kept here.";
 const GONE = "The app does not answer. What you typed is kept here: start it again, then save.";
@@ -26,8 +27,13 @@ function headed() {
   return document.querySelector("[data-shown]")?.dataset.shown;
 }
 
-function isHalted(editor) {
-  return editor.root.getRootNode().activeElement === editor.notice;
+function stopped() {
+  return window[STOP] ?? null;
+}
+
+function goOn() {
+  window[STOP] = null;
+  if (shown) state(shown);
 }
 
 function isConnected() {
@@ -37,11 +43,11 @@ function isConnected() {
 
 // Everything that is sent has a uid, by which the app answers.
 function send(editor, name, value) {
+  editor.isSave = name === "save";
   const sent = { uid: uid(), ...value, author: editor.author.value, key: editor.data.key, feature: editor.data.feature };
   if (!isConnected()) return fail(editor, GONE);
   editor.waiting = sent.uid;
-  editor.halted = null;
-  state(editor);
+  goOn();
   editor.send(name, sent);
   const until = Date.now() + LONGEST_WAIT;
   const watch = setInterval(() => {
@@ -55,17 +61,23 @@ function fail(editor, words) {
   editor.waiting = null;
   editor.problem.textContent = words;
   editor.problem.hidden = false;
-  halt(editor, { words: "not saved", canRetry: true });
+  refuse(editor);
 }
 
-function halt(editor, halted) {
-  editor.halted = { ...halted, isDropped: editor.early.length > 0 };
+// A save may be tried again by Enter; an undo may not, since Enter saves.
+function refuse(editor) {
+  halt(editor, { words: editor.isSave ? "not saved" : "not done", canRetry: editor.isSave });
+}
+
+function halt(editor, why) {
+  window[STOP] = { ...why, isDropped: why.isDropped || editor.early.length > 0 };
   editor.early = [];
   if (!document.activeElement?.matches(BOXES)) editor.notice.focus({ preventScroll: true });
   state(editor);
 }
 
-function haltWords({ words, canRetry, isDropped }) {
+function haltWords({ words, canRetry, isNameless, isDropped }) {
+  if (isNameless) return `${words}: Esc leads to the box "You"`;
   if (isDropped) return `${words}; what was typed after it was dropped. Esc to go on`;
   return canRetry ? `${words}: Enter tries again` : `${words}: decide below, or Esc to go on`;
 }
@@ -76,7 +88,7 @@ function press(event) {
   if (!editor?.root.isConnected || MODIFIERS.has(event.key) || document.querySelector(DIALOG)) return;
   const isInside = event.composedPath().includes(editor.root);
   if (!isInside && event.composedPath()[0].closest?.(BOXES)) return;
-  const take = isHalted(editor) ? dismiss : isReady(editor) ? apply : hold;
+  const take = stopped() ? dismiss : isReady(editor) ? apply : hold;
   if (!take(editor, event, isInside)) return;
   event.preventDefault();
   event.stopImmediatePropagation();
@@ -107,28 +119,34 @@ function submit(editor, event) {
 function hold(editor, event, isInside) {
   if (!isInside && (isCommand(event) || !isOurs(editor, event))) return false;
   const of = editor.waiting ? null : headed(); // the feature it is meant for: null, the next
-  editor.early.push({ key: isCommand(event) ? "" : event.key, isShift: event.shiftKey, of });
+  const isKnown = !isCommand(event) || isSave(event);
+  editor.early.push({ key: isKnown ? event.key : "", isShift: event.shiftKey, isCommand: isCommand(event), of });
   if (!isInside) editor.label.focus({ preventScroll: true });
-  return !isCommand(event);
+  return isKnown;
 }
 
 function dismiss(editor, event) {
-  const { halted } = editor;
-  if (isCommand(event)) return false;
+  const stop = stopped();
+  if (isCommand(event) && !isSave(event)) return false;
   if (event.key === "Escape") {
-    editor.notice.blur();
-    editor.halted = null;
-  } else if (event.key === "Enter" && halted.canRetry && !halted.isDropped) {
+    editor.root.getRootNode().activeElement?.blur();
+    goOn();
+    if (stop.isNameless) editor.author.focus();
+  } else if (event.key === "Enter" && stop.canRetry && !stop.isDropped) {
     save(editor, !event.shiftKey);
   } else {
-    halted.isDropped = true;
+    stop.isDropped = true;
+    state(editor);
   }
-  state(editor);
   return true;
 }
 
 function isCommand(event) {
   return (event.ctrlKey || event.altKey || event.metaKey) && !event.getModifierState("AltGraph");
+}
+
+function isSave(event) {
+  return event.key === "Enter" && (event.ctrlKey || event.metaKey);
 }
 
 function isOurs(editor, event) {
@@ -140,22 +158,27 @@ function boxOf(editor, key) {
   return { a: editor.label, n: editor.note }[key] ?? null;
 }
 
+// As the browser would have done, were nothing on its way; what it alone can do stops.
 function replay(editor) {
   const early = editor.early;
   editor.early = [];
+  const boxes = [editor.label, editor.note, editor.tags];
   let box = null; // that they are typed into
-  for (const [i, { key, isShift, of }] of early.entries()) {
+  for (const [i, { key, isShift, isCommand, of }] of early.entries()) {
+    if (of !== editor.data.shown) return halt(editor, { words: "another feature came", isDropped: true });
     const verdict = editor.data.verdicts[Number(key) - 1]?.[0];
-    if (of !== editor.data.shown) break; // of a feature that is not shown any more
-    if (key === "Enter") {
+    if (key === "Enter" && box === editor.note && !isCommand) box.value += "\n";
+    else if (key === "Enter") {
+      editor.early = early.slice(i + 1).map((one) => ({ ...one, of: null }));
       save(editor, !isShift);
-      if (editor.waiting) editor.early = early.slice(i + 1).map((one) => ({ ...one, of: null }));
+      if (!editor.waiting) editor.early = [];
       return;
-    }
-    if (key === "Escape") box = null;
+    } else if (key === "Escape") box = null;
     else if (box && key.length === 1) box.value += key;
     else if (box && key === "Backspace") box.value = box.value.slice(0, -1);
-    else if (box || !key) break; // not to be done again: what follows is dropped, and nothing saved
+    else if (box && key === "Tab" && boxes[boxes.indexOf(box) + (isShift ? -1 : 1)]) {
+      box = boxes[boxes.indexOf(box) + (isShift ? -1 : 1)];
+    } else if (box || !key) return halt(editor, { words: "not saved", isDropped: true });
     else if (key.length > 1) continue;
     else if (verdict) judge(editor, verdict);
     else box = boxOf(editor, key);

@@ -165,6 +165,7 @@ def test_keys_are_for_the_next_feature_before_it_is_there(page: Page, store: Pat
     page.keyboard.press("2")
     page.keyboard.press("Enter")
     saved(page, "your name first")
+    page.keyboard.press("Escape")
     page.keyboard.type("Ann")
     page.keyboard.press("Enter")
     for _ in range(3):

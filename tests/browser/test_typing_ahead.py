@@ -147,6 +147,67 @@ def test_a_queue_typed_blind_is_saved_as_it_was_typed(context: BrowserContext, s
     assert of(store, *range(10, 17)) == [(i, "Ann", f"w{i}") for i in range(10, 16)]
 
 
+def test_tab_and_the_keys_of_a_note_are_typed_ahead_too(
+    context: BrowserContext, store: Path
+) -> None:
+    page, gate = opened(context, 80)
+    gate.mark = EVERY
+    page.keyboard.type("1")
+    page.keyboard.press("Enter")
+    page.keyboard.type("2alabel")
+    page.keyboard.press("Tab")
+    page.keyboard.type("note")
+    page.keyboard.press("Enter")
+    page.keyboard.type("two")
+    page.keyboard.press("Tab")
+    page.keyboard.type("tags")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.type("!")
+    page.keyboard.press("Control+Enter")
+    page.keyboard.type("3alast")
+    gate.open()
+    shows(page, 82)
+    holds(page, "polysemantic", "last")
+    page.keyboard.press("ArrowLeft")  # in the box
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowLeft")
+    shows(page, 81)
+    holds(page, "unsure", "label")
+    expect(page.locator(".editor [name=note]")).to_have_value("note\ntwo!")
+    expect(page.locator(".editor [name=tags]")).to_have_value("tags")
+    assert of(store, 80, 81, 82) == [(80, "Ann", ""), (81, "Ann", "label")]
+
+
+@pytest.mark.parametrize("key", ["ArrowLeft", "Home", "Delete", "Control+v"])
+def test_what_cannot_be_typed_ahead_stops(context: BrowserContext, store: Path, key: str) -> None:
+    page, gate = opened(context, 30)
+    n_before = len(events(store))
+    gate.mark = EVERY
+    page.keyboard.type("1")
+    page.keyboard.press("Enter")
+    page.keyboard.type("2alab")
+    page.keyboard.press(key)
+    page.keyboard.type("el")
+    page.keyboard.press("Enter")
+    page.keyboard.type("3a")
+    gate.open()
+    saved(page, "not saved; what was typed after it was dropped")
+    page.keyboard.type("more")
+    page.keyboard.press("Enter")
+    shows(page, 31)
+    holds(page, "unsure", "lab")
+    page.keyboard.press("Escape")
+    page.keyboard.press("a")
+    page.keyboard.type("!")
+    holds(page, "unsure", "lab!")
+    assert len(events(store)) == n_before + 1
+    page.get_by_role("button", name="Discard").click()
+    page.get_by_role("button", name="Previous").click()
+    shows(page, 30)
+    page.get_by_role("button", name="Undo").click()
+    holds(page, None, "")
+
+
 def test_enter_without_a_change_waits_too(context: BrowserContext, store: Path) -> None:
     page, gate = opened(context, 22)
     gate.mark = EVERY
@@ -200,6 +261,7 @@ def test_a_failed_save_ends_what_is_typed_ahead(context: BrowserContext, store: 
     page.keyboard.type("1astray")
     page.keyboard.press("Enter")
     holds(page, None, "x" * 301)
+    page.keyboard.press("Escape")
     page.locator(".editor [name=label]").fill("short")
     page.keyboard.press("Enter")
     shows(page, 51)
@@ -226,6 +288,10 @@ def test_the_box_of_the_name_is_left_after_a_save(context: BrowserContext, store
     page.keyboard.press("1")
     page.keyboard.press("Shift+Enter")
     saved(page, "your name first")
+    page.keyboard.type("3afast")  # as somebody does who did not look
+    page.keyboard.press("Enter")
+    holds(page, "monosemantic", "")
+    page.keyboard.press("Escape")
     page.keyboard.type("Bob")
     page.keyboard.press("Shift+Enter")
     saved(page, "Bob, just now")
@@ -281,6 +347,11 @@ def test_an_app_that_stops_and_starts_again(
     serving = serve(store, port=int(address.rsplit(":", 1)[1]))
     next(serving)
     expect(page.locator("[data-testid=stDialog]")).to_have_count(0, timeout=30_000)
+    for _ in range(3):
+        page.keyboard.type("4a stray")
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(500)
+    saved(page, "not saved; what was typed after it was dropped")
     holds(page, "monosemantic", "kept")
     page.locator(".editor [name=label]").click()
     page.keyboard.press("Enter")
