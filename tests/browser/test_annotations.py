@@ -183,7 +183,7 @@ def test_keys_are_for_the_next_feature_before_it_is_there(page: Page, store: Pat
     assert (said[0], said[-1], len(set(said)), len(said)) == (first, last, 5, 5)
     # What cannot be done again ends it: nothing half typed is saved.
     page.keyboard.press("4")
-    keys = ["Enter", "1", "a", "a", "b", "Backspace", "c", "Tab", "n", "Escape", "Enter"]
+    keys = ["Enter", "1", "a", "a", "b", "Backspace", "c", "Delete", "n", "Escape", "Enter"]
     page.locator(".editor [name=label]").evaluate(PRESS, keys)
     expect(page.locator(".editor [name=label]")).to_have_value("ac")
     expect(page.locator(".editor [name=note]")).to_have_value("")
