@@ -297,7 +297,7 @@ def kept_line(kept: FeaturePage, query: FeatureQuery) -> None:
         f"{kept.n_kept:,} of {kept.n_features:,} features",
         *clusters.words(query),
         markup.order_words(query.sort, query.descending),
-        *_by_chance(kept, query),
+        *by_chance(kept, query.within),
     ]
     if any(column == "kl_percentile" for column, _, _ in query.ranges):
         warning = few_draws(session.store().dictionary(query.dictionary_id))
@@ -326,8 +326,8 @@ def few_draws(info: DictionaryInfo) -> str:
     )
 
 
-def _by_chance(kept: FeaturePage, query: FeatureQuery) -> list[tuple[str, str]]:
-    """Which share of contexts match by chance, if contexts were searched."""
+def by_chance(kept: FeaturePage, within: TextPlace) -> list[tuple[str, str]]:
+    """Which share of contexts match by chance, and what that means, if contexts were searched."""
     n_matching, n = kept.silent or (0, 0)
     if not n:
         return []
@@ -336,7 +336,7 @@ def _by_chance(kept: FeaturePage, query: FeatureQuery) -> list[tuple[str, str]]:
         "contexts that match. A row says the same of its own contexts: so many of so many. "
         + _luck(n_matching / n)
     )
-    return [(f"by chance {percent(n_matching / n)} of {PLACES[query.within]}", tip)]
+    return [(f"by chance {percent(n_matching / n)} of {PLACES[within]}", tip)]
 
 
 def _luck(share: float) -> str:

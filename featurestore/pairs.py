@@ -43,6 +43,16 @@ class StoredPairs:
         """Ids of every two dictionaries that were compared: A, then B; no file is read."""
         return tuple((a.dictionary_id, b.dictionary_id) for _, a, b in self._paths())
 
+    def compared_with(self, one: DictionaryInfo) -> tuple[DictionaryInfo, ...]:
+        """What a dictionary was compared with; no file is read, nor the folder, where pairs of
+        200 dictionaries are 19,900 names.
+        """
+        return tuple(
+            other
+            for other in self._served.catalogue().dictionaries
+            if other.run_id != one.run_id and pair_path(self._served.folder, one, other).exists()
+        )
+
     def all(self, of_families: bool = False) -> PairCatalogue:
         """All that can be read, or all of two of one family; and why some cannot."""
         found, problems = [], []

@@ -4,6 +4,7 @@ import streamlit as st
 
 from app import ablation_panels, feature_panels, feed_panels, geometry_panels, panels
 from app.annotations.panels import annotation
+from app.pair.others import others
 from app.tracks.strip import strip
 
 info, chosen = panels.dictionary()
@@ -23,6 +24,7 @@ with left:
     feature_panels.activity(feature, info)
     feature_panels.logits(feature)
     geometry_panels.neighbours(info, selection)
+    others(info, selection)
     geometry_panels.place(feature, info, selection)
     geometry_panels.tokens(feature, info)
     geometry_panels.direction(feature, info)

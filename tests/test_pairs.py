@@ -126,6 +126,11 @@ def test_pairs_are_those_of_the_runs_that_are_served(store: Store) -> None:
 
 def test_names_of_pairs_and_those_of_one_family(store: Store) -> None:
     assert store.pairs.compared() == (("one", "two"),)
+    infos = store.catalogue().dictionaries
+    beside = {
+        (a.dictionary_id, b.dictionary_id) for a in infos for b in store.pairs.compared_with(a)
+    }
+    assert beside == {("one", "two"), ("two", "one")}
     assert store.pairs.all(of_families=True).pairs == ()
     for name, run_id in (("one", "run5"), ("two", "run6")):
         publish(store.folder, name, run_id, "2027-01-01", family="kin")

@@ -90,13 +90,13 @@ def names(selection: PairSelection) -> dict[List, str]:
     """What the lists are called, as Markdown."""
     return {
         "matched": "Matched",
-        "only": f"{_plain(selection.dictionary)}: below {selection.below:g}",
-        "only_other": f"{_plain(selection.other)}: below {selection.below:g}",
+        "only": f"{plain(selection.dictionary)}: below {selection.below:g}",
+        "only_other": f"{plain(selection.other)}: below {selection.below:g}",
         "nearest": "All, with nearest",
     }
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that Markdown leaves as it is."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 

@@ -109,6 +109,9 @@ def hits(found: Hits) -> None:
                 label=f"{WORDS[place]} {count:,}",
                 query_params=links.browse(found.lists[place]),
             )
+        kept = found.in_contexts
+        if chance := filters.by_chance(kept, "contexts") if kept else []:
+            st.html(markup.line(chance), width="content")
     opened = feature_table(found.listed, Selection(FeatureQuery(name)), key=f"hits {name}")
     if opened is not None:
         selection = found.listed.lists[opened]

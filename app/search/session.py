@@ -26,6 +26,8 @@ class Hits:
     counts: dict[Place, int]
     lists: dict[Place, Selection]
     listed: Listed
+    in_contexts: FeaturePage | None
+    """What was found in contexts, beside chance; None if nobody looked there."""
 
 
 def read(known: Catalogue) -> tuple[SearchSelection, tuple[str, ...]]:
@@ -88,4 +90,4 @@ def searched(info: DictionaryInfo, selection: SearchSelection) -> Hits:
     kept = FeaturePage(tuple(rows.values()), len(rows), info.n_features, (), found)
     counts = {place: page.n_kept for place, page in pages.items() if page.n_kept}
     listed = replace(annotations.listed(info, kept), lists=first)
-    return Hits(info, counts, lists, listed)
+    return Hits(info, counts, lists, listed, pages.get("contexts"))

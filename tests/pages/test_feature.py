@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -7,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from app import command_line, links
 from featurestore.store import Store
 from tests.pages.conftest import Open, texts
+from tests.pair_store import write_pair_store
 from tests.small_store import publish
 from tests.synthetic_store import DEAD, NONFINITE, RIVER, SIGNED
 
@@ -190,3 +192,33 @@ def test_a_store_without_causes_or_geometry(open_page: Open, tmp_path: Path) -> 
         assert "the store holds none of this feature" in shown
         assert "no place on the map" in shown
         assert "None" not in shown and "nan" not in shown
+
+
+def to_others(test: AppTest) -> dict[str, dict[str, list[str]]]:
+    """Where the links to other dictionaries lead, by what they say."""
+    linked = [one.proto for one in test.get("page_link") if one.proto.page == "pair"]
+    return {one.label: parse_qs(one.query_string) for one in linked}
+
+
+def test_the_ways_to_its_like_in_other_dictionaries(open_page: Open, tmp_path: Path) -> None:
+    store = write_pair_store(tmp_path / "store")
+    test = open_page(links.FEATURE, store, dictionary="late", feature="2")
+    assert to_others(test) == {
+        "early": {"other": ["early"], "dictionary": ["late"], "feature": ["2"]}
+    }
+    assert "In other dictionaries" in texts(test)
+    (store / "pairs" / "run1--run2.duckdb").unlink()
+    test = open_page(links.FEATURE, store, dictionary="late", feature="2")
+    assert to_others(test) == {} and "In other dictionaries" not in texts(test)
+
+
+def test_eight_others_are_named_and_ids_are_not_markdown(open_page: Open, tmp_path: Path) -> None:
+    store = write_pair_store(tmp_path / "store")
+    pair = (store / "pairs" / "run1--run2.duckdb").read_bytes()
+    for n in range(10):
+        publish(store, f"x[{n}](y)", f"run9{n}")
+        (store / "pairs" / f"run1--run9{n}.duckdb").write_bytes(pair)
+    found = to_others(open_page(links.FEATURE, store, dictionary="early", feature="2"))
+    assert list(found)[:2] == ["late", r"x\[0\]\(y\)"]
+    assert len(found) == 9
+    assert found["and 3 more"]["other"] == ["x[7](y)"]

@@ -71,3 +71,13 @@ def test_a_bad_pattern_or_nothing_is_told(open_page: Open, find: str, said: str)
     test = open_page(links.SEARCH, find=find, regex="1")
     assert said in texts(test)
     assert hits(test) == {}
+
+
+def test_contexts_stand_beside_chance_as_in_browse(open_page: Open) -> None:
+    said = re.compile(r"by chance \d[\d.]*% of top contexts")
+    asked = {"dictionary": "planted", "text": "river", "within": "contexts"}
+    in_browse = said.findall(texts(open_page(links.BROWSE, **asked)))
+    in_search = said.findall(texts(open_page(links.SEARCH, find="river", of="planted")))
+    assert in_search == in_browse and len(in_search) == 1
+    elsewhere = open_page(links.SEARCH, find="river", of="planted", where="promotes")
+    assert hits(elsewhere) and not said.search(texts(elsewhere))
