@@ -35,7 +35,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   shown = editor;
   if (!isListening) {
     window.addEventListener("keydown", press, true);
-    window.addEventListener("pointerdown", goOn, true);
+    window.addEventListener("click", goOn, true); // not earlier: words that go move what was pressed
     isListening = true;
   }
   return () => { if (shown === editor) shown = null; };

@@ -256,6 +256,7 @@ def test_what_is_too_long_is_told_and_not_cut(page: Page, store: Path) -> None:
     problem = page.locator(".editor .problem")
     expect(problem).to_contain_text("The note has 1,000,000 characters, 990,000 too many")
     assert page.locator(".editor [name=note]").input_value() == text
+    page.keyboard.press("Escape")
     page.locator(".editor [name=note]").fill("short")
     page.keyboard.press("Control+Enter")
     expect(page.locator(".editor[data-feature='15']")).to_have_count(0)
