@@ -121,6 +121,7 @@ def test_annotations_are_kept_where_they_were_said_to_be(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(URL_VARIABLE, "before")
     seen = []
+    monkeypatch.setattr(command, "once_up", lambda *_: None)
     monkeypatch.setattr(command.cli, "main", lambda flags, **_: seen.extend(flags))
     monkeypatch.setattr(command.os, "chdir", lambda _: None)
     monkeypatch.setattr(command, "_end_by", lambda _: None)

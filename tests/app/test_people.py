@@ -46,21 +46,22 @@ def forged() -> None:
     from featurestore.annotations.records import Explanation
     from featurestore.records import FeatureQuery
 
-    given = {"author": "Eve", "seen": 1, "key": "k", "feature": 0}
+    known = session.catalogue()
+    info = next(one for one in known.dictionaries if one.dictionary_id == "planted")
+    key = annotations.editor_key(info, 0)
+    given = {"author": "Eve", "seen": 1, "key": key, "feature": 0}
     content = {"verdict": "junk", "label": "by Eve", "note": "", "tags": ""}
     st.session_state[KEY] = SimpleNamespace(
         save={"uid": "1", **given, **content},
         settle={"uid": "2", **given, "revision": 2, "taken": True, "seen": 3},
         undo={"uid": "3", **given, "seen": 4},
     )
-    known = session.catalogue()
-    info = next(one for one in known.dictionaries if one.dictionary_id == "planted")
     selection = Selection(FeatureQuery("planted"), feature=0)
     said = []
 
     def call(change: object, *arguments: object) -> None:
         change(*arguments)
-        said.append(st.session_state.get(annotations.PROBLEM, ("", ""))[1])
+        said.append(st.session_state.get(annotations.PROBLEM, ""))
         said.append(st.session_state.pop(files._DONE, ("", "", ""))[1])
         st.session_state.pop(annotations.PROBLEM, None)
 

@@ -30,10 +30,14 @@ def server(store: Path) -> Iterator[str]:
 
 
 class Gate:
-    """Between app and page: holds back the first message with some bytes, and all after it."""
+    """Between app and page: holds back the first message with some bytes, and all after it.
+
+    Where `after` is set, only one that comes after a message with these bytes.
+    """
 
     def __init__(self, page: Page) -> None:
         self.mark: bytes | None = None
+        self.after = b""
         self.held: list[tuple[WebSocketRoute, str | bytes]] = []
         page.route_web_socket("**/_stcore/stream", self._connect)
 
@@ -41,7 +45,9 @@ class Gate:
         route.connect_to_server().on_message(lambda message: self._pass(route, message))
 
     def _pass(self, route: WebSocketRoute, message: str | bytes) -> None:
-        if self.held or (self.mark is not None and self.mark in bytes(message)):
+        if self.after and self.after in bytes(message):
+            self.after = b""
+        if self.held or (not self.after and self.mark is not None and self.mark in bytes(message)):
             self.held.append((route, message))
         else:
             route.send(message)
@@ -95,7 +101,7 @@ def of(store: Path, *features: int) -> list[tuple]:
 def test_keys_wait_until_the_editor_is_the_heading_s(context: BrowserContext, store: Path) -> None:
     page, gate = opened(context, 0)
     write(page, "1", "first")
-    gate.mark = EDITOR
+    gate.mark, gate.after = EDITOR, b'"planted 1"'
     page.keyboard.press("Enter")
     heads(page, 1)
     page.keyboard.type("3aqq17r")  # the editor below is still the first one's
@@ -111,7 +117,7 @@ def test_keys_wait_until_the_editor_is_the_heading_s(context: BrowserContext, st
 
 def test_keys_after_next_are_the_heading_s_too(context: BrowserContext, store: Path) -> None:
     page, gate = opened(context, 40)
-    gate.mark = EDITOR
+    gate.mark, gate.after = EDITOR, b'"planted 41"'
     page.keyboard.press("ArrowRight")
     heads(page, 41)
     page.keyboard.press("4")
