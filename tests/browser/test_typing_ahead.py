@@ -72,6 +72,7 @@ def opened(context: BrowserContext, feature: int, author: str = "Ann") -> tuple[
     gate = Gate(page)
     page.goto(f"{LIST}{feature}")
     shows(page, feature)
+    expect(page.locator(".st-key-next button")).to_be_visible()  # in a new browser it comes late
     page.locator(".editor [name=author]").fill(author)
     page.keyboard.press("Escape")
     return page, gate
