@@ -42,7 +42,7 @@ def on_map(selection: Selection) -> dict[str, str]:
     return params(selection)
 
 
-def live(dictionary_id: str, context: int, number: int) -> dict[str, str]:
-    """Query parameters of Live with a stored context, reached from a feature."""
-    opened = f"{dictionary_id}:{number}"
-    return {"dictionaries": dictionary_id, "context": str(context), "open": opened}
+def live(dictionary_id: str, number: int, context: int | None = None) -> dict[str, str]:
+    """Query parameters of Live, reached from a feature: with a stored context, or with no text."""
+    shown = {} if context is None else {"context": str(context)}
+    return {"dictionaries": dictionary_id, **shown, "open": f"{dictionary_id}:{number}"}

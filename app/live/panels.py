@@ -239,8 +239,12 @@ def nothing_yet(selection: LiveSelection) -> None:
         what = "" if selection.other else "text B"
     else:
         what = "text A" if selection.other else "both texts"
-    if what:
-        panels.note(f"Paste {what} above and press Ctrl+Enter.")
+    if not what:
+        return
+    of = ""
+    if selection.feature is not None:
+        of = " Feature {1} of {0} is then shown beside it.".format(*selection.feature)
+    panels.note(f"Paste {what} above and press Ctrl+Enter.{of}")
 
 
 def inside(selection: LiveSelection, tokens: Tokens) -> LiveSelection:

@@ -84,9 +84,13 @@ class Ranking:
         """Kept features with an activation that is no finite number; they come last."""
         return int(np.count_nonzero(~_is_finite(self.rows)))
 
-    def page(self, first: int, count: int) -> tuple[Ranked, ...]:
+    def place(self, dictionary_id: str, feature: int) -> int | None:
+        """A feature's row, if it is among them."""
+        return _place(self.activations, self.rows, dictionary_id, feature)
+
+    def records(self, rows: Iterable[int]) -> tuple[Ranked, ...]:
         """Records of some rows."""
-        return tuple(self._ranked(row) for row in self.rows[first : first + count])
+        return tuple(self._ranked(self.rows[row]) for row in rows)
 
     def _ranked(self, row: np.void) -> Ranked:
         found = self.activations[row["dictionary"]]
@@ -158,9 +162,13 @@ class Contrast:
         """Kept features with an activation that is no finite number; they come last."""
         return int(np.count_nonzero(~(_is_finite(self.first) & _is_finite(self.second))))
 
-    def page(self, first: int, count: int) -> tuple[Contrasted, ...]:
+    def place(self, dictionary_id: str, feature: int) -> int | None:
+        """A feature's row, if it is among them."""
+        return _place(self.activations[0], self.first, dictionary_id, feature)
+
+    def records(self, rows: Iterable[int]) -> tuple[Contrasted, ...]:
         """Records of some rows."""
-        return tuple(self._contrasted(i) for i in range(self.n_kept)[first : first + count])
+        return tuple(self._contrasted(row) for row in rows)
 
     def _contrasted(self, i: int) -> Contrasted:
         row = self.first[i]
@@ -292,6 +300,16 @@ def _order(
     """Lowest key first, then largest size, dictionary and number; what is not finite last."""
     key, size = np.where(is_finite, key, 0), np.where(is_finite, size, 0)
     return np.lexsort((rows["feature"], rows["dictionary"], -size, key, ~is_finite))
+
+
+def _place(
+    activations: tuple[TextActivations, ...], rows: Rows, dictionary_id: str, feature: int
+) -> int | None:
+    names = [found.dictionary_id for found in activations]
+    if dictionary_id not in names:
+        return None
+    is_it = (rows["dictionary"] == names.index(dictionary_id)) & (rows["feature"] == feature)
+    return int(is_it.argmax()) if is_it.any() else None
 
 
 def _entries(found: TextActivations, row: np.void) -> tuple[tuple[int, ...], tuple[float, ...]]:

@@ -26,7 +26,7 @@ def features(selection: LiveSelection, infos: Infos, tokens: Tokens) -> None:
     activations = live.activations(infos, tokens)
     shown = [found for found in activations if selection.of in ("", found.dictionary_id)]
     ranking = _ranking(selection, infos, tuple(shown), tokens)
-    ranked = ranking.page(_start(selection, ranking.n_kept), PAGE_SIZE)
+    ranked = ranking.records(_rows(selection, ranking))
     left, right = _body([2, 1])
     with left:
         _kept_line(ranking, selection, infos, tokens)
@@ -128,6 +128,7 @@ def two_texts(selection: LiveSelection, infos: Infos, first: Tokens, second: Tok
 def _contrast_strips(
     selection: LiveSelection, infos: Infos, found: Contrast, first: Tokens, second: Tokens
 ) -> None:
+    every = range(found.n_kept)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="count"):
         _count_line(
             found.n_kept,
@@ -138,10 +139,10 @@ def _contrast_strips(
         _filters(selection, infos)
         panels.export(
             "features-of-two-texts.csv",
-            lambda: exports.contrasted_csv(found.page(0, found.n_kept), first.texts, second.texts),
+            lambda: exports.contrasted_csv(found.records(every), first.texts, second.texts),
             "All features that the filters keep, on both texts",
         )
-    page = found.page(_start(selection, found.n_kept), PAGE_SIZE)
+    page = found.records(_rows(selection, found))
     is_one = len(infos) == 1
     key = "strips contrast"
     followed = strips(
@@ -241,9 +242,13 @@ def _hrefs(selection: LiveSelection, shown: Iterable[Ranked | Contrasted]) -> ro
     }
 
 
-def _start(selection: LiveSelection, n_kept: int) -> int:
-    """The first row of the page; a link may name one behind the last."""
-    return (min(selection.page, filters.last_page(n_kept)) - 1) * PAGE_SIZE
+def _rows(selection: LiveSelection, found: Ranking | Contrast) -> list[int]:
+    """The rows of the page; the open feature comes first where its own is on another page."""
+    # A link may name a page behind the last.
+    start = (min(selection.page, filters.last_page(found.n_kept)) - 1) * PAGE_SIZE
+    here = list(range(found.n_kept)[start : start + PAGE_SIZE])
+    place = None if selection.feature is None else found.place(*selection.feature)
+    return here if place is None or place in here else [place, *here]
 
 
 def _why_empty(n_kept: int, n_active: int) -> None:
@@ -302,7 +307,7 @@ def _kept_line(ranking: Ranking, selection: LiveSelection, infos: Infos, tokens:
         _filters(selection, infos)
         panels.export(
             "features-on-text.csv",
-            lambda: exports.ranked_csv(ranking.page(0, ranking.n_kept), tokens.texts),
+            lambda: exports.ranked_csv(ranking.records(range(ranking.n_kept)), tokens.texts),
             "All features that the filters keep, with their activations on this text",
         )
 

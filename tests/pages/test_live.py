@@ -153,6 +153,24 @@ def test_an_open_feature_stands_beside_its_contexts(live: Live) -> None:
     assert "its features are 0 to 23" in texts(test)
 
 
+def test_an_open_feature_of_another_page_comes_first(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = [row["key"] for row in strips(live(text=TEXT))["rows"]]
+    monkeypatch.setattr("app.live.views.PAGE_SIZE", 5)
+    name, _, number = every[8].partition("/")
+    shown = strips(live(text=TEXT, open=f"{name}:{number}"))
+    assert [row["key"] for row in shown["rows"]] == [every[8], *every[:5]]
+    name, _, number = every[3].partition("/")
+    shown = strips(live(text=TEXT, open=f"{name}:{number}"))
+    assert [row["key"] for row in shown["rows"]] == every[:5]
+
+
+def test_a_feature_waits_for_a_text(live: Live) -> None:
+    said = texts(live(**links.live("sae", 3)))
+    assert "Ctrl+Enter. Feature 3 of sae is then shown beside it." in said
+
+
 def test_a_stored_context_is_recomputed(live: Live, project: Path) -> None:
     test = live(dictionaries="sae", context="0")
     shown = texts(test)

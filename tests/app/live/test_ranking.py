@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from app.live.ranking import (
+    Contrast,
     ContrastBy,
     Contrasted,
     RankBy,
     Ranked,
+    Ranking,
     Side,
     contrast,
     rank,
@@ -17,6 +19,11 @@ from featurestore.live.records import TextActivations
 from featurestore.records import FeatureMark
 
 INF, NAN = math.inf, math.nan
+
+
+def every(found: Ranking | Contrast) -> tuple[Ranked, ...] | tuple[Contrasted, ...]:
+    return found.records(range(found.n_kept))
+
 
 Entries = dict[tuple[int, int], float]
 """(feature, pos) to value."""
@@ -135,7 +142,7 @@ def test_a_ranking_is_what_a_loop_finds(by: RankBy, traps: list[float]) -> None:
         slow = slow_rank(texts, marks, by, tokens)
         assert found.n_active == sum(len(by_feature(one)) for one in texts)
         assert found.n_kept == len(slow)
-        assert same(list(found.page(0, 1000)), slow)
+        assert same(list(every(found)), slow)
         bad = [row for row in slow if not all(map(math.isfinite, row.values))]
         assert found.n_nonfinite == len(bad)
         assert same(bad, slow[len(slow) - len(bad) :])
@@ -144,7 +151,7 @@ def test_a_ranking_is_what_a_loop_finds(by: RankBy, traps: list[float]) -> None:
 def test_sums_are_exact_to_float64() -> None:
     values = np.random.default_rng(0).normal(size=500).astype(np.float32)
     text = activations("x", {(3, pos): float(value) for pos, value in enumerate(values)}, 500)
-    (row,) = rank((text,), {"x": (FeatureMark(3, 0.1, 2.0),)}, "max", tuple(range(250))).page(0, 9)
+    (row,) = every(rank((text,), {"x": (FeatureMark(3, 0.1, 2.0),)}, "max", tuple(range(250))))
     assert row.sum == pytest.approx(math.fsum(values.tolist()), rel=1e-13)
     assert row.at == pytest.approx(math.fsum(values[:250].tolist()), rel=1e-13)
 
@@ -155,12 +162,12 @@ def mark_all(density: Callable[[int], float] = lambda feature: 0.1) -> tuple[Fea
 
 def order(entries: Entries, by: RankBy, marks: tuple[FeatureMark, ...]) -> list[int]:
     found = rank((activations("x", entries),), {"x": marks}, by)
-    return [row.feature for row in found.page(0, 100)]
+    return [row.feature for row in every(found)]
 
 
 def test_the_largest_size_comes_first_with_its_sign() -> None:
     entries = {(1, 0): 2.0, (2, 0): -3.0, (2, 1): 1.0, (3, 0): 1.5, (3, 1): 1.5, (3, 2): -2.0}
-    rows = rank((activations("x", entries),), {"x": mark_all()}, "max").page(0, 9)
+    rows = every(rank((activations("x", entries),), {"x": mark_all()}, "max"))
     assert [(row.feature, row.max) for row in rows] == [(2, -3.0), (1, 2.0), (3, -2.0)]
     assert rows[2].pos == (0, 1, 2) and rows[2].values == (1.5, 1.5, -2.0)
     assert (rows[2].sum, rows[2].n, rows[0].share) == (1.0, 3, 0.75)
@@ -183,7 +190,7 @@ def test_ties_go_to_size_then_dictionary_then_number() -> None:
     one = activations("b", {(7, 0): 1.0, (5, 0): 1.0, (6, 0): 3.0, (6, 1): -2.0})
     other = activations("a", {(1, 0): 1.0, (2, 0): -1.0})
     marks = {name: mark_all() for name in "ab"}
-    rows = rank((one, other), marks, "sum").page(0, 9)
+    rows = every(rank((one, other), marks, "sum"))
     found = [(row.dictionary_id, row.feature) for row in rows]
     assert found == [("b", 6), ("b", 5), ("b", 7), ("a", 1), ("a", 2)]
 
@@ -192,26 +199,29 @@ def test_a_feature_without_a_mark_is_left_out_before_any_cut() -> None:
     text = activations("x", {(feature, 0): 10.0 - feature for feature in range(9)})
     found = rank((text,), {"x": (FeatureMark(8, 0.1, 1.0), FeatureMark(99, 0.1, 1.0))}, "max")
     assert (found.n_active, found.n_kept) == (9, 1)
-    assert [row.feature for row in found.page(0, 1)] == [8]
+    assert [row.feature for row in found.records([0])] == [8]
     assert rank((text,), {}, "max").n_kept == 0
 
 
 @pytest.mark.parametrize("texts", [(), (activations("x", {}),), (activations("x", {}, 0),)])
 def test_nothing_active_is_an_empty_ranking(texts: tuple[TextActivations, ...]) -> None:
     found = rank(texts, {"x": mark_all()}, "share", (1, 2))
-    assert (found.n_active, found.n_kept, found.n_nonfinite, found.page(0, 50)) == (0, 0, 0, ())
+    assert (found.n_active, found.n_kept, found.n_nonfinite, every(found)) == (0, 0, 0, ())
     both = contrast(texts, texts, {"x": mark_all()}, "mean")
-    assert (both.n_active, both.n_kept, both.n_nonfinite, both.page(0, 50)) == (0, 0, 0, ())
+    assert (both.n_active, both.n_kept, both.n_nonfinite, every(both)) == (0, 0, 0, ())
 
 
-def test_pages_follow_each_other() -> None:
+def test_rows_are_found_by_their_feature() -> None:
     text = activations("x", {(feature, 0): 1.0 + feature for feature in range(10)})
-    found = rank((text,), {"x": mark_all()}, "max")
-    assert found.page(0, 4) + found.page(4, 4) + found.page(8, 4) == found.page(0, 100)
-    assert found.page(12, 4) == ()
+    other = activations("y", {(4, 0): 20.0})
+    found = rank((text, other), {"x": mark_all(), "y": mark_all()}, "max")
+    assert found.place("y", 4) == 0
+    assert [row.feature for row in found.records([found.place("x", 2), 1])] == [2, 9]
+    assert found.place("x", 12) is None
+    assert found.place("z", 4) is None
     both = contrast((text,), (activations("x", {}),), {"x": mark_all()}, "max")
-    assert both.page(0, 4) + both.page(4, 4) + both.page(8, 4) == both.page(0, 100)
-    assert both.page(12, 4) == ()
+    assert [row.feature for row in both.records([both.place("x", 0)])] == [0]
+    assert both.place("x", 11) is None
 
 
 def slow_side(found: TextActivations, feature: int) -> Side:
@@ -264,7 +274,7 @@ def test_a_contrast_is_what_a_loop_finds(by: ContrastBy, traps: list[float]) -> 
         ]
         assert found.n_active == sum(map(len, either))
         assert found.n_kept == len(slow)
-        assert same(list(found.page(0, 1000)), slow)
+        assert same(list(every(found)), slow)
         bad = [r for r in slow if not all(map(math.isfinite, r.first.values + r.second.values))]
         assert found.n_nonfinite == len(bad)
 
@@ -273,13 +283,13 @@ def test_means_count_silent_tokens() -> None:
     first = activations("x", {(1, 0): 4.0, (2, 3): 1.0}, n_tokens=4)
     second = activations("x", {(1, 0): 4.0, (1, 1): 2.0}, n_tokens=2)
     marks = {"x": mark_all()}
-    rows = contrast((first,), (second,), marks, "mean").page(0, 9)
+    rows = every(contrast((first,), (second,), marks, "mean"))
     assert [(r.feature, r.difference, r.first.mean, r.second.mean) for r in rows] == [
         (1, -2.0, 1.0, 3.0),
         (2, 0.25, 0.25, 0.0),
     ]
     assert rows[1].second == Side(0.0, 0.0, 0, 2, (), ())
-    rows = contrast((first,), (second,), marks, "max").page(0, 9)
+    rows = every(contrast((first,), (second,), marks, "max"))
     assert [(r.feature, r.difference) for r in rows] == [(2, 1.0), (1, 0.0)]
 
 
