@@ -1,9 +1,16 @@
 """What the pages of a dictionary and of a feature show, as CSV files. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from featurestore.annotations.records import Content, Explanation
 from featurestore.records import Band, FeatureSummary
 from featurestore.spreadsheet import as_json, table_csv
+
+Said = Mapping[int, Content]
+"""What people say of each feature that has an annotation."""
+
+Explained = Mapping[int, tuple[Explanation, ...]]
+"""What programs say of each feature, the label that lists show first."""
 
 FEATURE_COLUMNS = (
     "feature",
@@ -26,22 +33,32 @@ FEATURE_COLUMNS = (
     "n_matching",
     "n_searched",
 )
+LABEL_COLUMNS = ("verdict", "label", "explanation")
+FEATURES_HEADER = (*FEATURE_COLUMNS, "promoted", "peak_tokens", "histogram", *LABEL_COLUMNS)
 EXAMPLE_COLUMNS = ("sampler", "band", "low", "high", "n_band", "context", "document", "start")
 
 
-def features_csv(rows: Iterable[FeatureSummary]) -> bytes:
+def features_csv(rows: Iterable[FeatureSummary], said: Said, explained: Explained) -> bytes:
     """The rows of a list of features; tokens as JSON arrays, so that any token survives."""
-    header = [*FEATURE_COLUMNS, "promoted", "peak_tokens", "histogram"]
     lines = (
         [
             *(getattr(row, column) for column in FEATURE_COLUMNS),
             as_json(row.promoted),
             as_json(row.peak_tokens),
             as_json(row.histogram),
+            *_labels(said.get(row.feature), explained.get(row.feature, ())),
         ]
         for row in rows
     )
-    return table_csv(header, lines)
+    return table_csv(FEATURES_HEADER, lines)
+
+
+def _labels(content: Content | None, explanations: Iterable[Explanation]) -> tuple[str, str, str]:
+    """What people say, and the label of a program that the list shows where they say nothing."""
+    explanation = next((one.label for one in explanations), "")
+    if content is None:
+        return "", "", explanation
+    return content.verdict.value if content.verdict else "", content.label, explanation
 
 
 def examples_csv(feature: int, bands: Iterable[Band]) -> bytes:

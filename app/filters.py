@@ -6,7 +6,7 @@ from typing import get_args
 
 import streamlit as st
 
-from app import clusters, exports, links, markup, panels, session, token_text
+from app import clusters, links, markup, panels, session, token_text
 from app.markup import COLUMN_HELP, COLUMN_WORDS
 from app.numerals import beyond_chance, percent
 from app.selection import PAGE_SIZE, VERDICTS, Selection, filters, usual_sort
@@ -372,13 +372,6 @@ def _elsewhere(query: FeatureQuery) -> None:
         if n:
             label = f"{n:,} with it in {PLACES[place]}"
             st.page_link(links.BROWSE, label=label, query_params=links.browse(Selection(other)))
-
-
-def export_list(query: FeatureQuery) -> None:
-    """All that the filter keeps, not only the page, as CSV."""
-    rows = session.all_rows(query)
-    name = f"{query.dictionary_id}-features.csv"
-    panels.export(name, lambda: exports.features_csv(rows()), "All features that the filter keeps")
 
 
 def page_numbers(n_kept: int, page: int, on_page: Callable[[str], None]) -> None:

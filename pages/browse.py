@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app import filters, links, panels, session
-from app.annotations.panels import label_list, listed
+from app.annotations.panels import export_list, label_list, listed
 from app.feature_table import feature_table
 from app.map.panels import chosen_line
 from app.selection import PAGE_SIZE
@@ -29,7 +29,7 @@ with st.container(horizontal=True, vertical_alignment="center", gap="small", key
     panels.go_to_number(selection)
     label_list(selection)
     list_tracks(info, query)
-    filters.export_list(query)
+    export_list(info, query)
 
 if kept.rows:
     opened = feature_table(listed(info, kept), selection, session.on_sort)

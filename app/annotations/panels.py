@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from app import command_line, links, markup, panels, session
+from app import command_line, exports, links, markup, panels, session
 from app.annotations import session as annotations
 from app.annotations import words
 from app.annotations.editor import editor
@@ -15,7 +15,7 @@ from featurestore.annotations.records import NO_VERDICT, Event
 from featurestore.errors import AnnotationsError
 from featurestore.explanations.bundle import feature_bands, split
 from featurestore.explanations.scoring import score_label
-from featurestore.records import DictionaryInfo, FeaturePage
+from featurestore.records import DictionaryInfo, FeaturePage, FeatureQuery
 
 READ_ONLY = "This app is open for reading only: labels are shown, and none can be given or changed."
 
@@ -27,6 +27,16 @@ def listed(info: DictionaryInfo, kept: FeaturePage) -> Listed:
     except AnnotationsError as error:
         panels.note(str(error), "error")
         return Listed(kept.rows, found=kept.found)
+
+
+def export_list(info: DictionaryInfo, query: FeatureQuery) -> None:
+    """All that the filter keeps, not only the page, as CSV, with what is said of each."""
+    rows, said = session.all_rows(query), annotations.said_of_all(info)
+    panels.export(
+        f"{query.dictionary_id}-features.csv",
+        lambda: exports.features_csv(rows(), *said()),
+        "All features that the filter keeps",
+    )
 
 
 def label_list(selection: Selection) -> None:

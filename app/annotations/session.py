@@ -13,6 +13,7 @@ import streamlit as st
 from app import people, session
 from app.annotations import words
 from app.annotations.editor import KEY, Clash, Editing, heading_name
+from app.exports import Explained, Said
 from app.failures import told
 from app.feature_table import Listed
 from app.selection import Selection
@@ -51,6 +52,21 @@ def listed(info: DictionaryInfo, kept: FeaturePage) -> Listed:
     said = {n: event.content for n, event in log().current(info.content, numbers).items()}
     explained = session.annotations().explanations.of(info.content, numbers)
     return Listed(kept.rows, said, explained, kept.found)
+
+
+def said_of_all(info: DictionaryInfo) -> Callable[[], tuple[Said, Explained]]:
+    """A function that fetches what is said of every feature, for an export.
+
+    It raises AnnotationsError if that cannot be read then.
+    """
+    opened, explanations = log(), session.annotations().explanations
+
+    def fetch() -> tuple[Said, Explained]:
+        current = opened.current(info.content)
+        said = {feature: event.content for feature, event in current.items()}
+        return said, explanations.of(info.content)
+
+    return fetch
 
 
 def editing(info: DictionaryInfo, feature: int) -> tuple[Editing, tuple[Event, ...]]:

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from app.exports import examples_csv, features_csv
+from app.exports import LABEL_COLUMNS, examples_csv, features_csv
+from featurestore.annotations.records import Content, Explanation, Verdict
 from featurestore.records import Band, Example, FeatureSummary
 from featurestore.spreadsheet import safe
 from tests.synthetic_store import HOSTILE
@@ -19,7 +20,9 @@ def test_features_come_back() -> None:
     row = FeatureSummary(
         7, 3, 0, 1e-5, -2.5, None, 1.0, HOSTILE, (("=1+1", 2),), (1, 2), None, *numbers
     )
-    data = features_csv([row])
+    said = {7: Content(Verdict.UNSURE, "=1+1")}
+    programs = (Explanation("d", "sae", 7, "a, b", "auto"), Explanation("d", "sae", 7, "c", "auto"))
+    data = features_csv([row], said, {7: programs})
     assert data.endswith(b'"\r\n')
     (read,) = _read(data)
     assert (read["feature"], read["max_activation"], read["mean_activation"]) == ("7", "-2.5", "")
@@ -29,6 +32,9 @@ def test_features_come_back() -> None:
     assert [read[name] for name in names] == ["0.021", "0.006", "", "-0.25", "12"]
     assert (read["n_effects"], read["n_controls"]) == ("41", "6")
     assert (read["token_share"], read["dim_share"]) == ("0.5", "0.875")
+    assert [read[name] for name in LABEL_COLUMNS] == ["unsure", safe("=1+1"), "a, b"]
+    (read,) = _read(features_csv([row], {}, {}))
+    assert [read[name] for name in LABEL_COLUMNS] == ["", "", ""]
 
 
 @pytest.mark.parametrize("token", HOSTILE)
