@@ -71,7 +71,6 @@ def header(selection: Selection, feature: Feature) -> None:
         name = escape(heading_name(query.dictionary_id, selection.feature))
         st.html(f'<div class="fb-title" data-shown="{name}">{title}</div>', width="stretch")
         panels.go_to_number(selection)
-        _on_a_text(selection)
         _back(back)
 
 
@@ -89,12 +88,6 @@ def _random(selection: Selection) -> None:
     st.button(
         "Random", key="random", on_click=session.on_random, args=(selection,), help="Active ones"
     )
-
-
-def _on_a_text(selection: Selection) -> None:
-    if command_line.is_live():
-        params = links.live(selection.query.dictionary_id, selection.feature)
-        st.page_link(links.LIVE, label="Try on a text", query_params=params)
 
 
 def _back(selection: Selection) -> None:
@@ -210,8 +203,12 @@ def _examples(
         st.switch_page(
             links.LIVE, query_params=links.live(info.dictionary_id, feature.feature, sent)
         )
-    panels.export(
-        f"{info.dictionary_id}-{feature.feature}-{sampler}.csv",
-        lambda: exports.examples_csv(feature.feature, bands),
-        "These contexts with all their activations",
-    )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="on"):
+        panels.export(
+            f"{info.dictionary_id}-{feature.feature}-{sampler}.csv",
+            lambda: exports.examples_csv(feature.feature, bands),
+            "These contexts with all their activations",
+        )
+        if command_line.is_live():
+            params = links.live(info.dictionary_id, feature.feature)
+            st.page_link(links.LIVE, label="Try a text of your own", query_params=params)

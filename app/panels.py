@@ -42,12 +42,16 @@ FEATURE_KEYS = (
     *LABELLING,
     ("c", "into the contexts; arrows then walk over tokens"),
 )
+_SEARCH = ".st-key-find input || a[href$='/search']"
+TO_SEARCH = {"/": _SEARCH}
+"""What `/` leads to from a page without a box of its own."""
+
 _SELECTORS = {
     "ArrowLeft": ".st-key-previous button",
     "ArrowRight": ".st-key-next button",
     "r": ".st-key-random button",
     "g": ".st-key-number input",
-    "/": ".st-key-token input, .st-key-find input || a[href$='/search']",
+    "/": f".st-key-token input, {_SEARCH}",
     "c": ".st-key-tokens >>> .token[tabindex='0']",
     "?": ".fb-tell",
 }

@@ -17,9 +17,10 @@ from featurestore.records import Catalogue
 KEYS = (
     ("Tab", "to headings, which sort, and to dictionaries"),
     ("Enter", "sort, or open"),
+    ("/", "to the page Search"),
     ("?", "this list"),
 )
-_SELECTORS = {"?": ".fb-tell"}
+_SELECTORS = {**panels.TO_SEARCH, "?": ".fb-tell"}
 _LABELS = {"family": "Family", "kind": "Kind", "hook": "Hook point", "model": "Model"}
 _ALL = {"family": "families", "kind": "kinds", "hook": "hook points", "model": "models"}
 _WIDTHS = {"family": 130, "kind": 115, "hook": 190, "model": 150}

@@ -18,6 +18,7 @@ _SELECTORS = {
     "ArrowRight": ".st-key-following button",
     "x": ".st-key-swap button",
     "l": ".st-key-to_list button",
+    **panels.TO_SEARCH,
     "?": ".fb-tell",
 }
 

@@ -24,6 +24,7 @@ KEYS = (
     ("l", "back to the list"),
     ("Tab", "to headings, which sort, and to features"),
     ("Enter", "sort, or open"),
+    ("/", "to the page Search"),
     ("?", "this list"),
 )
 

@@ -17,7 +17,7 @@ from featurestore.errors import FeatureStoreError
 from featurestore.records import DictionaryInfo, FeatureQuery, FeatureSummary
 from featurestore.track_records import Activity
 
-_SELECTORS = {"?": ".fb-tell"}
+_SELECTORS = {**panels.TO_SEARCH, "?": ".fb-tell"}
 _BOUNDS = {
     "tau": ("Goes on: τ ≥", "A feature goes on to the next step at this likeness or more"),
     "high": ("Learned ≥", "Learned: a likeness to the next step of this or more"),

@@ -14,6 +14,7 @@ from featurestore.track_records import Change, Spread, Stage
 KEYS = (
     ("Tab", "to headings, which sort, and to tracks"),
     ("Enter", "sort, or open"),
+    ("/", "to the page Search"),
     ("?", "this list"),
 )
 

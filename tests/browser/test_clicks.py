@@ -105,6 +105,15 @@ def test_a_key_leads_to_the_contexts_and_one_to_the_search(page: Page) -> None:
     expect(page.get_by_role("textbox", name="Find")).to_be_focused()
 
 
+@pytest.mark.parametrize("path", ["/compare", "/pair", "/tracks"])
+def test_every_page_leads_to_the_search(page: Page, path: str) -> None:
+    page.goto(path)
+    expect(page.locator(".fb-tell")).to_be_visible()
+    page.keyboard.press("/")
+    expect(page).to_have_url(re.compile(r"/search"))
+    expect(page.get_by_role("textbox", name="Find")).to_be_focused()
+
+
 def test_a_list_by_effect_in_a_cluster(page: Page) -> None:
     page.goto("/?dictionary=planted")
     page.get_by_role("button", name="KL off · random · above", exact=True).click()
