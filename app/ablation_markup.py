@@ -51,18 +51,18 @@ def ablation(found: Ablation) -> str:
     rises = [one for one in found.rises if one.effect < 0]
     return (
         head
-        + line([*kl_facts(found), loss_fact(found)])
+        + line([f"means over {_over(found)} of {contexts}", *kl_facts(found), loss_fact(found)])
         + '<div class="fb-effects">'
         + _effects("falls when removed", "fb-helped", falls, largest)
         + _effects("rises when removed", "fb-hurt", rises, largest)
-        + f'</div><p class="fb-scope">{escape(_scope(found, contexts))}</p>'
+        + f'</div><p class="fb-scope">{escape(_scope(found))}</p>'
     )
 
 
 def kl_facts(found: Ablation) -> list[tuple[str, str]]:
     """How far the next token's probabilities move, beside what random directions do."""
-    over = f"over {_count(found.n_effects, 'active token')}"
-    facts = [(f"KL {_with_se(found.kl, found.kl_se)} nats", f"{exact(found.kl)} {over}. {_SE}")]
+    kl = f"KL {_with_se(found.kl, found.kl_se)} nats"
+    facts = [(kl, f"{exact(found.kl)} over {_over(found)}. {_SE}")]
     if found.control_kl is None:
         return [*facts, ("no control was run", "passes.n_control_draws = 0")]
     tip = "Random directions of the same length, taken off at the same positions"
@@ -88,14 +88,17 @@ def loss_fact(found: Ablation) -> tuple[str, str]:
     return f"removing it {deed}: it {'helps' if effect > 0 else 'hurts'}", tip
 
 
-def _scope(found: Ablation, contexts: str) -> str:
+def _over(found: Ablation) -> str:
+    return _count(found.n_effects, "active token")
+
+
+def _scope(found: Ablation) -> str:
     error = (
         "± is the standard error." if found.n_effects > 1 else "One token has no standard error."
     )
     return (
-        f"Means over {_count(found.n_effects, 'active token')} of {contexts}. In a context it is "
-        "removed at all its active positions at once; the rest of the vector, the dictionary's "
-        f"error too, stays as it is. {error}"
+        "In a context it is removed at all its active positions at once; the rest of the vector, "
+        f"the dictionary's error too, stays as it is. {error}"
     )
 
 

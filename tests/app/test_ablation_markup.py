@@ -86,7 +86,7 @@ def test_tokens_that_fall_and_rise() -> None:
     assert "␣river−0.310 ± 0.03020.0%" in falls
     assert "odd" not in falls  # it does not fall
     assert "␣bank+0.120 ± 0.020<0.01%" in rises
-    assert "Means over 41 active tokens of 3 contexts" in shown
+    assert "means over 41 active tokens of 3 contexts" in shown
     assert "at all its active positions at once" in shown
     assert "none" in Texts(ablation(replace(FOUND, rises=()))).text
 
@@ -95,7 +95,7 @@ def test_one_token_has_no_standard_error() -> None:
     one = replace(FOUND, n_ablated=1, n_effects=1, kl_se=None, loss_effect_se=None)
     shown = Texts(ablation(one)).text
     assert "KL 0.0213 nats" in shown
-    assert "Means over 1 active token of 1 context." in shown
+    assert "means over 1 active token of 1 context" in shown
     assert "One token has no standard error" in shown
 
 
