@@ -12,6 +12,7 @@ from featurestore.records import DENSE_ABOVE, DictionaryInfo, Feature, ListPlace
 _DIGITS = 12
 """Of a digest that are shown; its tip has all."""
 _COMMAND = re.compile(r"python -m [^\n;]+")
+_OPTION = re.compile(r"(?<!\S)--[\w-]+")
 
 COLUMN_WORDS = {
     "feature": "number",
@@ -117,9 +118,14 @@ def note(text: str, kind: str) -> str:
     """A sentence to the user; a command in it is set apart."""
     body, at = "", 0
     for found in _COMMAND.finditer(text):
-        body += f"{escape(text[at : found.start()])}<code>{escape(found.group())}</code>"
+        body += f"{escape(text[at : found.start()])}{_command(found.group())}"
         at = found.end()
     return f'<div class="fb-note fb-{kind}" role="status">{body}{escape(text[at:])}</div>'
+
+
+def _command(text: str) -> str:
+    """A command; an option is not broken after its hyphens."""
+    return "<code>" + _OPTION.sub(r"<span>\g<0></span>", escape(text)) + "</code>"
 
 
 def line(parts: Iterable[str | tuple[str, str]]) -> str:

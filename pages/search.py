@@ -1,7 +1,7 @@
 """Search: where does a token, a word or a piece of text come up, in all dictionaries?"""
 
 from app import panels
-from app.search.panels import every_hit, hits, open_search
+from app.search.panels import every_hit, hits, nothing_found, open_search
 
 selection, infos = open_search()
 if not selection.find:
@@ -15,4 +15,4 @@ else:
         hits(found)
         n_with_hits += 1
     if not n_with_hits:
-        panels.note(f"None of {len(infos)} dictionaries has it. Fewer letters may find more.")
+        nothing_found(infos)

@@ -210,7 +210,8 @@ def _control(measure: Measure, column: str) -> str:
 
 def summary(entries: tuple[Entry, ...], n_all: int, found: Mapping[Sample, object]) -> str:
     """How many are shown, what scores rest on, and over how many models and hook points."""
-    parts: list[str | tuple[str, str]] = [f"{len(entries):,} of {n_all:,} dictionaries"]
+    noun = "dictionary" if n_all == 1 else "dictionaries"
+    parts: list[str | tuple[str, str]] = [f"{len(entries):,} of {n_all:,} {noun}"]
     if len(found) == 1:
         (sample,) = found
         parts.append((f"scored on {_tokens(sample)}", _drawn(sample)))

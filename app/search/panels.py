@@ -96,6 +96,16 @@ def every_hit(selection: SearchSelection, infos: tuple[DictionaryInfo, ...]) -> 
         st.stop()
 
 
+def nothing_found(infos: tuple[DictionaryInfo, ...]) -> None:
+    """Say that no dictionary has the text, or that there is none to search."""
+    if len(infos) > 1:
+        panels.note(f"None of {len(infos):,} dictionaries has it. Fewer letters may find more.")
+    elif infos:
+        panels.note(f"{infos[0].dictionary_id} does not have it. Fewer letters may find more.")
+    elif not session.catalogue().problems:
+        panels.say_empty()
+
+
 def hits(found: Hits) -> None:
     """A dictionary's hits; a click opens the feature in the list of its first reason."""
     name = found.info.dictionary_id

@@ -10,7 +10,7 @@ from featurestore.store import Store
 def test_a_note_escapes_all_and_sets_a_command_apart() -> None:
     html = markup.note("No '<b>'. Build one:\npython -m featurestore build R --store <x>", "error")
     assert "No &#x27;&lt;b&gt;&#x27;" in html
-    assert "<code>python -m featurestore build R --store &lt;x&gt;</code>" in html
+    assert "<code>python -m featurestore build R <span>--store</span> &lt;x&gt;</code>" in html
 
 
 def test_lines_and_stats_escape() -> None:

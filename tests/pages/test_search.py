@@ -73,6 +73,11 @@ def test_a_bad_pattern_or_nothing_is_told(open_page: Open, find: str, said: str)
     assert hits(test) == {}
 
 
+def test_one_dictionary_that_has_nothing_is_named(open_page: Open) -> None:
+    said = texts(open_page(links.SEARCH, find="zzzzz-nowhere", of="early"))
+    assert "early does not have it. Fewer letters" in said
+
+
 def test_contexts_stand_beside_chance_as_in_browse(open_page: Open) -> None:
     said = re.compile(r"by chance \d[\d.]*% of top contexts")
     asked = {"dictionary": "planted", "text": "river", "within": "contexts"}

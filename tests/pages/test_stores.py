@@ -23,10 +23,10 @@ def test_full(open_page: Open, page: Path) -> None:
     assert "fb-error" not in texts(test)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", (*PAGES, links.SEARCH))
 def test_empty(open_page: Open, page: Path, tmp_path: Path) -> None:
     (tmp_path / "dictionaries").mkdir()
-    shown = texts(open_page(page, tmp_path))
+    shown = texts(open_page(page, tmp_path, find="river"))
     assert "holds no dictionary yet" in shown
     assert BUILD in shown
 
