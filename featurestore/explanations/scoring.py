@@ -8,9 +8,9 @@ Each context has one position that decides, the sampled one, and gets a grade:
     0   neither
 
 Nothing after the position counts: the model had not read it yet. Only a letter that the tokenizer
-cuts counts from its first byte on, since pages show it whole there. Grades instead of counts, because
-a feature is active on a token or because of a recent one, and a token that is frequent in a long
-context says nothing of this position.
+cuts counts from its first byte on, since pages show it whole there. Grades instead of counts,
+because a feature is active on a token or because of a recent one, and a token that is frequent in a
+long context says nothing of this position.
 """
 
 from collections import Counter
