@@ -139,7 +139,8 @@ def history(events: Iterable[Event]) -> str:
 def score(found: LabelScore) -> str:
     """How far the tokens that a label names tell where its feature is active."""
     if found.auc is None:
-        return line([("How well the saved label's tokens predict it: no score", _AUC), found.reason])
+        said = "How well the saved label's tokens predict it: no score"
+        return line([(said, _AUC), found.reason])
     named = ", ".join((*found.examples.tokens, *found.examples.texts))
     facts = [
         (f"The saved label's tokens predict it: AUC {short(found.auc)} ± {short(found.se)}", _AUC),
