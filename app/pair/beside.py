@@ -107,9 +107,9 @@ def _header(opened: Opened, match: Match | None) -> None:
         _step("‹ Previous", "previous", at.previous)
         _step("Next ›", "following", at.following)
         name = words.names(selection)[selection.shown].replace("\\", "")
-        where = f"{at.place:,} of {at.n:,}" if at.place else f"not on page {selection.page}"
+        where = f"{name}: {at.place:,} of {at.n:,}" if at.place else ""
         numbers = [str(n) for n in (selection.feature, selection.beside) if n is not None]
-        title = markup.heading(f"Feature {' beside '.join(numbers)}", f"{name}: {where}")
+        title = markup.heading(f"Feature {' beside '.join(numbers)}", where)
         st.html(title, width="stretch")
         st.button("Back to the list", key="to_list", on_click=pairs.go, args=(selection.closed(),))
     if match is not None:
