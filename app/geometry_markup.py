@@ -55,7 +55,7 @@ def _share(found: TokenMeasures, n_active: int) -> str:
         return "never active, so on none"
     bounds = f"above {ONE_TOKEN_ABOVE:.0%}, from {ONE_TOKEN_FROM} active tokens on"
     text = (
-        f"{chip(found.share.token)} {percent(found.share.value)} of its activation: "
+        f"{chip(found.share.token)} {escape(percent(found.share.value))} of its activation: "
         f"{_simple(found.share.value, n_active)} <small>({bounds})</small>"
     )
     if found.entropy is None:
@@ -125,7 +125,7 @@ def direction(found: DecoderWeights, info: DictionaryInfo) -> str:
         verdict = _verdict(found.dim_share > ONE_DIMENSION_ABOVE, "one dimension")
         bounds = f"above {ONE_DIMENSION_ABOVE:.0%}; {even} if all weighed the same"
         share = f"{percent(found.dim_share)} of the squared length: {verdict}"
-        rows.append(("largest dimension", f"{share} <small>({bounds})</small>"))
+        rows.append(("largest dimension", f"{escape(share)} <small>({escape(bounds)})</small>"))
     rows.append(("reader bias", _number(found.reader_bias)))
     rows.append(("reader · direction", _reader_cos(found, info)))
     return _weights(found.top) + facts(rows)
@@ -171,8 +171,8 @@ def place(feature: Feature, cluster: Cluster | None, info: DictionaryInfo) -> st
     if cluster is None:
         return _placed("In no cluster.")
     shared = " ".join(
-        f'<span class="fb-counted">{chip(one.token)}<i class="fb-times">{percent(one.value)}</i>'
-        "</span>"
+        f'<span class="fb-counted">{chip(one.token)}<i class="fb-times">'
+        f"{escape(percent(one.value))}</i></span>"
         for one in cluster.tokens[:_MOST_CHIPS]
     )
     words = f"Cluster {cluster.cluster}, {cluster.n_features:,} features"

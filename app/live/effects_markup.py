@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from app.markup import part
-from app.numerals import exact, short
+from app.numerals import exact, percent, short
 from app.token_text import alone, chip, quoted, visible
 from featurestore.live.records import Continuation, Edit, Intervention, NextToken
 
@@ -51,9 +51,9 @@ def _next_row(one: NextToken, largest: float) -> str:
     return (
         f'<tr><td><span class="fb-token" title="{escape(quoted(one.token))}">'
         f"{escape(alone(one.token))}</span></td>"
-        f'<td class="fb-n" title="{exact(one.before)}">{_percent(one.before)}</td>'
+        f'<td class="fb-n" title="{exact(one.before)}">{escape(percent(one.before))}</td>'
         f"<td>{_bar(one.before / largest, 'before')}</td>"
-        f'<td class="fb-n" title="{exact(one.after)}">{_percent(one.after)}</td>'
+        f'<td class="fb-n" title="{exact(one.after)}">{escape(percent(one.after))}</td>'
         f"<td>{_bar(one.after / largest, 'after')}</td>"
         f'<td class="fb-n fb-{kind}" title="{exact(change)}">{words}</td>'
         "</tr>"
@@ -62,10 +62,6 @@ def _next_row(one: NextToken, largest: float) -> str:
 
 def _bar(share: float, kind: str) -> str:
     return f'<span class="fb-share fb-{kind}" style="width:{100 * share:.1f}%"></span>'
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}%" if share >= 0.0005 or share == 0 else "<0.1%"
 
 
 def continuations(found: Sequence[Continuation], seed: int) -> str:
