@@ -83,6 +83,8 @@ def loss_fact(found: Ablation) -> tuple[str, str]:
     deed = f"{'raises' if effect > 0 else 'lowers'} the loss by {_with_se(abs(effect), se)} nats"
     if se is None:
         return f"removing it {deed}, on one token", tip
+    if found.n_ablated == 1:
+        return f"removing it {deed}, one context: too few to tell", tip
     if abs(effect) <= CLEAR_ABOVE * se:
         return f"removing it {deed}: within {CLEAR_ABOVE} standard errors of zero", tip
     return f"removing it {deed}: it {'helps' if effect > 0 else 'hurts'}", tip
