@@ -53,7 +53,9 @@ def tokens(found: TokenMeasures, n_active: int, measures: Mapping[str, Measure])
 def _share(found: TokenMeasures, n_active: int) -> str:
     if found.share is None:
         return "never active, so on none"
-    bounds = f"above {ONE_TOKEN_ABOVE:.0%}, from {ONE_TOKEN_FROM} active tokens on"
+    bounds = f"above {ONE_TOKEN_ABOVE:.0%}"
+    if n_active < ONE_TOKEN_FROM:
+        bounds = f"{n_active}, below {ONE_TOKEN_FROM}"
     text = (
         f"{chip(found.share.token)} {escape(percent(found.share.value))} of its activation: "
         f"{_simple(found.share.value, n_active)} <small>({bounds})</small>"

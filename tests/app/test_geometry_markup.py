@@ -65,7 +65,7 @@ def summary(found: TokenMeasures, n_active: int = 20) -> str:
 
 def test_a_feature_of_one_token() -> None:
     shown = tokens(FOUND)
-    assert "␣river 83.2% of its activation: simple (above 50%, from 20 active tokens on)" in shown
+    assert "␣river 83.2% of its activation: simple (above 50%)" in shown
     assert "entropy 0.693 nats, as of 2.00 tokens" in shown
     assert "active on 2 tokens, strongest ␣river3.00 ␣lake1.00" in shown
     assert "cos 0.410 · random 0.270: above 95% of them (0.310) raw 0.520" in shown
@@ -84,7 +84,7 @@ def test_a_share_at_the_threshold_is_not_simple() -> None:
 def test_active_on_few_tokens_it_is_neither_simple_nor_not() -> None:
     for share in (FOUND, replace(FOUND, share=NearToken("a", 0.5))):
         assert "simple" not in tokens(share, 19) + summary(share, 19)
-    assert "of its activation: active on too few tokens to tell" in tokens(FOUND, 19)
+    assert "of its activation: active on too few tokens to tell (19, below 20)" in tokens(FOUND, 19)
     assert summary(FOUND, 19) == ("Single tokens: 83.2% on one, active on too few tokens to tell")
 
 
