@@ -140,12 +140,12 @@ def _show(
     activations = live.activations(infos, tokens)
     shown = rows.effect_rows(found, selection.edits, activations)
     live_panels.unsorted(selection, tokens, _COLUMNS, shown, "strips effects")
+    st.html(markup.line([_CLICKS]))
     if found.n_changed == 0:
         panels.note("Nothing changes on this text: the features are silent where they are changed.")
     left, right = st.columns([2, 3], gap="medium")
     with left:
         st.html(next_tokens(found, tokens.texts[found.pos]))
-        st.html(markup.line([_CLICKS]))
         panels.export(
             "next-tokens.csv", lambda: next_tokens_csv(found), "These tokens and probabilities"
         )

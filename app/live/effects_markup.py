@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from app.markup import part
-from app.numerals import exact, percent, short
+from app.numerals import exact, short
 from app.token_text import alone, chip, quoted, visible
 from featurestore.live.records import Continuation, Edit, Intervention, NextToken
 
@@ -51,9 +51,9 @@ def _next_row(one: NextToken, largest: float) -> str:
     return (
         f'<tr><td><span class="fb-token" title="{escape(quoted(one.token))}">'
         f"{escape(alone(one.token))}</span></td>"
-        f'<td class="fb-n" title="{exact(one.before)}">{escape(percent(one.before))}</td>'
+        f'<td class="fb-n" title="{exact(one.before)}">{escape(_percent(one.before))}</td>'
         f"<td>{_bar(one.before / largest, 'before')}</td>"
-        f'<td class="fb-n" title="{exact(one.after)}">{escape(percent(one.after))}</td>'
+        f'<td class="fb-n" title="{exact(one.after)}">{escape(_percent(one.after))}</td>'
         f"<td>{_bar(one.after / largest, 'after')}</td>"
         f'<td class="fb-n fb-{kind}" title="{exact(change)}">{words}</td>'
         "</tr>"
@@ -62,6 +62,13 @@ def _next_row(one: NextToken, largest: float) -> str:
 
 def _bar(share: float, kind: str) -> str:
     return f'<span class="fb-share fb-{kind}" style="width:{100 * share:.1f}%"></span>'
+
+
+def _percent(share: float) -> str:
+    """To a tenth, for a narrow column; as `numerals.percent`, never 0% or 100% for what is not."""
+    if 0 < share < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if 0.9995 <= share < 1 else f"{100 * share:.1f}%"
 
 
 def continuations(found: Sequence[Continuation], seed: int) -> str:
