@@ -83,6 +83,8 @@ def loss_fact(found: Ablation) -> tuple[str, str]:
     deed = f"{'raises' if effect > 0 else 'lowers'} the loss by {_with_se(abs(effect), se)} nats"
     if se is None:
         return f"removing it {deed}, on one token", tip
+    if found.n_ablated == 1:
+        return f"removing it {deed}, one context: too few to tell", tip
     if abs(effect) <= CLEAR_ABOVE * se:
         return f"removing it {deed}: within {CLEAR_ABOVE} standard errors of zero", tip
     return f"removing it {deed}: it {'helps' if effect > 0 else 'hurts'}", tip
@@ -116,13 +118,13 @@ def _effects(title: str, kind: str, effects: Sequence[TokenEffect], largest: flo
 
 def _effect(one: TokenEffect, largest: float) -> str:
     width = 100 * abs(one.effect) / (largest or 1)
-    probability = percent(one.probability) if one.probability >= 1e-4 else "<0.01%"
     return (
         f'<tr><td><span class="fb-token" title="{escape(quoted(one.token))}">'
         f"{escape(alone(one.token))}</span></td>"
         f'<td><span class="fb-length" style="width:{width:.0f}%"></span></td>'
         f'<td class="fb-n" title="{exact(-one.effect)}">{_signed(-one.effect, one.se)}</td>'
-        f'<td class="fb-n" title="{exact(one.probability)}">{escape(probability)}</td></tr>'
+        f'<td class="fb-n" title="{exact(one.probability)}">'
+        f"{escape(percent(one.probability))}</td></tr>"
     )
 
 

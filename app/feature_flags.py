@@ -8,6 +8,7 @@ from featurestore.records import (
     DENSE_ABOVE,
     ONE_DIMENSION_ABOVE,
     ONE_TOKEN_ABOVE,
+    ONE_TOKEN_FROM,
     Feature,
     FeatureSummary,
     Flag,
@@ -45,6 +46,8 @@ def _told(
         found[Flag.NONFINITE] = (
             f"NaN or infinity on {feature.n_nonfinite:,} tokens, which count in no other number"
         )
+    if feature.n_active < ONE_TOKEN_FROM:
+        token = None
     for flag, share_of, what, bound in (
         (Flag.ONE_DIMENSION, dimension, "direction's squared length", ONE_DIMENSION_ABOVE),
         (Flag.ONE_TOKEN, token, "activation", ONE_TOKEN_ABOVE),

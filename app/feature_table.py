@@ -19,7 +19,7 @@ from app.selection import Selection
 from app.token_text import alone, quoted, visible
 from featurestore.annotations.records import Content, Explanation
 from featurestore.detail_records import Cluster
-from featurestore.records import FeatureSummary, Found
+from featurestore.records import ONE_TOKEN_FROM, FeatureSummary, Found
 
 HERE = Path(__file__).parent
 _component = st.components.v2.component(
@@ -44,7 +44,7 @@ COLUMNS = (
         "and how many of these move them less: with few draws many features are above all of them. "
         "Sorts by KL",
     ),
-    ("token_share", "token share", "number", f"{COLUMN_HELP['token_share']} High: simple"),
+    ("token_share", "token share", "number", COLUMN_HELP["token_share"]),
     ("nearest_cos", "nearest", "number", COLUMN_HELP["nearest_cos"]),
     ("logit_kurtosis", "logit kurt.", "number", COLUMN_HELP["logit_kurtosis"]),
     (
@@ -171,7 +171,7 @@ def _cell(row: FeatureSummary, name: str, kind: str, listed: Listed) -> object:
     if kind == "cluster":
         return _cluster(row.cluster, listed.clusters.get(row.cluster))
     if name == "token_share":
-        return [percent(value), exact(value)]
+        return _token_share(row, value)
     if kind == "number":
         return [short(value), exact(value)]
     if name == "promoted":
@@ -185,6 +185,13 @@ def _why_none(row: FeatureSummary, name: str) -> str:
     if row.is_dead and name != "nearest_cos":
         return "Never active on this corpus, so there is nothing to measure"
     return MISSING.get(name, exact(None))
+
+
+def _token_share(row: FeatureSummary, share: float) -> list[str]:
+    if row.n_active >= ONE_TOKEN_FROM:
+        return [percent(share), exact(share)]
+    tip = f"{exact(share)}, but its active tokens are too few to tell: {row.n_active}"
+    return [short(None), f"{tip}, below {ONE_TOKEN_FROM}"]
 
 
 def _effect(row: FeatureSummary) -> list[str]:

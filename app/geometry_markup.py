@@ -13,6 +13,7 @@ from featurestore.detail_records import Cluster, DecoderWeights, Measure, NearTo
 from featurestore.records import (
     ONE_DIMENSION_ABOVE,
     ONE_TOKEN_ABOVE,
+    ONE_TOKEN_FROM,
     DictionaryInfo,
     Feature,
 )
@@ -21,17 +22,17 @@ _MOST_CHIPS = 6
 _NO_BOS = "not measured: that needs contexts which open with a BOS"
 
 
-def tokens_summary(found: TokenMeasures) -> str:
+def tokens_summary(found: TokenMeasures, n_active: int) -> str:
     """How far it is a feature of one token, in a line."""
     if found.share is None:
         return "Single tokens"
-    is_one = found.share.value > ONE_TOKEN_ABOVE
-    return f"Single tokens: {percent(found.share.value)} on one, {_verdict(is_one, 'simple')}"
+    verdict = _simple(found.share.value, n_active)
+    return f"Single tokens: {percent(found.share.value)} on one, {verdict}"
 
 
-def tokens(found: TokenMeasures, measures: Mapping[str, Measure]) -> str:
+def tokens(found: TokenMeasures, n_active: int, measures: Mapping[str, Measure]) -> str:
     """The token with most of its activation, those it is active on alone, those it points to."""
-    rows = [("most on", _share(found)), ("alone after BOS", _unigrams(found))]
+    rows = [("most on", _share(found, n_active)), ("alone after BOS", _unigrams(found))]
     hidden = _nearest(found.unigram_cos, "unigram_cos", measures)
     if hidden and found.unigram_cos_raw is not None:
         raw = f"raw {short(found.unigram_cos_raw)}"
@@ -49,19 +50,27 @@ def tokens(found: TokenMeasures, measures: Mapping[str, Measure]) -> str:
     return facts(rows)
 
 
-def _share(found: TokenMeasures) -> str:
+def _share(found: TokenMeasures, n_active: int) -> str:
     if found.share is None:
         return "never active, so on none"
-    is_one = found.share.value > ONE_TOKEN_ABOVE
+    bounds = f"above {ONE_TOKEN_ABOVE:.0%}"
+    if n_active < ONE_TOKEN_FROM:
+        bounds = f"{n_active}, below {ONE_TOKEN_FROM}"
     text = (
-        f"{chip(found.share.token)} {percent(found.share.value)} of its activation: "
-        f"{_verdict(is_one, 'simple')} <small>(above {ONE_TOKEN_ABOVE:.0%})</small>"
+        f"{chip(found.share.token)} {escape(percent(found.share.value))} of its activation: "
+        f"{_simple(found.share.value, n_active)} <small>({bounds})</small>"
     )
     if found.entropy is None:
         return text
     entropy = abs(found.entropy)  # no −0
     spread = f"entropy {short(entropy)} nats, as of {short(math.exp(entropy))} tokens"
     return f'{text}<br><span title="{exact(found.entropy)}">{escape(spread)}</span>'
+
+
+def _simple(share: float, n_active: int) -> str:
+    if n_active < ONE_TOKEN_FROM:
+        return "active on too few tokens to tell"
+    return _verdict(share > ONE_TOKEN_ABOVE, "simple")
 
 
 def _verdict(is_so: bool, word: str) -> str:
@@ -118,7 +127,7 @@ def direction(found: DecoderWeights, info: DictionaryInfo) -> str:
         verdict = _verdict(found.dim_share > ONE_DIMENSION_ABOVE, "one dimension")
         bounds = f"above {ONE_DIMENSION_ABOVE:.0%}; {even} if all weighed the same"
         share = f"{percent(found.dim_share)} of the squared length: {verdict}"
-        rows.append(("largest dimension", f"{share} <small>({bounds})</small>"))
+        rows.append(("largest dimension", f"{escape(share)} <small>({escape(bounds)})</small>"))
     rows.append(("reader bias", _number(found.reader_bias)))
     rows.append(("reader · direction", _reader_cos(found, info)))
     return _weights(found.top) + facts(rows)
@@ -164,8 +173,8 @@ def place(feature: Feature, cluster: Cluster | None, info: DictionaryInfo) -> st
     if cluster is None:
         return _placed("In no cluster.")
     shared = " ".join(
-        f'<span class="fb-counted">{chip(one.token)}<i class="fb-times">{percent(one.value)}</i>'
-        "</span>"
+        f'<span class="fb-counted">{chip(one.token)}<i class="fb-times">'
+        f"{escape(percent(one.value))}</i></span>"
         for one in cluster.tokens[:_MOST_CHIPS]
     )
     words = f"Cluster {cluster.cluster}, {cluster.n_features:,} features"

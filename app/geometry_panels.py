@@ -28,10 +28,10 @@ def _open(selection: Selection) -> None:
 
 def tokens(feature: Feature, info: DictionaryInfo) -> None:
     """What it has to do with single tokens."""
-    found = feature.token_measures
-    with st.expander(geometry_markup.tokens_summary(found), key="token_measures"):
+    found, n_active = feature.token_measures, feature.n_active
+    with st.expander(geometry_markup.tokens_summary(found, n_active), key="token_measures"):
         measures = session.store().measures(info.dictionary_id)
-        st.html(geometry_markup.tokens(found, measures))
+        st.html(geometry_markup.tokens(found, n_active, measures))
 
 
 def direction(feature: Feature, info: DictionaryInfo) -> None:

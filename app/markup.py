@@ -7,7 +7,13 @@ from html import escape
 
 from app.numerals import exact, short
 from featurestore.live.records import Recomputed
-from featurestore.records import DENSE_ABOVE, DictionaryInfo, Feature, ListPlace
+from featurestore.records import (
+    DENSE_ABOVE,
+    ONE_TOKEN_FROM,
+    DictionaryInfo,
+    Feature,
+    ListPlace,
+)
 
 _DIGITS = 12
 """Of a digest that are shown; its tip has all."""
@@ -58,7 +64,8 @@ COLUMN_HELP = {
     "std_activation": "Standard deviation over its active tokens.",
     "skewness": "Of its activations: above 0 if a few are much higher than the rest.",
     "kurtosis": "Of its activations; 3 for a normal distribution.",
-    "token_share": "Share of its summed activation on the token that has most of it.",
+    "token_share": "Share of its summed activation on the token that has most of it. High: simple, "
+    f"if it is active on {ONE_TOKEN_FROM} tokens or more; on fewer it tells nothing.",
     "token_entropy": "Of these shares over tokens, in nats: 0 if all is on one, log n if evenly on "
     "n of them.",
     "n_unigrams": "Tokens of the vocabulary on which alone, after BOS, it is active.",
@@ -95,7 +102,7 @@ WORDS = {
     "KL off": "How far the next token's probabilities move when the feature is removed: KL "
     "divergence in nats. Beside it the same for random directions as long, and above: how many "
     "of these move them less.",
-    "token share": "Share of its summed activation on the token that has most of it. High: simple.",
+    "token share": COLUMN_HELP["token_share"],
     "nearest": "Largest cosine of its direction with another of the dictionary.",
     "cluster": "Its group on the map of directions; 0 is the largest.",
     "verdict": "What people say of it: monosemantic has one meaning, polysemantic several, junk "

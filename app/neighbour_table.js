@@ -19,10 +19,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
 }
 
 function draw(panel) {
-  const most = Math.max(...panel.data.tables.map((table) => table.rows.length));
+  const long = panel.data.tables.filter((table) => table.rows.length > panel.data.short);
   const parts = panel.data.tables.map((table) => section(panel, table));
-  if (most > panel.data.short) {
-    const button = make("button", "", panel.isWhole ? "Fewer" : `All ${most}`);
+  if (long.length) {
+    const button = make("button", "", panel.isWhole ? "Fewer" : whole(panel.data.tables, long));
     button.type = "button";
     button.setAttribute("aria-expanded", String(panel.isWhole));
     button.addEventListener("click", () => {
@@ -33,6 +33,14 @@ function draw(panel) {
     parts.push(button);
   }
   panel.root.replaceChildren(...parts);
+}
+
+// Where only one of several tables is cut short, it is named.
+function whole(tables, long) {
+  const most = Math.max(...long.map((table) => table.rows.length));
+  const [{ title }] = long;
+  const name = `: ${title[0].toLowerCase()}${title.slice(1)}`;
+  return `All ${most}${long.length === 1 && tables.length > 1 ? name : ""}`;
 }
 
 function section(panel, { title, detail, tokens, columns, rows }) {

@@ -35,8 +35,11 @@ def exact(value: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as percent."""
-    return f"{short(100.0 * share)}%"
+    """A share as percent; neither 0% nor 100% unless it is."""
+    if 0 < share < 1e-4:
+        return "<0.01%"
+    text = short(100.0 * share)
+    return ">99.9%" if text == "100" and share < 1 else f"{text}%"
 
 
 def beyond_chance(share: float, n: int = 20, at_most: float = 0.01) -> int | None:

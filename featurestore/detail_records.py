@@ -202,6 +202,7 @@ class MapPoint:
     """Random directions that this is a percentage of."""
     ablation_kl: float | None
     token_share: float | None
+    """None if it is active on too few tokens to tell."""
     promoted: tuple[str, ...]
     """The first few tokens that it promotes."""
 

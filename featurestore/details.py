@@ -15,6 +15,7 @@ from featurestore.detail_records import (
     SubstitutedToken,
 )
 from featurestore.dictionary_file import DictionaryFile
+from featurestore.feature_list import TOLD_TOKEN_SHARE
 from featurestore.rows import token_ids
 
 _ABLATED = "select * exclude (feature) from ablated_contexts where feature = ? order by rank"
@@ -28,9 +29,9 @@ _NEIGHBOURS = """
     from neighbours n join features f on f.feature = neighbour
     where n.feature = ? order by measure, rank
 """
-_POINTS = """
+_POINTS = f"""
     select feature, x, y, cluster, density, max_activation, kl_percentile, n_controls,
-        ablation_kl, token_share, promoted[1:3] as promoted
+        ablation_kl, {TOLD_TOKEN_SHARE} as token_share, promoted[1:3] as promoted
     from features where x is not null order by feature
 """
 _CLUSTERS = "select * from clusters order by cluster"

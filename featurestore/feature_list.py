@@ -14,6 +14,7 @@ from featurestore.records import (
     NUMERIC_COLUMNS,
     ONE_DIMENSION_ABOVE,
     ONE_TOKEN_ABOVE,
+    ONE_TOKEN_FROM,
     SORTS,
     FeatureQuery,
     Flag,
@@ -42,8 +43,10 @@ _FLAGS = {
     Flag.DENSE: f"density > {DENSE_ABOVE}",
     Flag.NONFINITE: "n_nonfinite > 0",
     Flag.ONE_DIMENSION: f"dim_share > {ONE_DIMENSION_ABOVE}",
-    Flag.ONE_TOKEN: f"token_share > {ONE_TOKEN_ABOVE}",
+    Flag.ONE_TOKEN: f"n_active >= {ONE_TOKEN_FROM} and token_share > {ONE_TOKEN_ABOVE}",
 }
+TOLD_TOKEN_SHARE = f"case when n_active >= {ONE_TOKEN_FROM} then token_share end"
+"""Null where it tells nothing: such a feature comes last, and has no colour on the map."""
 
 _TOKENS = {
     "promotes": "(select * from promoted_tokens where is_promoted)",
@@ -267,7 +270,7 @@ def list_sql(
         source=source,
         steady=" and ".join(parts) or "true",
         said=" and ".join(part for part, _ in said) or "true",
-        column=query.sort,
+        column=TOLD_TOKEN_SHARE if query.sort == "token_share" else query.sort,
         descending=query.descending,
         parameters=(*parameters, *(features for _, features in said)),
     )

@@ -221,8 +221,9 @@ DENSE_ABOVE = 0.1
 ONE_DIMENSION_ABOVE = 0.5
 """A direction with more than this share of its squared length on one dimension of the model."""
 
-ONE_TOKEN_ABOVE = 0.5
-"""A feature with more than this share of its activation on one token of the vocabulary."""
+ONE_TOKEN_ABOVE, ONE_TOKEN_FROM = 0.5, 20
+"""A feature with more than this share of its activation on one token of the vocabulary, if it is
+active on so many tokens of the corpus or more: of a single one, all is on one."""
 
 TokenRole = Literal["promotes", "suppresses", "peaks on"]
 

@@ -3,7 +3,8 @@
 `python -m tests.synthetic_store FOLDER` writes it, to look at the app without a build.
 
     planted   120 features on made-up text: 0 rivers, 1 numbers, 2 newlines, 3 dense, 4 signed,
-              5 dead, 6 with NaN on some tokens, the others each on a word or two, some dead
+              5 dead, 6 with NaN on some tokens, 118 on a few tokens, the others each on a word
+              or two, some dead
     early     40 features of the same family, at an earlier step
     hostile   16 features whose tokens try to break out of the page
 """
@@ -23,6 +24,7 @@ from tests.synthetic_scores import scores, substituted_tokens
 
 LENGTH = 48
 RIVER, NUMBERS, NEWLINES, DENSE, SIGNED, DEAD, NONFINITE = range(7)
+RARE = 118
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -104,6 +106,7 @@ def _planted(dictionary_id: str, n_features: int, step: int) -> Planted:
     values[..., SIGNED] = (tokens < 8) * noise[..., 4] - (tokens > 40) * 0.5 * noise[..., 4]
     values[..., DEAD] = 0
     values[..., 20:n_features:17] = 0
+    values[2:, :, RARE : RARE + 1] = 0
     values[0, :3, NONFINITE] = np.nan
     family = {"family": "planted", "step": step}
     quality = 0.9 if dictionary_id == "planted" else 0.7

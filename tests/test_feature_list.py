@@ -13,11 +13,13 @@ from featurestore.records import (
     NUMERIC_COLUMNS,
     ONE_DIMENSION_ABOVE,
     ONE_TOKEN_ABOVE,
+    ONE_TOKEN_FROM,
     Feature,
     FeatureQuery,
     Flag,
 )
 from featurestore.store import Store
+from tests.synthetic_store import RARE
 
 RANGES = (
     (),
@@ -67,7 +69,8 @@ def flags_of(feature: Feature) -> set[Flag]:
             Flag.DENSE: feature.density > DENSE_ABOVE,
             Flag.NONFINITE: feature.n_nonfinite > 0,
             Flag.ONE_DIMENSION: (value_of(feature, "dim_share") or 0) > ONE_DIMENSION_ABOVE,
-            Flag.ONE_TOKEN: (value_of(feature, "token_share") or 0) > ONE_TOKEN_ABOVE,
+            Flag.ONE_TOKEN: feature.n_active >= ONE_TOKEN_FROM
+            and (value_of(feature, "token_share") or 0) > ONE_TOKEN_ABOVE,
         }.items()
         if is_so
     }
@@ -98,7 +101,8 @@ def is_kept(feature: Feature, query: FeatureQuery) -> bool:
 def plain_list(features: list[Feature], query: FeatureQuery) -> list[int]:
     def key(feature: Feature) -> tuple:
         value = value_of(feature, query.sort)
-        if value is None:
+        is_untold = query.sort == "token_share" and feature.n_active < ONE_TOKEN_FROM
+        if value is None or is_untold:
             return (1, 0, feature.feature)
         return (0, -value if query.descending else value, feature.feature)
 
@@ -131,6 +135,9 @@ def test_every_query_gives_the_list_that_plain_python_gives(synthetic_store: Pat
     store = Store(synthetic_store)
     features = [store.feature("planted", i) for i in range(120)]
     assert {flag for f in features for flag in flags_of(f)} == set(Flag)
+    rare = features[RARE]
+    assert 0 < rare.n_active < ONE_TOKEN_FROM
+    assert rare.token_measures.share.value > ONE_TOKEN_ABOVE and not flags_of(rare)
     n_kept = set()
     for query in queries():
         expected = plain_list(features, query)

@@ -180,7 +180,7 @@ def _progress_line(row: Progress) -> str:
     counts = "".join(
         f'<td class="fb-n{"" if count else " fb-zero"}">{count:,}</td>' for count in judged.values()
     )
-    share = percent(total / row.n_alive) if row.n_alive else NONE
+    share = escape(percent(total / row.n_alive)) if row.n_alive else NONE
     return (
         f"<tr><td>{_queue_of(row)}</td>{counts}"
         f'<td class="fb-n">{total:,} of {row.n_alive:,}</td><td class="fb-n">{share}</td>'
@@ -202,7 +202,7 @@ def agreement(rows: Iterable[Agreement]) -> str:
         f"<tr><td><bdi>{escape(visible(row.authors[0]))}</bdi></td>"
         f"<td><bdi>{escape(visible(row.authors[1]))}</bdi></td>"
         f'<td class="fb-n">{short(row.kappa)}</td><td class="fb-n">{row.n:,}</td>'
-        f'<td class="fb-n">{row.n_agreed:,} ({percent(row.n_agreed / row.n)})</td></tr>'
+        f'<td class="fb-n">{row.n_agreed:,} ({escape(percent(row.n_agreed / row.n))})</td></tr>'
         for row in rows
     )
     head = "<tr><th>author</th><th>and</th><th title=\"Cohen's kappa: 1 if they always agree, 0 if"

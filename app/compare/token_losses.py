@@ -117,7 +117,7 @@ def costliest_chips(tokens: tuple[SubstitutedToken, ...]) -> str:
     detail = "share of the sum of KL over the sample"
     labels = " ".join(
         f'<span class="fb-counted" title="{escape(told(token))}">'
-        f'{token_text.chip(token.token)}<i class="fb-times">{percent(share)}</i></span>'
+        f'{token_text.chip(token.token)}<i class="fb-times">{escape(percent(share))}</i></span>'
         for token, share in found
     )
     return markup.part("Most is lost on", detail) + f'<div class="fb-chips">{labels}</div>'

@@ -170,7 +170,7 @@ def _over(column: str, measure: Measure) -> str:
     elif column == "kl_control":
         what = "random errors"
     elif column == "family_mmcs":
-        what = "others of its family"
+        what = "other of its family" if measure.n == 1 else "others of its family"
     unit = " nats" if column in ("kl_decoded", "kl_control") else ""
     return f"{exact(measure.value)}{unit} over {measure.n:,} {what}"
 

@@ -15,6 +15,7 @@ from featurestore.live.records import Edit, Intervention, Tokens
 from featurestore.records import DictionaryInfo
 
 MODES = {"ablate": "switch off", "scale": "multiply by", "clamp": "set to"}
+_CLICKS = "Click tokens to change features at these alone, and to read what follows the last one"
 _COLUMNS = (
     Column("name", "", "text", "What is measured at each token"),
     Column("mean", "mean", "number", "Mean over the tokens of this text"),
@@ -28,7 +29,7 @@ def intervene(selection: LiveSelection, infos: tuple[DictionaryInfo, ...], token
         panels.note(
             "No feature is changed yet. Add one above, or open a feature of the text and switch it "
             "off. A change moves the model's own vector along the feature's direction and leaves "
-            "the rest of it as it is. Click tokens to change it at these alone."
+            f"the rest of it as it is. {_CLICKS}."
         )
         live_panels.unsorted(selection, tokens, _COLUMNS, [], "strips effects")
         return
@@ -139,12 +140,12 @@ def _show(
     activations = live.activations(infos, tokens)
     shown = rows.effect_rows(found, selection.edits, activations)
     live_panels.unsorted(selection, tokens, _COLUMNS, shown, "strips effects")
+    st.html(markup.line([_CLICKS]))
     if found.n_changed == 0:
         panels.note("Nothing changes on this text: the features are silent where they are changed.")
     left, right = st.columns([2, 3], gap="medium")
     with left:
         st.html(next_tokens(found, tokens.texts[found.pos]))
-        st.html(markup.line(["Click a token of the text to read it after that one"]))
         panels.export(
             "next-tokens.csv", lambda: next_tokens_csv(found), "These tokens and probabilities"
         )

@@ -51,9 +51,9 @@ def _next_row(one: NextToken, largest: float) -> str:
     return (
         f'<tr><td><span class="fb-token" title="{escape(quoted(one.token))}">'
         f"{escape(alone(one.token))}</span></td>"
-        f'<td class="fb-n" title="{exact(one.before)}">{_percent(one.before)}</td>'
+        f'<td class="fb-n" title="{exact(one.before)}">{escape(_percent(one.before))}</td>'
         f"<td>{_bar(one.before / largest, 'before')}</td>"
-        f'<td class="fb-n" title="{exact(one.after)}">{_percent(one.after)}</td>'
+        f'<td class="fb-n" title="{exact(one.after)}">{escape(_percent(one.after))}</td>'
         f"<td>{_bar(one.after / largest, 'after')}</td>"
         f'<td class="fb-n fb-{kind}" title="{exact(change)}">{words}</td>'
         "</tr>"
@@ -65,7 +65,10 @@ def _bar(share: float, kind: str) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f}%" if share >= 0.0005 or share == 0 else "<0.1%"
+    """To a tenth, for a narrow column; as `numerals.percent`, never 0% or 100% for what is not."""
+    if 0 < share < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if 0.9995 <= share < 1 else f"{100 * share:.1f}%"
 
 
 def continuations(found: Sequence[Continuation], seed: int) -> str:

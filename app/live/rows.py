@@ -146,10 +146,7 @@ def layer_rows(
 def measure_rows(substitutions: Sequence[Substitution]) -> list[Row]:
     """L0, error, KL and its control of each dictionary; one scale for each kind of measure."""
     most_active = max((one.n_active.max(initial=0) for one in substitutions), default=0)
-    most_kl = max(
-        (max(one.kl.max(initial=0), _control(one).max(initial=0)) for one in substitutions),
-        default=0.0,
-    )
+    most_kl = largest_kl(substitutions)
     rows = []
     for one in substitutions:
         n_draws = len(one.control_kl)
@@ -171,6 +168,12 @@ def measure_rows(substitutions: Sequence[Substitution]) -> list[Row]:
                 )
             )
     return rows
+
+
+def largest_kl(substitutions: Iterable[Substitution]) -> float:
+    """Of all tokens and dictionaries, in nats, the controls' too: where their scale ends."""
+    kls = (kl for one in substitutions for kl in (one.kl, _control(one)))
+    return max((float(kl.max(initial=0)) for kl in kls), default=0.0)
 
 
 def effect_rows(

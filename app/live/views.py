@@ -86,6 +86,7 @@ def reconstruction(selection: LiveSelection, infos: Infos, tokens: Tokens) -> No
                     lambda runner, name=name: runner.substitution(name, tokens, selection.seed),
                 )
             )
+    largest = rows.largest_kl(found)
     _explained(
         [
             "What is decoded stands in for the vectors of all tokens at once, BOS left alone",
@@ -93,7 +94,10 @@ def reconstruction(selection: LiveSelection, infos: Infos, tokens: Tokens) -> No
                 "error: length of what is lost / length of the vector",
                 "‖x − x̂‖ / ‖x‖ at the hook point that the dictionary writes to",
             ),
-            ("KL in nats, of the next token; one scale for all", "KL(clean ‖ substituted)"),
+            (
+                f"KL in nats, of the next token; full colour {numerals.short(largest)} for all",
+                "KL(clean ‖ substituted). The largest KL of a token, any dictionary's or random",
+            ),
             (
                 f"random: as long as the error, in a random direction, seed {selection.seed}",
                 "The control: an error of the same length without its direction",

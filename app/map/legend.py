@@ -8,6 +8,7 @@ from app.annotations.words import MARKS
 from app.map.points import VERDICTS, Points, cluster_name, coloured, draws_each
 from app.numerals import short
 from app.selection import Colour
+from featurestore.records import ONE_TOKEN_FROM
 
 NAMES: dict[Colour, str] = {
     "cluster": "cluster",
@@ -23,7 +24,7 @@ _ENDS = (0.01, 0.99)
 """Quantiles of a density that its scale ends at: a few odd ones would take most of it."""
 _MISSING = {
     "effect": "nothing was switched off (passes.n_ablated_top, passes.n_ablated_bands)",
-    "share": "no token share",
+    "share": f"active on fewer than {ONE_TOKEN_FROM} tokens, too few to tell",
     "density": "no density",
 }
 

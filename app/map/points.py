@@ -39,7 +39,8 @@ class Points:
     """-1 for none."""
     density: np.ndarray
     effect: np.ndarray
-    """KL percentile, NaN where nothing was switched off; so for `share`, the token share."""
+    """KL percentile, NaN where nothing was switched off; so for `share`, where the token
+    share tells nothing."""
     share: np.ndarray
     draws: np.ndarray
     """Random directions that the KL percentile is of; 0 where nothing was switched off."""

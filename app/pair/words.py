@@ -158,7 +158,8 @@ def _matched(pair: PairInfo, n_same: int) -> list[tuple[str, str]]:
         tip = "Features of one of the two have no sign, so a direction and its opposite are one"
         facts.append(("cosines are absolute values", tip))
     else:
-        facts.append(("cosines keep their sign", "A direction and its opposite have −1"))
+        tip = "Cosines keep their sign: a direction and its opposite have −1"
+        facts.append(("opposite directions count as unlike", tip))
     if pair.n_tokens is not None:
         facts.append((f"activations on {pair.n_tokens:,} tokens", "The same tokens for both"))
     return facts

@@ -87,7 +87,9 @@ def format_of(config: DictionaryConfig) -> ModuleType:
 
 
 def _what_else(path: Path) -> str:
-    """What a path that no format knows may be: above dictionaries or in one, a model, a recipe."""
+    """What a path that no format knows may be: a store, above dictionaries or in one, a model."""
+    if any(path.glob("dictionaries/*/*.duckdb")):
+        return f"It is a store, no dictionary: python -m featurestore info --store {path}. "
     below = itertools.islice(path.rglob("*"), _LOOKED_AT) if path.is_dir() else ()
     known = sorted(str(entry) for entry in below if _recognised(entry))
     if known:

@@ -143,8 +143,9 @@ def _reason(examples: ExampleTokens, n_active: int, n_inactive: int) -> str:
             return f"{n} {kind} {held_out} held out; {FEWEST} are needed.{cure}"
     if not examples.n:
         return (
-            "It names no token: nothing stands between quotes, and none of its words is a token of "
-            "the held-out contexts. Put a token between quotes."
+            "It names no token: nothing stands between quotes, and no word that is counted is a "
+            "token of the held-out contexts. Not counted are words of one or two letters and "
+            "function words such as for, the, with; between quotes any token is."
         )
     return ""
 

@@ -80,6 +80,14 @@ def test_the_sign_of_the_loss_is_a_word(effect: float, se: float, said: str) -> 
     assert said in loss_fact(replace(FOUND, loss_effect=effect, loss_effect_se=se))[0]
 
 
+@pytest.mark.parametrize("effect", [0.0131, -0.0131, 0.0012])
+def test_one_context_is_too_few_to_tell(effect: float) -> None:
+    one = replace(FOUND, n_ablated=1, loss_effect=effect, loss_effect_se=0.004)
+    said = loss_fact(one)[0]
+    assert said.endswith(" nats, one context: too few to tell")
+    assert "helps" not in said and "hurts" not in said and "standard errors" not in said
+
+
 def test_tokens_that_fall_and_rise() -> None:
     shown = Texts(ablation(FOUND)).text
     falls, rises = shown.split("rises when removed")

@@ -5,7 +5,7 @@ import pytest
 
 from app.feature_flags import chips, of_feature, of_row
 from featurestore.detail_records import DecoderWeights, NearToken, TokenMeasures
-from featurestore.records import Feature, Flag
+from featurestore.records import ONE_TOKEN_FROM, Feature, Flag
 from featurestore.store import Store
 from tests.app.test_feature_table import ROW
 from tests.html_texts import Texts
@@ -37,6 +37,8 @@ def test_flags_say_their_thresholds(store: Store, feature: Feature) -> None:
     assert (
         one == "81.0% of its direction's squared length is on dimension 21 of the model, above 50%"
     )
+    assert Flag.ONE_TOKEN not in of_feature(replace(feature, n_active=ONE_TOKEN_FROM - 1))
+    assert Flag.ONE_TOKEN in of_feature(replace(feature, n_active=ONE_TOKEN_FROM))
     plain = replace(feature, token_measures=UNKNOWN, decoder_weights=DecoderWeights((), 0.5, 0, 0))
     assert chips(plain) == ""
 

@@ -52,6 +52,15 @@ def test_a_row_holds_text_ready_to_show() -> None:
     assert cells["token_share"] == ["62.5%", "0.625"]
 
 
+def test_a_share_on_one_token_needs_tokens_to_tell() -> None:
+    _, cells = drawn(Listed((replace(ROW, n_active=20),)))
+    assert cells["token_share"][0] == "62.5%"
+    _, cells = drawn(Listed((replace(ROW, n_active=19),)))
+    tip = "0.625, but its active tokens are too few to tell: 19, below 20"
+    assert cells["token_share"] == ["–", tip]
+    assert "one token" not in dict(cells["flags"])
+
+
 def test_an_effect_stands_beside_its_control() -> None:
     _, cells = drawn(Listed((ROW,)))
     shown, tip, *control = cells["ablation_kl"]

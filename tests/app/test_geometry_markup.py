@@ -55,8 +55,12 @@ def feature(store: Store) -> Feature:
     return store.feature("planted", RIVER)
 
 
-def tokens(found: TokenMeasures) -> str:
-    return Texts(geometry_markup.tokens(found, MEASURES)).text
+def tokens(found: TokenMeasures, n_active: int = 20) -> str:
+    return Texts(geometry_markup.tokens(found, n_active, MEASURES)).text
+
+
+def summary(found: TokenMeasures, n_active: int = 20) -> str:
+    return geometry_markup.tokens_summary(found, n_active)
 
 
 def test_a_feature_of_one_token() -> None:
@@ -68,13 +72,20 @@ def test_a_feature_of_one_token() -> None:
     assert "cos 0.290 · random 0.270: not above 95% of them (0.310)" in shown
     assert "then ␣bank0.200" in shown
     assert "lookup row␣sea cos 0.990" in shown  # without a control of its own
-    assert geometry_markup.tokens_summary(FOUND) == "Single tokens: 83.2% on one, simple"
+    assert summary(FOUND) == "Single tokens: 83.2% on one, simple"
 
 
 def test_a_share_at_the_threshold_is_not_simple() -> None:
     half = replace(FOUND, share=NearToken("a", 0.5))
     assert "not simple" in tokens(half)
-    assert "not simple" in geometry_markup.tokens_summary(half)
+    assert "not simple" in summary(half)
+
+
+def test_active_on_few_tokens_it_is_neither_simple_nor_not() -> None:
+    for share in (FOUND, replace(FOUND, share=NearToken("a", 0.5))):
+        assert "simple" not in tokens(share, 19) + summary(share, 19)
+    assert "of its activation: active on too few tokens to tell (19, below 20)" in tokens(FOUND, 19)
+    assert summary(FOUND, 19) == ("Single tokens: 83.2% on one, active on too few tokens to tell")
 
 
 def test_what_is_not_known_says_why() -> None:
@@ -85,7 +96,7 @@ def test_what_is_not_known_says_why() -> None:
     assert "lookup" not in shown
     assert "active on no token alone" in tokens(replace(FOUND, n_unigrams=0, unigrams=()))
     assert "its direction has no length" in tokens(replace(FOUND, unigram_cos=None))
-    assert geometry_markup.tokens_summary(UNKNOWN) == "Single tokens"
+    assert summary(UNKNOWN) == "Single tokens"
     assert "entropy 0 nats, as of 1.00 tokens" in tokens(replace(FOUND, entropy=-0.0))
 
 
@@ -128,9 +139,9 @@ def test_the_place_on_the_map(feature: Feature, info: DictionaryInfo, store: Sto
 def test_hostile_tokens_stay_text(token: str, feature: Feature, info: DictionaryInfo) -> None:
     near = NearToken(token, 0.9)
     found = TokenMeasures(near, 1.0, 1, (near,), near, 0.5, near, (near, near))
-    shown = Texts(geometry_markup.tokens(found, MEASURES))
+    shown = Texts(geometry_markup.tokens(found, 20, MEASURES))
     assert shown.tags == {*"dl dt dd span i small br".split()}
     assert shown.text.count(alone(token)) >= 6
-    assert token not in geometry_markup.tokens_summary(found) or token == ""
+    assert token not in summary(found) or token == ""
     cluster = Cluster(0, 1, 0.0, 0.0, (near,))
     assert Texts(geometry_markup.place(feature, cluster, info)).tags == {"div", "span", "i"}

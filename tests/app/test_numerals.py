@@ -29,8 +29,26 @@ def test_short_numbers(value: float | None, text: str) -> None:
     assert short(value) == text
 
 
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0%"),
+        (2 / 277_982, "<0.01%"),
+        (0.0001, "0.0100%"),
+        (0.00238, "0.238%"),
+        (0.5, "50.0%"),
+        (0.9994, "99.9%"),
+        (277_980 / 277_982, ">99.9%"),
+        (1.0, "100%"),
+        (1.5, "150%"),
+        (-0.02, "−2.00%"),
+    ],
+)
+def test_a_percentage_is_all_or_nothing_only_if_it_is(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
 def test_other_numbers() -> None:
-    assert percent(0.00238) == "0.238%"
     assert exact(0.1 + 0.2) == "0.30000000000000004"
     assert exact(None) == "does not exist"
 

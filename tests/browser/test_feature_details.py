@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from featurestore.store import Store
-from tests.synthetic_store import RIVER
+from tests.synthetic_store import DEAD, RIVER
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 ADDRESS = f"/feature?dictionary=planted&feature={RIVER}&sort=feature&order=asc"
@@ -77,6 +77,14 @@ def test_a_neighbour_opens_in_the_same_list(page: Page) -> None:
     expect(table.locator("tbody tr")).to_have_count(10)  # all are still shown
     page.go_back()
     feature(page, RIVER)
+
+
+def test_a_dead_feature_names_the_one_table_that_has_more(page: Page) -> None:
+    page.goto(f"/feature?dictionary=planted&feature={DEAD}")
+    expect(page.get_by_text("no other is active where it is")).to_be_visible()
+    page.get_by_role("button", name="All 10: by direction").click()
+    table = page.get_by_role("table", name="By direction")
+    expect(table.locator("tbody tr")).to_have_count(10)
 
 
 def test_what_was_unfolded_stays_so_on_the_next_feature(page: Page) -> None:

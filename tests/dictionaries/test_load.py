@@ -110,7 +110,11 @@ def test_what_else_a_path_may_be(tmp_path: Path) -> None:
     inside.parent.mkdir()
     inside.touch()
     (inside.parent / "sae.safetensors").touch()
+    store = tmp_path / "store"
+    (store / "dictionaries" / "a").mkdir(parents=True)
+    (store / "dictionaries" / "a" / "run1.duckdb").touch()
     expected = {
+        store: f"It is a store, no dictionary: python -m featurestore info --store {store}. See",
         inside: f"Give the folder: {inside.parent}. See",
         tmp_path / "runs": "Give the one that you mean as 'path': "
         + ", ".join(str(checkpoints / f"ae_{step}.pt") for step in range(4))

@@ -270,6 +270,7 @@ def test_the_seed_decides_on_the_control(contexts: tuple[list[Example], list[Exa
         ("' river'", 40, 0, "0 silent contexts are held out; 2 are needed. Raise passes.n_zero"),
         ("zebra", 40, 30, "It names no token"),
         ("", 40, 30, "It names no token"),
+        ("with in the", 40, 30, "It names no token"),
     ],
 )
 def test_no_score_without_contexts_or_tokens(
@@ -284,6 +285,16 @@ def test_no_score_without_contexts_or_tokens(
     assert (found.auc, found.se, found.control_auc, found.control_n) == (None, None, None, 0)
     assert (found.n_active, found.n_inactive) == (n_active, n_inactive)
     assert found.reason.startswith(reason)
+
+
+def test_a_label_without_a_token_is_told_what_counts(
+    contexts: tuple[list[Example], list[Example]],
+) -> None:
+    active, inactive = contexts
+    assert {" a", " b"} < {token for one in (*active, *inactive) for token in one.tokens}
+    reason = score_label("a before b", active, inactive).reason
+    assert "one or two letters and function words" in reason and "between quotes any" in reason
+    assert score_label('" a"', active, inactive).reason == ""
 
 
 @pytest.mark.parametrize(

@@ -127,14 +127,18 @@ def test_every_tab_opens(live: Live, tab: str) -> None:
         assert [row["key"] for row in data["rows"]][-1] in IDS
     if tab == "reconstruction":
         assert len(data["rows"]) == 4 * len(IDS)
+        (scale,) = {row["scale_text"] for row in data["rows"] if "KL" in str(row["cells"][1])}
+        assert f"KL in nats, of the next token; full colour {scale} for all" in texts(test)
     if tab == "intervene":
         assert "Continuation, sampled" in texts(test)
         assert "switched off everywhere" in texts(test)
+        assert "at these alone, and to read what follows the last one" in texts(test)
 
 
 def test_edits_are_added_and_removed(live: Live) -> None:
     test = live(text=TEXT, tab="intervene", dictionaries="sae")
     assert "No feature is changed yet" in texts(test)
+    assert "at these alone, and to read what follows the last one" in texts(test)
     assert strips(test)["texts"]  # tokens can be chosen before there is an edit
     test.button(key="add_edit").click().run()
     assert test.query_params["edits"] == "sae:0:ablate"

@@ -42,7 +42,8 @@ def test_the_first_pair_there_is(open_page: Open, pair_store: Path) -> None:
     said = texts(test)
     assert "0.537" in said and "0.562" in said and "0.400" in said and "25.0%" in said
     assert "4 matched one to one (assignment)" in said and "mean cosine 0.487" in said
-    assert "cosines keep their sign" in said and "activations on 100 tokens" in said
+    assert "opposite directions count as unlike" in said and "keep their sign" in said
+    assert "activations on 100 tokens" in said
     assert "fb-note" not in said
     assert len(test.get("plotly_chart")) == 1
     assert listed(test) == [(0, "2"), (2, "4"), (4, "0"), (1, "1")]

@@ -53,6 +53,11 @@ def test_likeness_names_each_of_the_family() -> None:
     ]
 
 
+def test_one_other_is_no_others() -> None:
+    _, tip = words.cell(entry(INFO, {}, (Kin("early", 0.5, 0.25),)), "family_mmcs")
+    assert tip.startswith("0.5 over 1 other of its family\n")
+
+
 def test_kl_stands_beside_its_control() -> None:
     one = with_kl(0.3, 0.2)
     assert words.cell(one, "kl_decoded") == ["0.300", "0.3 nats over 90 tokens"]

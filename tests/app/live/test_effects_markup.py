@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from app.live.effects_markup import continuations, edit_words, next_tokens
 from featurestore.live.records import Continuation, Edit, Intervention, NextToken
@@ -20,7 +21,11 @@ def test_an_edit_in_words() -> None:
 
 
 def test_the_next_token_before_and_after() -> None:
-    tokens = (NextToken(HOSTILE, 0.5, 0.25), NextToken(" b", 0.0001, 0.1), NextToken("c", 0.1, 0.1))
+    tokens = (
+        NextToken(HOSTILE, 0.5, 0.25),
+        NextToken(" b", 0.00001, 0.1),
+        NextToken("c", 0.1, 0.1),
+    )
     control = np.array([[9.0, 0.1], [9.0, 0.3]])
     shown = next_tokens(Intervention(np.array([0.0, 0.4]), control, 3, 1, tokens, ()), " in")
     assert (
@@ -33,7 +38,16 @@ def test_the_next_token_before_and_after() -> None:
     assert "\u221225.0 pt" in shown
     assert "+10.0 pt" in shown
     assert 'fb-muted" title="0.0">0.0 pt<' in shown  # no change has no direction
-    assert "&lt;0.1%" in shown or "<0.1%" in shown
+    assert "&lt;0.1%" in shown
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.0, "0.0%"), (0.0004, "&lt;0.1%"), (0.5, "50.0%"), (0.9996, "&gt;99.9%"), (1.0, "100.0%")],
+)
+def test_a_probability_is_all_only_if_it_is(share: float, text: str) -> None:
+    found = Intervention(np.zeros(1), np.zeros((1, 1)), 0, 0, (NextToken("a", share, 0.5),), ())
+    assert f">{text}<" in next_tokens(found, "in")
 
 
 def test_continuations_are_marked_from_where_they_part() -> None:

@@ -111,6 +111,7 @@ def test_measures_of_a_kind_share_a_scale() -> None:
     found = rows.measure_rows([one, two])
     assert [row.cells[0] for row in found] == ["a", "", "", "", "b", "", "", ""]
     assert [row.scale for row in found] == [5, 1, 6, 6] * 2
+    assert (rows.largest_kl([one, two]), rows.largest_kl([])) == (6, 0)
     assert [row.tone for row in found][:4] == ["count", "loss", "loss", "loss"]
     assert found[3].cells[1:] == ("KL, random (n = 2)", 5 / 3)
     assert found[3].strips[0].values == (2.0, 3.0)

@@ -147,7 +147,9 @@ def test_every_colouring_has_a_legend(points: Points, colour: str) -> None:
 def test_a_legend_counts_what_has_no_colour() -> None:
     verdict, _ = said_part(POINTS, SAID, "key")
     assert legend(POINTS, "effect", verdict)["missing"].endswith("passes.n_ablated_bands): 2")
-    assert legend(POINTS, "share", verdict)["words"].endswith("on one token · 1 feature")
+    share = legend(POINTS, "share", verdict)
+    assert share["words"].endswith("on one token · 1 feature")
+    assert share["missing"] == "active on fewer than 20 tokens, too few to tell: 2"
     words = legend(POINTS, "effect", verdict)["words"]
     assert words == (
         "% of its own random draws (4 each) with less KL when switched off · 1 feature"
