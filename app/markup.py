@@ -1,7 +1,7 @@
 """Small pieces of HTML, every value escaped. Pure; their looks are in style.css."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from html import escape
 
@@ -11,6 +11,13 @@ from featurestore.records import DENSE_ABOVE, DictionaryInfo, Feature, ListPlace
 
 _DIGITS = 12
 """Of a digest that are shown; its tip has all."""
+_FACTS = {
+    "hook_name": "{}",
+    "model_name": "{}",
+    "model_step": "model step {:,}",
+    "step": "step {:,}",
+}
+"""What tells dictionaries from each other, beside their kind, and in which words."""
 _COMMAND = re.compile(r"python -m [^\n;]+")
 _OPTION = re.compile(r"(?<!\S)--[\w-]+")
 
@@ -177,11 +184,29 @@ def dictionary_label(info: DictionaryInfo) -> str:
     return f"{info.dictionary_id} · {dictionary_facts(info)}"
 
 
-def dictionary_facts(info: DictionaryInfo) -> str:
-    """What tells a dictionary from its neighbours, beside its name."""
-    steps = [("step", info.step), ("model step", info.model_step)]
-    facts = [f"{name} {step:,}" for name, step in steps if step is not None]
-    return " · ".join([info.kind, info.hook_name, *facts])
+def model(info: DictionaryInfo) -> str:
+    """Its model, and at which step of training: numbers compare within one."""
+    step = "" if info.model_step is None else f" at step {info.model_step:,}"
+    return f"{info.model_name}{step}"
+
+
+def dictionary_facts(info: DictionaryInfo, among: Collection[DictionaryInfo] = ()) -> str:
+    """What tells a dictionary from its neighbours, beside its name.
+
+    Of several that are given, what all of them share is left out.
+    """
+    told = [
+        words.format(getattr(info, field))
+        for field, words in _FACTS.items()
+        if getattr(info, field) is not None and _differs(field, among)
+    ]
+    return " · ".join([info.kind, *told])
+
+
+def _differs(field: str, among: Collection[DictionaryInfo]) -> bool:
+    if len(among) < 2:
+        return field != "model_name"
+    return len({getattr(one, field) for one in among}) > 1
 
 
 def dictionary_line(info: DictionaryInfo) -> str:

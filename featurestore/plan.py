@@ -7,6 +7,7 @@ that name is not computed again, and a changed setting never mixes with an old o
 import hashlib
 import json
 import logging
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from featurestore.errors import RecipeError
 from featurestore.hub import on_this_machine
 from featurestore.inference import LanguageModel, load_model
 from featurestore.places import place_of, write_place
+from featurestore.served_files import ServedFiles
 from featurestore.stop import Stop
 from featurestore.suitability import check_hook_points, check_processing, width
 from featurestore.workspace import Workspace
@@ -133,7 +135,8 @@ def make_plan(order: Order, stop: Stop | None = None) -> Plan:
         _job(order, config, dictionary, shared | {"dictionary": dictionary.digest()})
         for config, dictionary in zip(configs, dictionaries, strict=True)
     ]
-    missing = [job for job in jobs if not _is_published(job)]
+    missing = [job for job in jobs if not job.workspace.published.exists()]
+    _tell_published(order.store, [job for job in jobs if job.workspace.published.exists()])
     for job in (each for each in missing if each.config.id not in folders):
         check_processing(job.config, job.dictionary, model, corpus)
     for job in jobs:
@@ -205,12 +208,22 @@ def _job(
     return Job(config, dictionary, digests, Workspace(order.store, run_id, config.id, settings))
 
 
-def _is_published(job: Job) -> bool:
-    if not job.workspace.published.exists():
-        return False
-    logger.info("%s: run %s is already in the store", job.config.id, job.run_id)
-    job.workspace.remove()  # of a build killed just after it published
-    return True
+def _tell_published(store: Path, jobs: list[Job]) -> None:
+    """Say what is there already, and where another run of its dictionary is what is shown."""
+    if not jobs:
+        return
+    with closing(ServedFiles(store)) as served:
+        shown = {info.dictionary_id: info for info in served.catalogue().dictionaries}
+    for job in jobs:
+        job.workspace.remove()  # of a build killed just after it published
+        logger.info("%s: run %s is already in the store", job.config.id, job.run_id)
+        other = shown.get(job.config.id)
+        if other is not None and other.run_id != job.run_id:
+            logger.warning(
+                "%s: the app shows run %s instead, built later with other settings. "
+                "To show %s again, move %s out of the store.",
+                *(job.config.id, other.run_id, job.run_id, other.path),
+            )
 
 
 def _code_digest() -> str:

@@ -1,3 +1,4 @@
+import logging
 import re
 import shutil
 from collections.abc import Callable
@@ -201,6 +202,23 @@ def test_what_is_built_is_not_built_again(run: Path) -> None:
     assert build(order(run), engine=no_engine) == []
     assert merge(order(run)) == []
     assert list((run / "store" / "work").iterdir()) == []
+
+
+def test_going_back_to_a_run_tells_which_one_is_shown(
+    run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = shutil.copytree(run / "store", tmp_path / "store")
+    caplog.set_level(logging.INFO)
+    build(order(run, store), engine=no_engine)
+    assert "is already in the store" in caplog.text
+    assert "instead" not in caplog.text
+    (path,) = (store / "dictionaries" / "sae").iterdir()
+    later = shutil.copyfile(path, path.with_name("later.duckdb"))
+    with duckdb.connect(later) as connection:
+        connection.execute("UPDATE manifest SET run_id = 'later', built_at = '2999-01-01'")
+    build(order(run, store), engine=no_engine)
+    assert "sae: the app shows run later instead" in caplog.text
+    assert f"To show {path.stem} again, move {later} out of the store" in caplog.text
 
 
 def test_two_builds_are_alike_to_the_last_bit(run: Path) -> None:

@@ -139,10 +139,11 @@ def history(events: Iterable[Event]) -> str:
 def score(found: LabelScore) -> str:
     """How far the tokens that a label names tell where its feature is active."""
     if found.auc is None:
-        return line([("How well the label's tokens predict it: no score", _AUC), found.reason])
+        said = "How well the saved label's tokens predict it: no score"
+        return line([(said, _AUC), found.reason])
     named = ", ".join((*found.examples.tokens, *found.examples.texts))
     facts = [
-        (f"The label's tokens predict it: AUC {short(found.auc)} ± {short(found.se)}", _AUC),
+        (f"The saved label's tokens predict it: AUC {short(found.auc)} ± {short(found.se)}", _AUC),
         ("1 always, 0.5 by chance", _AUC),
         (f"random tokens {short(found.control_auc)}", f"mean of {found.control_n} draws"),
         (f"{found.n_active} active, {found.n_inactive} silent contexts", f"It names: {named}"),

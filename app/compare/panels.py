@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from app import figures, panels, session
+from app import figures, markup, panels, session
 from app.compare import charts, scoreboard, table, token_panel, words
 from app.compare import selection as selections
 from app.compare import session as compare
@@ -23,7 +23,7 @@ KEYS = (
 _SELECTORS = {**panels.TO_SEARCH, "?": ".fb-tell"}
 _LABELS = {"family": "Family", "kind": "Kind", "hook": "Hook point", "model": "Model"}
 _ALL = {"family": "families", "kind": "kinds", "hook": "hook points", "model": "models"}
-_WIDTHS = {"family": 130, "kind": 115, "hook": 190, "model": 150}
+_WIDTHS = {"family": 130, "kind": 115, "hook": 190, "model": 190}
 
 
 @dataclass(frozen=True)
@@ -112,18 +112,18 @@ def plot(shown: Shown) -> str | None:
     if column == scoreboard.TOKENS:
         token_panel.losses(tokens)
     elif placed:
-        _hook_points(shown)
+        _places(shown)
         _tradeoff(placed, marks, column)
     return compare.pointed()
 
 
-def _hook_points(shown: Shown) -> None:
-    """That several do not compare, and the choice of one."""
-    said, hooks = words.hook_points(shown.entries)
+def _places(shown: Shown) -> None:
+    """That several hook points or models do not compare, and the choice of one."""
+    said, name, counts = words.places(shown.entries)
     if not said:
         return
-    chosen = {hook: selections.params(replace(shown.selection, hook=hook)) for hook in hooks}
-    st.html(words.choose_hook(said, hooks, chosen))
+    chosen = {one: selections.params(replace(shown.selection, **{name: one})) for one in counts}
+    st.html(words.choose_place(said, counts, chosen))
 
 
 def _tradeoff(placed: tuple[Entry, ...], marks: list[charts.Mark], column: str) -> None:
@@ -145,9 +145,8 @@ def _tradeoff(placed: tuple[Entry, ...], marks: list[charts.Mark], column: str) 
 
 def _mark(one: Entry, column: str) -> charts.Mark:
     l0, value = one.value("l0"), one.value(column)
-    told = (
-        f"L0 {short(l0)} · {words.PLOTS[column]} {short(value)} · {one.info.n_features:,} features"
-    )
+    facts = f"{one.info.n_features:,} features · {one.info.hook_name} · {markup.model(one.info)}"
+    told = f"L0 {short(l0)} · {words.PLOTS[column]} {short(value)} · {facts}"
     return charts.Mark(one.info.dictionary_id, one.info.kind, l0, value, told)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
+from app.markup import model
 from app.numerals import natural
 from featurestore.detail_records import Measure
 from featurestore.pair_records import PairInfo
@@ -199,10 +200,7 @@ def front(entries: Iterable[Entry], column: str) -> tuple[Entry, ...]:
     Empty unless all scores are on the same tokens at the same place of the same model.
     """
     entries = tuple(entries)
-    places = {
-        (i.model_name, i.model_step, i.hook_name, i.hook_name_out)
-        for i in (one.info for one in entries)
-    }
+    places = {(model(i), i.hook_name, i.hook_name_out) for i in (one.info for one in entries)}
     if len(places) > 1 or len(samples(entries)) > 1:
         return ()
     sign = -1 if column in LOWER_IS_BETTER else 1

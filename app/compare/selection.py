@@ -1,15 +1,22 @@
 """What the scoreboard shows, as one record, and the same as query parameters."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
+from app import markup
 from app.compare.scoreboard import COLUMNS, PLOTTED, TOKENS
 from app.numerals import natural
 from app.selection import Reader
 from featurestore.records import DictionaryInfo
 
-FILTERS = {"family": "family", "kind": "kind", "hook": "hook_name", "model": "model_name"}
-"""Name of a filter in the URL, and the field of a dictionary that it is compared with."""
+FILTERS: dict[str, Callable[[DictionaryInfo], str | None]] = {
+    "family": attrgetter("family"),
+    "kind": attrgetter("kind"),
+    "hook": attrgetter("hook_name"),
+    "model": markup.model,
+}
+"""Name of a filter in the URL, and what of a dictionary it is compared with."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +42,15 @@ class CompareSelection:
 
     def keeps(self, info: DictionaryInfo) -> bool:
         """Whether a dictionary is shown."""
-        return all(getattr(info, FILTERS[name]) == value for name, value in self.filters.items())
+        return all(FILTERS[name](info) == value for name, value in self.filters.items())
 
 
 def choices(infos: Iterable[DictionaryInfo]) -> dict[str, tuple[str, ...]]:
     """What each filter can be set to."""
     infos = tuple(infos)
     return {
-        name: tuple(sorted({value for i in infos if (value := getattr(i, field))}, key=natural))
-        for name, field in FILTERS.items()
+        name: tuple(sorted({value for i in infos if (value := of(i))}, key=natural))
+        for name, of in FILTERS.items()
     }
 
 

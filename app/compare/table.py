@@ -44,14 +44,14 @@ def scoreboard(
     return None if result.open is None else (links.BROWSE, in_browse(result.open))
 
 
-def payload(entries: Iterable[Entry], selection: CompareSelection) -> dict[str, Any]:
+def payload(entries: tuple[Entry, ...], selection: CompareSelection) -> dict[str, Any]:
     """What the script draws."""
     return {
         "columns": [
             {"name": name, "label": label, "title": title, "sort": True}
             for name, (label, title) in words.HEADINGS.items()
         ],
-        "rows": [_row(one) for one in entries],
+        "rows": [_row(one, entries) for one in entries],
         "sort": selection.by,
         "descending": selection.descending,
     }
@@ -67,11 +67,11 @@ def in_pair(one: Entry) -> dict[str, str]:
     return params(PairSelection(one.info.dictionary_id, one.beside))
 
 
-def _row(one: Entry) -> dict[str, Any]:
+def _row(one: Entry, shown: tuple[Entry, ...]) -> dict[str, Any]:
     dictionary_id = one.info.dictionary_id
     return {
         "id": dictionary_id,
-        "facts": markup.dictionary_facts(one.info),
+        "facts": markup.dictionary_facts(one.info, [other.info for other in shown]),
         "href": f"./?{urlencode(in_browse(dictionary_id))}",  # Browse is the page without a name
         "cells": [words.cell(one, column) for column in COLUMNS[1:]],
         "pair": f"pair?{urlencode(in_pair(one))}" if one.n_pairs else "",

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from app import markup
 from app.compare.scoreboard import LOWER_IS_BETTER, TOKENS, Entry, Sample
+from app.compare.selection import FILTERS
 from app.numerals import NONE, exact, percent, short
 from featurestore.detail_records import Measure
 from featurestore.records import DENSE_ABOVE
@@ -81,7 +82,7 @@ WORDS = {
     "of this one with each other of its family. A tip names each, and what chance would give.",
     "pairs": "Dictionaries that it was compared with. The number opens two of them.",
     "front": "Dictionaries that no other beats at as low an L0. Drawn where all that are shown "
-    "stand at one hook point and were scored on the same tokens.",
+    "stand at one hook point of one model and were scored on the same tokens.",
 }
 """What the words on Compare mean."""
 
@@ -97,8 +98,8 @@ _UNSCORED = (
     "again"
 )
 _NAMED_AT_MOST = 6
-MOST_HOOKS = 8
-"""Hook points to choose from beside the plot; the filter above has all."""
+MOST_PLACES = 8
+"""Hook points or models to choose from beside the plot; the filters above have all."""
 
 
 def cell(one: Entry, column: str) -> list[str]:
@@ -217,11 +218,11 @@ def summary(entries: tuple[Entry, ...], n_all: int, found: Mapping[Sample, objec
         parts.append((f"scored on {_tokens(sample)}", _drawn(sample)))
     elif found:
         parts.append(f"scored on {len(found)} different samples of tokens")
-    for name, field in (("model", "model_name"), ("hook point", "hook_name")):
-        n = len({getattr(one.info, field) for one in entries})
+    for noun, name in (("model", "model"), ("hook point", "hook")):
+        n = len({FILTERS[name](one.info) for one in entries})
         if n > 1:
             tip = "Numbers are of different tasks there: compare within one"
-            parts.append((_count(n, name), tip))
+            parts.append((_count(n, noun), tip))
     return markup.line(parts)
 
 
@@ -266,20 +267,29 @@ def _tokens(sample: Sample) -> str:
     )
 
 
-def hook_points(entries: tuple[Entry, ...]) -> tuple[str, dict[str, int]]:
-    """That dictionaries of several hook points do not compare, and how many each has; else ""."""
-    n = Counter(one.info.hook_name for one in entries)
-    said = f"{len(n):,} hook points: only dictionaries of one hook point compare"
-    return (said if len(n) > 1 else ""), dict(n.most_common(MOST_HOOKS))
+def places(entries: tuple[Entry, ...]) -> tuple[str, str, dict[str, int]]:
+    """That dictionaries of several hook points or models do not compare; else "".
+
+    Beside it the filter that parts them first, and how many it keeps by each of its choices.
+    """
+    nouns = {"hook": "hook point", "model": "model"}
+    found = {name: Counter(FILTERS[name](one.info) for one in entries) for name in nouns}
+    several = [name for name in nouns if len(found[name]) > 1]
+    if not several:
+        return "", "", {}
+    counted = " and ".join(_count(len(found[name]), nouns[name]) for name in several)
+    within = " of ".join(f"one {nouns[name]}" for name in several)
+    said = f"{counted}: only dictionaries of {within} compare"
+    return said, several[0], dict(found[several[0]].most_common(MOST_PLACES))
 
 
-def choose_hook(
-    said: str, hooks: Mapping[str, int], params: Mapping[str, Mapping[str, str]]
+def choose_place(
+    said: str, counts: Mapping[str, int], params: Mapping[str, Mapping[str, str]]
 ) -> str:
     """The same with a link to each, by its parameters."""
     ways = [
-        f'<a href="compare?{escape(urlencode(params[hook]))}">{escape(hook)}</a> {n:,}'
-        for hook, n in hooks.items()
+        f'<a href="compare?{escape(urlencode(params[place]))}">{escape(place)}</a> {n:,}'
+        for place, n in counts.items()
     ]
     ways[0] = f"{escape(said)}. Show only: {ways[0]}"
     spans = "".join(f"<span>{way}</span>" for way in ways)

@@ -30,6 +30,7 @@ Both = tuple[Feature | None, Feature | None]
 
 def side_by_side(opened: Opened) -> PairSelection | None:
     """Both features; returns the selection with another pair that was just clicked."""
+    opened = _with_best(opened)
     selection = opened.selection
     both = _features(opened)
     listed = _matches(selection, both)
@@ -45,6 +46,26 @@ def side_by_side(opened: Opened) -> PairSelection | None:
                 elif part is _name:
                     _nobody(opened, at)
     return _near(opened, listed)
+
+
+def _with_best(opened: Opened) -> Opened:
+    """A feature that is asked for alone stands beside its match, or else its nearest."""
+    selection = opened.selection
+    if None not in (selection.feature, selection.beside):
+        return opened
+    number = selection.beside if selection.feature is None else selection.feature
+    mine, theirs = selection.dictionary, selection.other
+    if selection.feature is None:
+        mine, theirs = theirs, mine
+    try:
+        stored = session.store().pairs.nearest(mine, number, theirs)
+    except UnknownFeature:
+        return opened  # told where it would stand
+    found = [one for one in stored if one.other is not None]
+    if not found:
+        return opened
+    best = next((one for one in found if one.is_matched), found[0])
+    return replace(opened, selection=selection.opened(best, mine))
 
 
 def _features(opened: Opened) -> Both:
@@ -129,7 +150,7 @@ def _nobody(opened: Opened, at: int) -> None:
     selection = opened.selection
     if (selection.feature, selection.beside)[at] is None:
         name = opened.dictionaries[at].dictionary_id
-        panels.note(f"Nothing of {name} beside it. Choose one of its nearest below.")
+        panels.note(f"No feature of {name} is known beside it.")
 
 
 def _events(opened: Opened, both: Both) -> tuple[Event | None, Event | None]:

@@ -3,18 +3,20 @@
 A label is scored by the tokens that it names (`example_tokens`), on contexts that were held out.
 Each context has one position that decides, the sampled one, and gets a grade:
 
-    2   an example token, or the last byte of an example text, stands at that position
+    2   an example token, or the last letter of an example text, stands at that position
     1   none there, but one within the BEFORE tokens before it
     0   neither
 
-Nothing after the position counts: the model had not read it yet. Grades instead of counts, because
-a feature is active on a token or because of a recent one, and a token that is frequent in a long
-context says nothing of this position.
+Nothing after the position counts: the model had not read it yet. Only a letter that the tokenizer
+cuts counts from its first byte on, since pages show it whole there. Grades instead of counts,
+because a feature is active on a token or because of a recent one, and a token that is frequent in a
+long context says nothing of this position.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from math import sqrt
 
 import numpy as np
@@ -26,6 +28,8 @@ from featurestore.records import Example
 BEFORE = 8
 """Tokens before the sampled one that count as its context."""
 CONTROL_DRAWS = 50
+_MOST_BYTES = 4
+"""Of a letter in UTF-8."""
 FEWEST = 2
 """Contexts needed on either side."""
 
@@ -89,13 +93,19 @@ def grade(example: Example, examples: ExampleTokens) -> int:
     is_before = not named.isdisjoint(tokens[first:peak])
     if not examples.texts:
         return int(is_before)
-    read = [as_bytes(token) for token in tokens[: peak + 1]]  # a letter may be cut into tokens
-    text = b"".join(read)
+    read = [as_bytes(token) for token in tokens[: peak + 1]]
+    text = b"".join(read) + _rest_of_letter(tokens[peak + 1 :])
     parts = map(text_bytes, examples.texts)
     end = max((text.rfind(part) + len(part) for part in parts if part in text), default=0)
-    if end > len(text) - len(read[peak]):
+    if end > sum(map(len, read[:peak])):
         return 2
     return int(is_before or end > sum(map(len, read[:first])))
+
+
+def _rest_of_letter(tokens: Iterable[str]) -> bytes:
+    """The bytes at the front of these tokens that go on with a letter: 10xxxxxx in UTF-8."""
+    following = b"".join(map(as_bytes, islice(tokens, _MOST_BYTES - 1)))
+    return bytes(takewhile(lambda byte: byte & 0xC0 == 0x80, following))
 
 
 def auc(active: Sequence[float], inactive: Sequence[float]) -> float:

@@ -71,3 +71,15 @@ def test_recomputed_says_whether_the_store_is_right(synthetic_store: Path) -> No
     assert "fb-error" in bad
     nothing = markup.recomputed(Recomputed(0, 0, 0.0, None, None, 0.0, 0), info)
     assert "holds no example" in nothing
+
+
+def test_facts_leave_out_what_all_share(synthetic_store: Path) -> None:
+    info = Store(synthetic_store).dictionary("planted")
+    hook, step = f"{info.hook_name}", f"step {info.step:,}"
+    assert markup.dictionary_facts(info) == f"sae · {hook} · {step}"
+    later = replace(info, step=info.step + 1)
+    assert markup.dictionary_facts(info, [info, later]) == f"sae · {step}"
+    other = replace(info, model_name="big", model_step=2000)
+    both = [info, other]
+    assert markup.dictionary_facts(other, both) == "sae · big · model step 2,000"
+    assert markup.dictionary_facts(info, both) == f"sae · {info.model_name}"

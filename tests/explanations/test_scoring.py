@@ -133,7 +133,9 @@ CUT_HAN = (" ", "<0xE6>", "<0xBC>", "<0xA2>", "字")
     ("quoted", "one", "expected"),
     [
         ("ä", example(*CUT_A, peak=2), 2),  # the token that completes it
-        ("ä", example(*CUT_A, peak=1), 0),  # not whole yet
+        ("ä", example(*CUT_A, peak=1), 2),  # and the one where it begins
+        ("ä", example("B", "<0xC3>", "<0xB6>", peak=1), 0),  # ö
+        ("ä", example("B", "<0xC3>", peak=1), 0),  # nothing follows
         ("ä", example(*CUT_A), 1),
         ("ä", example("<0xC3>", "<0xA4>", *FAR), 1),  # its last byte counts, not its first
         ("ä", example("<0xC3>", "<0xA4>", *FAR, " x"), 0),
@@ -143,7 +145,9 @@ CUT_HAN = (" ", "<0xE6>", "<0xBC>", "<0xA2>", "字")
         ("Bäck", example(*CUT_A), 2),  # through plain and cut tokens
         ("Bäck", example(*CUT_A, peak=2), 0),
         ("ck", example(*CUT_A), 2),
-        ("漢", example(*CUT_HAN, peak=2), 0),
+        ("漢", example(*CUT_HAN, peak=1), 2),
+        ("漢", example(*CUT_HAN, peak=2), 2),
+        ("漢字", example(*CUT_HAN, peak=3), 0),
         ("漢", example(*CUT_HAN, peak=3), 2),
         ("漢", example(*CUT_HAN), 1),
         (" 漢字", example(*CUT_HAN), 2),

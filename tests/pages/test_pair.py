@@ -97,6 +97,22 @@ def test_two_features_side_by_side(open_page: Open, pair_store: Path) -> None:
     assert len(listed(test)) == 4
 
 
+@pytest.mark.parametrize(
+    ("alone", "said"),
+    [({"feature": "0"}, "Feature 0 beside 2"), ({"beside": "4"}, "Feature 2 beside 4")],
+)
+def test_a_feature_alone_stands_beside_its_match(
+    open_page: Open, pair_store: Path, alone: dict[str, str], said: str
+) -> None:
+    test = open_page(links.PAIR, pair_store, **BOTH, **alone)
+    assert said in texts(test) and ">matched<" in texts(test)
+
+
+def test_an_unknown_feature_alone_is_told(open_page: Open, pair_store: Path) -> None:
+    test = open_page(links.PAIR, pair_store, **BOTH, feature="77")
+    assert "No feature 77 in &#x27;early&#x27;" in texts(test)
+
+
 @pytest.mark.parametrize("named", ["dictionary", "other"])
 def test_a_dictionary_that_is_not_there_is_named(
     open_page: Open, pair_store: Path, named: str

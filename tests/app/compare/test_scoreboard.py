@@ -89,7 +89,13 @@ def test_the_front_holds_what_none_beats() -> None:
 
 
 @pytest.mark.parametrize(
-    "facts", [{"hook_name": "there"}, {"model_name": "big"}, {"digests": {"corpus": "other"}}]
+    "facts",
+    [
+        {"hook_name": "there"},
+        {"model_name": "big"},
+        {"model_step": 1000},
+        {"digests": {"corpus": "other"}},
+    ],
 )
 def test_no_front_among_what_cannot_be_compared(facts: dict) -> None:
     assert front([made("a"), of(made("b"), **facts)], "explained_variance") == ()

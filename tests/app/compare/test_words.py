@@ -112,13 +112,26 @@ def test_the_line_says_what_scores_rest_on() -> None:
 
 def test_several_hook_points_do_not_compare_and_one_can_be_chosen() -> None:
     far = of(made("c"), hook_name="<b>")
-    assert words.hook_points((made("a"), made("b")))[0] == ""
-    said, hooks = words.hook_points((far, made("a"), made("b")))
+    assert words.places((made("a"), made("b"))) == ("", "", {})
+    said, name, hooks = words.places((far, made("a"), made("b")))
     assert said == "2 hook points: only dictionaries of one hook point compare"
-    assert list(hooks.items()) == [("here", 2), ("<b>", 1)]
-    shown = words.choose_hook(said, hooks, {hook: {"by": "l0", "hook": hook} for hook in hooks})
+    assert (name, list(hooks.items())) == ("hook", [("here", 2), ("<b>", 1)])
+    shown = words.choose_place(said, hooks, {hook: {"by": "l0", "hook": hook} for hook in hooks})
     assert '<a href="compare?by=l0&amp;hook=here">here</a> 2' in shown
     assert '<a href="compare?by=l0&amp;hook=%3Cb%3E">&lt;b&gt;</a> 1' in shown
+
+
+def test_steps_of_the_model_do_not_compare_either() -> None:
+    early, late = of(made("a"), model_step=1000), of(made("b"), model_step=4000)
+    said, name, models = words.places((early, late, of(made("c"), model_step=4000)))
+    assert said == "2 models: only dictionaries of one model compare"
+    assert (name, models) == ("model", {"small at step 4,000": 2, "small at step 1,000": 1})
+    far = of(made("d"), hook_name="there")
+    said, name, _ = words.places((early, late, far))
+    assert said == (
+        "2 hook points and 3 models: only dictionaries of one hook point of one model compare"
+    )
+    assert name == "hook"
 
 
 def test_names_that_have_no_room_are_counted() -> None:
