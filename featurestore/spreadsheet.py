@@ -6,6 +6,7 @@ programs join on, are marked only where they are a formula.
 
 import csv
 import io
+import itertools
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -43,12 +44,13 @@ class Table:
     header: tuple[str, ...]
     """Names of the columns; a column without a name has the empty one."""
     rows: tuple[tuple[int, tuple[str, ...]], ...]
-    """Line of the file in which a row begins, from 1, and its cells: as many as columns."""
+    """The number that a spreadsheet gives a row, 1 being the header's, and its cells: as many as
+    columns. Empty lines count, and a cell of several lines is in one row."""
 
     def records(self) -> Iterator[tuple[int, dict[str, str]]]:
-        """Every row's line, and its cells by their columns' names."""
-        for line, cells in self.rows:
-            yield line, dict(zip(self.header, cells, strict=True))
+        """Every row's number, and its cells by their columns' names."""
+        for number, cells in self.rows:
+            yield number, dict(zip(self.header, cells, strict=True))
 
 
 def safe(cell: str) -> str:
@@ -120,19 +122,20 @@ def read_table(data: bytes, name: str = "The table") -> Table:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     header: tuple[str, ...] = ()
     rows = []
-    for line, cells in _lines(reader, name):
+    for number, line, cells in _numbered(reader, name):
         if not header:
             header = tuple(cell.strip() for cell in cells)
             _check_header(header, name)
             continue
         if len(cells) != len(header):
             raise TableError(
-                f"{name}, line {line}: {len(cells)} cells where the header has {len(header)} "
-                "columns. Is a delimiter missing, or one too many outside quotes?"
+                f"{name}, row {number} (line {line}): {len(cells)} cells where the header "
+                f"has {len(header)} columns. Is a delimiter missing, or one too many "
+                "outside quotes?"
             )
         if len(rows) == MOST_ROWS:
             raise TableError(f"{name} has more than {MOST_ROWS:,} rows. Split it.")
-        rows.append((line, cells))
+        rows.append((number, cells))
     if not header:
         raise TableError(f"{name} is empty: not even a header is in it.")
     return Table(header, tuple(rows))
@@ -168,9 +171,9 @@ def _delimiter(text: str) -> str:
     return max(_DELIMITERS, key=header.count)
 
 
-def _lines(reader: Iterator[list[str]], name: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Every row that is no empty line, and where it begins."""
-    while True:
+def _numbered(reader: Iterator[list[str]], name: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    """Every row that is no empty line: its number in a spreadsheet, and the line it begins in."""
+    for number in itertools.count(1):
         line = reader.line_num + 1
         try:
             cells = next(reader, None)
@@ -182,7 +185,7 @@ def _lines(reader: Iterator[list[str]], name: str) -> Iterator[tuple[int, tuple[
         if cells is None:
             return
         if cells:
-            yield line, tuple(map(plain, cells))
+            yield number, line, tuple(map(plain, cells))
 
 
 def _check_header(header: tuple[str, ...], name: str) -> None:

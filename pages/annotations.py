@@ -20,7 +20,7 @@ views.progress(known, selection)
 views.agreement()
 files.export(info, selection, known)
 if not command_line.is_read_only():
-    left, right = st.columns(2, gap="medium")
+    left, right = st.container(key="imports").columns(2, gap="medium")
     with left:
         files.import_annotations(known)
     with right:

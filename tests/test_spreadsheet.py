@@ -147,9 +147,12 @@ def test_delimiters_and_encodings_of_spreadsheets(delimiter: str, encoding: str,
     assert list(table.records())[0] == (2, {"feature": "007", "label": "a,b;c\té", "": "=1"})
 
 
-def test_lines_are_those_of_the_file() -> None:
+def test_rows_are_counted_as_a_spreadsheet_does() -> None:
+    """An empty line is a row of its own, a cell of two lines is not."""
     table = read_table(b'\n"a","b"\n"1","two\nlines"\n\n"3","4"\n')
-    assert table.rows == ((3, ("1", "two\nlines")), (6, ("3", "4")))
+    assert table.rows == ((3, ("1", "two\nlines")), (5, ("3", "4")))
+    with pytest.raises(TableError, match=r"it\.csv, row 3 \(line 4\): 1 cells where the header"):
+        read_table(b'a,b\n"two\nlines",1\n3\n', "it.csv")
 
 
 BAD = {
@@ -160,8 +163,8 @@ BAD = {
     "NUL": (b"a\nb\nc\0\n", ["line 3: it holds NUL"]),
     "an open quote": (b'a,b\n1,2\n3,"4\n5,6\n', ["line 3: unexpected end of data", "quote open"]),
     "text after a quote": (b'a,b\n1,"2"3\n', ["line 2: ',' expected after '\"'"]),
-    "too short": (b"a,b\n1,2\n3\n", ["line 3: 1 cells where the header has 2 columns"]),
-    "too long": (b"a,b\n1,2,3\n", ["line 2: 3 cells where the header has 2 columns"]),
+    "too short": (b"a,b\n1,2\n3\n", ["row 3 (line 3): 1 cells where the header has 2 columns"]),
+    "too long": (b"a,b\n1,2,3\n", ["row 2 (line 2): 3 cells where the header has 2 columns"]),
     "one name twice": (b"a,b, a,,\n", ["two columns of one name: a"]),
     "a huge cell": (b"a\n" + b"x" * 200_000 + b"\n", ["line 2: field larger than field limit"]),
 }

@@ -176,14 +176,23 @@ function state(editor) {
   const isSaving = editor.waiting !== null;
   editor.save.disabled = !changed || isSaving;
   editor.next.disabled = isSaving;
-  editor.undo.disabled = !data.undo || changed;
-  editor.undo.title = changed ? "Save or discard first what is not saved" : "Back to what was saved before";
+  const whyNot = noUndo(editor, changed);
+  editor.undo.disabled = !data.undo || whyNot !== "";
+  editor.undo.title = whyNot || "Back to what was saved before";
   editor.discard.disabled = !changed || isSaving;
   for (const box of [editor.label, editor.note, editor.tags]) box.readOnly = isSaving;
   editor.author.readOnly = isSaving || Boolean(data.author);
   editor.root.classList.toggle("changed", changed);
   const words = isSaving ? "saving" : stopped() ? haltWords(stopped()) : changed ? "not saved" : data.saved;
   if (editor.state.textContent !== words) editor.state.textContent = words;
+}
+
+// Why what is in force is not to be undone now, though there is something before it.
+function noUndo({ data, author }, changed) {
+  if (changed) return "Save or discard first what is not saved";
+  if (data.conflicts.length) return "Decide below instead: which of the two texts is to be in force";
+  if (!data.undo || data.undo === author.value.trim()) return "";
+  return `${data.undo} saved what is in force. To change it, type over it and save: History keeps all`;
 }
 
 function grow(area) {

@@ -51,7 +51,8 @@ class Editing:
     content: Content = Content()
     saved: str = ""
     """Who saved it and when, in words."""
-    can_undo: bool = False
+    undo: str = ""
+    """Whose words an undo would take back, as nobody else may; "" where there is nothing."""
     clashes: tuple[Clash, ...] = ()
     problem: str = ""
     """Why the last save failed."""
@@ -99,7 +100,7 @@ def payload(shown: Editing) -> dict[str, Any]:
         },
         "verdicts": [[verdict.value, mark] for verdict, mark in MARKS.items()],
         "saved": shown.saved,
-        "undo": shown.can_undo,
+        "undo": shown.undo,
         "conflicts": [vars(clash) for clash in shown.clashes],
         "problem": shown.problem,
         "author": shown.author,

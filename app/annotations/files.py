@@ -23,6 +23,10 @@ _ON_CONFLICT = {
     "keep": "keep what is here",
     "take": "take the file's",
 }
+_FOR_EXCEL = (
+    "UTF-8 with a byte order mark. With it or without: a ' stands before a text that a spreadsheet "
+    "would take for a formula, a number or a date; the import takes it off"
+)
 _AUTHOR, _CHOICE = "import_author", "import_conflicts"
 _DONE = "what the last import did"
 
@@ -40,7 +44,7 @@ def export(info: DictionaryInfo, selection: Selection, known: Catalogue) -> None
             label_visibility="collapsed",
         )
         with_evidence = st.checkbox("with evidence", help="Density, tokens and top contexts")
-        with_bom = st.checkbox("for Excel", value=True, help="UTF-8 with a byte order mark")
+        with_bom = st.checkbox("for Excel", value=True, help=_FOR_EXCEL)
         name = _FILES[scope].format(info.dictionary_id)
         events = _events(scope, info, selection)
 
@@ -97,11 +101,15 @@ def _plan(data: bytes, name: str, known: Catalogue) -> None:
         return
     st.html(words.plan(plan))
     counts = plan.counts()
-    if refusal := plan.refusal("keep"):  # whatever is decided about conflicts
+    refusal = plan.refusal("keep")  # whatever is decided about conflicts
+    is_new = any(counts[outcome] for outcome in ("add", "change", "conflict"))
+    if refusal:
         panels.note(refusal, "error")
-        return
-    if not any(counts[outcome] for outcome in ("add", "change", "conflict")):
+    elif not is_new:
         panels.note("Nothing in it is other than here.")
+    if plan.listed():
+        st.html(words.plan_rows(plan))
+    if refusal or not is_new:
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="apply"):
         if not command_line.signs_in():

@@ -211,13 +211,19 @@ def agreement(rows: Iterable[Agreement]) -> str:
 
 
 def plan(found: ImportPlan) -> str:
-    """What an import would do: the counts, then each row that is not as it is here already."""
+    """What an import would do: how many rows of each outcome, and what is not read."""
     counts = "".join(
         f"<span>{escape(outcome)} {count:,}</span>" for outcome, count in found.counts().items()
     )
-    rows = [row for row in found.rows if row.outcome != "unchanged"]
+    ignored = f"<p>Columns that are not read: {escape(', '.join(found.ignored))}</p>"
+    return f'<div class="fb-line"><div>{counts}</div></div>{ignored if found.ignored else ""}'
+
+
+def plan_rows(found: ImportPlan) -> str:
+    """Each row that is not as it is here already."""
+    rows = found.listed()
     lines = "".join(
-        f'<tr><td class="fb-n">{row.line}</td><td>{escape(row.outcome)}</td>'
+        f"<tr><td>{row.place}</td><td>{escape(row.outcome)}</td>"
         f"<td>{escape(visible(row.dictionary))} {escape(visible(row.feature))}</td>"
         f"<td>{_changes(row)}</td></tr>"
         for row in rows[:_MOST_ROWS]
@@ -225,11 +231,7 @@ def plan(found: ImportPlan) -> str:
     more = len(rows) - _MOST_ROWS
     if more > 0:
         lines += f'<tr><td></td><td colspan="3">and {more:,} more</td></tr>'
-    ignored = f"<p>Columns that are not read: {escape(', '.join(found.ignored))}</p>"
-    return (
-        f'<div class="fb-line"><div>{counts}</div></div>{ignored if found.ignored else ""}'
-        f'<table class="fb-table fb-plan">{lines}</table>'
-    )
+    return f'<table class="fb-table fb-plan">{lines}</table>'
 
 
 def _changes(row: ImportRow) -> str:

@@ -102,7 +102,7 @@ def _import(options: argparse.Namespace) -> None:
 
 
 def report(plan: "ImportPlan") -> list[str]:
-    """A plan in lines: the counts, then every row that is not unchanged, as many as are shown."""
+    """A plan in lines: the counts, then its list, as much of it as is shown."""
     lines = [f"{n:>9,} {outcome}" for outcome, n in plan.counts().items() if n]
     if plan.ignored:
         lines.append(f"columns that are not read: {', '.join(plan.ignored)}")
@@ -116,7 +116,7 @@ def report(plan: "ImportPlan") -> list[str]:
             "if a program wrote these labels, the command `explanations import` takes them and "
             "keeps them apart from what people say"
         )
-    rows = [row for row in plan.rows if row.outcome != "unchanged"]
+    rows = plan.listed()
     for row in rows[:_MOST_LISTED]:
         lines += _row_lines(row)
     if len(rows) > _MOST_LISTED:
@@ -127,7 +127,7 @@ def report(plan: "ImportPlan") -> list[str]:
 def _row_lines(row: "ImportRow") -> list[str]:
     from featurestore.annotations.exchange import content_cells
 
-    lines = [f"line {row.line}: {row.outcome}, {row.dictionary} {row.feature}. {row.reason}"]
+    lines = [f"{row.place}: {row.outcome}, {row.dictionary} {row.feature}. {row.reason}"]
     before, after = content_cells(row.before), content_cells(row.after)
     if row.outcome in ("add", "change", "conflict"):
         lines += [

@@ -20,6 +20,10 @@ EVIDENCE_COLUMNS = (
     *(f"context_{i}" for i in range(1, N_CONTEXTS + 1)),
 )
 
+_NAMES = ("dictionary", "digest")
+"""Columns that other tables are joined on. What a spreadsheet makes of an id such as mar-2 is of no
+matter to an import: the digest decides."""
+
 
 def events_of(
     log: AnnotationLog, digest: str | None = None, features: Iterable[int] | None = None
@@ -45,7 +49,7 @@ def export_csv(
         _cells(event) + ([] if evidence is None else _evidence_cells(evidence(event)))
         for event in events
     )
-    return table_csv(header, lines, bom)
+    return table_csv(header, lines, bom, _NAMES)
 
 
 def export_jsonl(events: Iterable[Event], dictionaries: Iterable[DictionaryInfo] = ()) -> bytes:

@@ -19,21 +19,26 @@ from featurestore.annotations.exchange import (
     tags_text,
 )
 from featurestore.annotations.log import AnnotationLog
-from featurestore.annotations.records import Content, Draft, Event, Verdict, when
+from featurestore.annotations.origin import origin
+from featurestore.annotations.records import Content, Draft, Event, Verdict
 from featurestore.annotations.rewriting import is_rewritten
 from featurestore.errors import AnnotationError, TableError
 from featurestore.records import DictionaryInfo
 from featurestore.spreadsheet import MOST_ROWS, decoded, read_table
 
-Outcome = Literal["add", "change", "conflict", "rewritten", "unchanged", "unknown", "bad"]
-"""What becomes of a row: nothing was there; other words were; others have been written since; a
-spreadsheet wrote it anew; no difference; not of this store; not to be read."""
+Outcome = Literal["bad", "unknown", "conflict", "change", "add", "rewritten", "unchanged"]
+"""What becomes of a row, what needs a person first: not to be read; not of this store; the file is
+not made from what is here; other words are here; nothing is; a spreadsheet wrote it anew; no
+difference."""
 
 OnConflict = Literal["refuse", "keep", "take"]
-"""Where others have written since: import nothing, leave what they wrote, or take the file's."""
+"""Where others have written: import nothing, leave what they wrote, or take the file's."""
 
-_JSON_NAMES = {"layer": "dictionary", "index": "feature", "description": "label", "notes": "note"}
-_JSON_KNOWN = {"modelId", "authorId", "authorName", "typeName", "explanationModelName"}
+_JSON_NAMES = {
+    **{"layer": "dictionary", "index": "feature", "description": "label", "notes": "note"},
+    "authorId": "author",
+}
+_JSON_KNOWN = {"modelId", "authorName", "typeName", "explanationModelName"}
 
 _SHOWN = 5
 """Dictionaries named where none is like the one that is asked for."""
@@ -43,7 +48,8 @@ _SHOWN = 5
 class ImportRow:
     """What becomes of one row of a file."""
 
-    line: int
+    place: str
+    """Such as "row 3", as a spreadsheet counts them; "line 3" of JSON lines."""
     outcome: Outcome
     dictionary: str
     """Its id in this store, or what the file calls it."""
@@ -80,12 +86,18 @@ class ImportPlan:
         """Rows of these outcomes, in the file's order."""
         return tuple(row for row in self.rows if row.outcome in outcomes)
 
+    def listed(self) -> list[ImportRow]:
+        """Every row that is not unchanged, what needs a person first, then in the file's order."""
+        first = {outcome: i for i, outcome in enumerate(get_args(Outcome))}
+        rows = (row for row in self.rows if row.outcome != "unchanged")
+        return sorted(rows, key=lambda row: first[row.outcome])
+
     def refusal(self, on_conflict: OnConflict) -> str:
         """Why nothing of it can be written; "" if it can."""
         refused: tuple[Outcome, ...] = ("bad", "unknown")
         if on_conflict == "refuse":
             refused = (*refused, "conflict")
-        rows = self.of(*refused)
+        rows = [row for row in self.listed() if row.outcome in refused]
         if not rows:
             return ""
         counted = Counter(row.outcome for row in rows)
@@ -95,7 +107,7 @@ class ImportPlan:
         if "conflict" not in counted:
             decided = ""
         return (
-            f"{self.name}: {counts}, so nothing can be imported. The first is line {first.line}: "
+            f"{self.name}: {counts}, so nothing can be imported. The first is {first.place}: "
             f"{first.reason} Correct these rows or delete them{decided}."
         )
 
@@ -105,6 +117,7 @@ class _Source:
     """A file's rows as texts by our names of the columns."""
 
     records: Iterable[tuple[int, dict[str, str]]]
+    """Each with its number: of the row in a spreadsheet, of the line in JSON lines."""
     ignored: tuple[str, ...]
     is_spreadsheet: bool
     n_by_programs: int = 0
@@ -128,7 +141,7 @@ def read_import(
     source = _read_json(data, name) if data.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"{") else None
     source = source or _read_csv(data, name)
     judge = _Judge(log, tuple(dictionaries), source.is_spreadsheet)
-    rows = tuple(judge.row(line, cells) for line, cells in source.records)
+    rows = tuple(judge.row(number, cells) for number, cells in source.records)
     return ImportPlan(name, rows, source.ignored, source.n_by_programs)
 
 
@@ -160,21 +173,22 @@ class _Judge:
         self._by_id = {info.dictionary_id: info for info in dictionaries}
         self._is_spreadsheet = is_spreadsheet
         self._current: dict[str, dict[int, Event]] = {}
-        self._lines: dict[tuple[str, int], int] = {}
+        self._places: dict[tuple[str, int], str] = {}
 
-    def row(self, line: int, cells: dict[str, str]) -> ImportRow:
+    def row(self, number: int, cells: dict[str, str]) -> ImportRow:
         """What becomes of a row."""
-        number = cells.get("feature", "").strip()
-        row = ImportRow(line, "bad", cells.get("dictionary", ""), number)
+        place = f"{'row' if self._is_spreadsheet else 'line'} {number}"
+        written = cells.get("feature", "").strip()
+        row = ImportRow(place, "bad", cells.get("dictionary", ""), written)
         try:
             info = self._dictionary(cells)
             row = replace(row, dictionary=info.dictionary_id, digest=info.content)
-            feature = _feature(number, info)
+            feature = _feature(written, info)
         except _Unknown as unknown:
             return replace(row, outcome="unknown", reason=str(unknown))
-        earlier = self._lines.setdefault((info.content, feature), line)
-        if earlier != line:
-            reason = f"Lines {earlier} and {line} are both of this feature: keep one."
+        earlier = self._places.setdefault((info.content, feature), place)
+        if earlier != place:
+            reason = f"{earlier.capitalize()} is of this feature, too: keep one of the two."
             return replace(row, reason=reason)
         event = self._event(info.content, feature)
         if event is not None:
@@ -225,7 +239,7 @@ class _Judge:
         Raises:
             AnnotationError: a cell cannot be taken.
         """
-        seen = _revision(cells.get("revision", "").strip())
+        made_from = origin(cells)
         stored = content_cells(row.before)
         edited = {
             name: cells[name]
@@ -248,12 +262,9 @@ class _Judge:
             row = replace(row, reason=f"Only written otherwise, so not taken: {', '.join(kept)}.")
         if after == row.before:
             return replace(row, outcome="rewritten" if kept else "unchanged")
-        if event is not None and seen is not None and seen != event.revision:
-            reason = (
-                f"The file has revision {seen}; here is {event.revision}, saved by {event.author} "
-                f"on {when(event.at)}. {row.reason}"
-            )
-            return replace(row, outcome="conflict", reason=reason.strip())
+        if event is not None and made_from and not made_from.is_of(event, self._is_spreadsheet):
+            reason = f"{made_from.beside(event)} {row.reason}".strip()
+            return replace(row, outcome="conflict", reason=reason)
         return replace(row, outcome="add" if row.before.is_empty else "change")
 
 
@@ -288,15 +299,6 @@ def _feature(text: str, info: DictionaryInfo) -> int:
             f"{info.n_features - 1}."
         )
     return int(text)
-
-
-def _revision(text: str) -> int | None:
-    if text and not re.fullmatch("[0-9]{1,9}", text):
-        raise AnnotationError(
-            f"The revision is '{text}': it is a whole number, or left empty to import whatever "
-            "others have written since."
-        )
-    return int(text) if text else None
 
 
 def _verdict(text: str) -> Verdict | None:

@@ -18,8 +18,16 @@ from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select
 
 from featurestore.annotations.agreement import kappa
 from featurestore.annotations.database import ANNOTATIONS, EVENTS, Database, Overtaken
-from featurestore.annotations.drafts import cleaned
-from featurestore.annotations.records import Agreement, Content, Draft, Event, Verdict
+from featurestore.annotations.drafts import cleaned, one_line
+from featurestore.annotations.records import (
+    LONGEST_AUTHOR,
+    Agreement,
+    Content,
+    Draft,
+    Event,
+    Verdict,
+)
+from featurestore.annotations.undoing import Undoable, check, undoable
 from featurestore.errors import AnnotationError, AnnotationsError
 
 _TRIES = 50
@@ -93,7 +101,8 @@ class AnnotationLog:
         """Save what the annotation said before; undoing again goes further back.
 
         Raises:
-            AnnotationError: there is nothing to undo.
+            AnnotationError: there is nothing to undo, somebody else said what is in force, or a
+                conflict is to be decided first.
             AnnotationsError: the annotation was changed since revision `seen`.
         """
 
@@ -102,19 +111,21 @@ class AnnotationLog:
             if saved is not None:
                 content, about = saved.content, saved.about
             else:
-                head = _current(connection, digest, [feature]).get(feature)
+                accepted = _accepted(connection, digest, feature)
+                head = accepted[-1] if accepted else None
                 if head is not None and head.revision != seen:
                     raise AnnotationsError(
                         f"Feature {feature} of '{dictionary_id}' was changed by {head.author} "
                         f"since you looked (revision {head.revision}, you saw {seen}). Nothing was "
                         "undone: look at it again first."
                     )
-                earlier = _undone(connection, digest, feature)
-                if earlier is None:
-                    raise AnnotationError(
-                        f"Feature {feature} of '{dictionary_id}': nothing to undo."
-                    )
-                content, about = earlier
+                found = check(
+                    undoable(accepted),
+                    one_line("author", author, LONGEST_AUTHOR),
+                    bool(_open_conflicts(connection, digest, feature)),
+                    f"Feature {feature} of '{dictionary_id}'",
+                )
+                content, about = found.content, found.about
             draft = Draft(uid, author, digest, dictionary_id, feature, seen, content, "undo", about)
             event = _append(connection, [cleaned(draft)])[0]
             if event.is_conflict:  # changed since the look above, which now finds it
@@ -123,10 +134,10 @@ class AnnotationLog:
 
         return self._save(save)
 
-    def undone(self, digest: str, feature: int) -> tuple[Content, int] | None:
-        """What an undo would restore, and its revision (0: none); None: nothing to undo."""
+    def undone(self, digest: str, feature: int) -> Undoable | None:
+        """What an undo would take back and restore; None: nothing to undo."""
         with self.database.reading() as connection:
-            return _undone(connection, digest, feature)
+            return undoable(_accepted(connection, digest, feature))
 
     def current(self, digest: str, features: Iterable[int] | None = None) -> dict[int, Event]:
         """The current event of each of these features, or of all, that was ever annotated.
@@ -154,27 +165,8 @@ class AnnotationLog:
 
     def conflicts(self, digest: str | None = None, feature: int | None = None) -> tuple[Event, ...]:
         """Conflicts that nobody has settled, oldest first."""
-        settling = EVENTS.alias("settling")
-        is_settled = (
-            select(settling.c.number)
-            .where(
-                settling.c.digest == EVENTS.c.digest,
-                settling.c.feature == EVENTS.c.feature,
-                settling.c.revision > EVENTS.c.revision,
-                settling.c.kind == "settle",
-                settling.c.about == EVENTS.c.revision,
-                ~settling.c.is_conflict,
-            )
-            .exists()
-        )
-        query = select(EVENTS).where(EVENTS.c.is_conflict, ~is_settled)
-        if digest is not None:
-            query = query.where(EVENTS.c.digest == digest)
-        if feature is not None:
-            query = query.where(EVENTS.c.feature == feature)
         with self.database.reading() as connection:
-            events = [_event(row) for row in connection.execute(query).all()]
-        return tuple(sorted(events, key=lambda event: event.number))
+            return _open_conflicts(connection, digest, feature)
 
     def counts(self, digest: str) -> dict[Verdict | None, int]:
         """Number of current annotations that say something, by their verdict."""
@@ -321,20 +313,38 @@ def _among(column: ColumnElement, values: set[int] | None) -> ColumnElement[bool
     return true() if values is None or len(values) > _MANY else column.in_(values)
 
 
-def _undone(connection: Connection, digest: str, feature: int) -> tuple[Content, int] | None:
-    head = _current(connection, digest, [feature]).get(feature)
-    if head is None or (head.kind == "undo" and head.about == 0):
-        return None
-    before = head.about if head.kind == "undo" else head.revision
-    query = (
-        select(EVENTS)
-        .where(EVENTS.c.digest == digest, EVENTS.c.feature == feature, ~EVENTS.c.is_conflict)
-        .where(EVENTS.c.revision < before)
-        .order_by(EVENTS.c.revision.desc())
-        .limit(1)
+def _open_conflicts(
+    connection: Connection, digest: str | None, feature: int | None
+) -> tuple[Event, ...]:
+    settling = EVENTS.alias("settling")
+    is_settled = (
+        select(settling.c.number)
+        .where(
+            settling.c.digest == EVENTS.c.digest,
+            settling.c.feature == EVENTS.c.feature,
+            settling.c.revision > EVENTS.c.revision,
+            settling.c.kind == "settle",
+            settling.c.about == EVENTS.c.revision,
+            ~settling.c.is_conflict,
+        )
+        .exists()
     )
-    row = connection.execute(query).first()
-    return (Content(), 0) if row is None else (_event(row).content, row.revision)
+    query = select(EVENTS).where(EVENTS.c.is_conflict, ~is_settled)
+    if digest is not None:
+        query = query.where(EVENTS.c.digest == digest)
+    if feature is not None:
+        query = query.where(EVENTS.c.feature == feature)
+    events = [_event(row) for row in connection.execute(query).all()]
+    return tuple(sorted(events, key=lambda event: event.number))
+
+
+def _accepted(connection: Connection, digest: str, feature: int) -> tuple[Event, ...]:
+    """What was saved of a feature and was no conflict, oldest first."""
+    query = select(EVENTS).where(
+        EVENTS.c.digest == digest, EVENTS.c.feature == feature, ~EVENTS.c.is_conflict
+    )
+    rows = connection.execute(query.order_by(EVENTS.c.revision)).all()
+    return tuple(map(_event, rows))
 
 
 def _event(row: Row) -> Event:

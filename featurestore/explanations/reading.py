@@ -88,20 +88,21 @@ def read_explanations(
     dictionaries = _Dictionaries(known)
     found: dict[tuple[str, int, str, str], tuple[int, Explanation]] = {}
     faults = []
-    for line, row in _json_rows(text) if is_json else _csv_rows(data, name):
+    place = "line" if is_json else "row"  # as a spreadsheet counts rows
+    for number, row in _json_rows(text) if is_json else _csv_rows(data, name):
         try:
             one = _explanation(_object(row), dictionaries, method, explainer)
             key = one.digest, one.feature, one.method, one.explainer
-            first, _ = found.setdefault(key, (line, one))
-            if first != line:
-                expected = f"each feature once for a method and explainer; line {first} has it"
+            first, _ = found.setdefault(key, (number, one))
+            if first != number:
+                expected = f"each feature once for a method and explainer; {place} {first} has it"
                 raise _Fault("feature", one.feature, expected)
         except _Fault as fault:
-            faults.append(f"line {line}, {fault}")
+            faults.append(f"{place} {number}, {fault}")
     if faults:
         more = len(faults) - MOST_FAULTS
         listed = "\n  ".join(faults[:MOST_FAULTS]) + (f"\n  and {more:,} more" if more > 0 else "")
-        raise TableError(f"{name}: nothing was taken. Bad lines: {len(faults):,}.\n  {listed}")
+        raise TableError(f"{name}: nothing was taken. Bad {place}s: {len(faults):,}.\n  {listed}")
     return tuple(one for _, one in found.values())
 
 

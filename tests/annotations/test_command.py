@@ -65,7 +65,7 @@ def test_a_file_there_and_back(
     assert capsys.readouterr().out.splitlines() == [
         "        1 change",
         "        2 unchanged",
-        "line 2: change, one 0.",
+        "row 2: change, one 0.",
         "    label: 'cats' -> 'CATS\\x1b[31m'",
         "nothing written: this was a dry run, --apply writes",
     ]
@@ -140,7 +140,8 @@ def test_conflicts(
     assert capsys.readouterr().out.endswith("--apply writes with --conflicts keep or take\n")
     assert annotations(*line) == 2
     out, error = capsys.readouterr()
-    assert "line 5: conflict, two 0. The file has revision 1; here is 2, saved by ada" in out
+    assert "row 4: conflict, two 0. The file has revision 1, saved by ada on " in out
+    assert "; here is 2, saved by ada on " in out
     assert "    tags: '' -> 'a; b'" in out and "    label: 'foxes' -> 'wolves'" in out
     assert "it.csv: 1 conflict, so nothing can be imported" in error
     assert annotations(*line, "--conflicts", "keep") == 0
@@ -155,10 +156,35 @@ def test_a_long_plan_is_cut(store: Path, tmp_path: Path, capsys: pytest.CaptureF
     path.write_text("dictionary,feature,label\n" + "".join(lines))
     assert annotations("import", path, "--store", store) == 2
     out = capsys.readouterr().out.splitlines()
-    assert out[:3] == ["        5 add", "      295 unknown", "line 2: add, one 0."]
-    assert out[3] == f"    label: '' -> '{'x' * 60}…'"
+    assert out[:2] == ["      295 unknown", "        5 add"]
+    assert out[2].startswith("row 7: unknown, one 5. 'one' has no feature 5")
     assert out[-1] == "and 100 more"
-    assert len(out) == 2 + 200 + 5 + 1
+    assert len(out) == 2 + 200 + 1
+    path.write_text(f"dictionary,feature,label\none,0,{'x' * 100}\n")
+    assert annotations("import", path, "--store", store) == 0
+    assert f"    label: '' -> '{'x' * 60}…'" in capsys.readouterr().out.splitlines()
+
+
+def test_a_colleague_s_export_overwrites_nothing(
+    store: Path, log: AnnotationLog, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Another database's first save of the feature is not the first save here."""
+    publish(tmp_path / "theirs")
+    say(open_log(tmp_path / "theirs"), 0, label="theirs")
+    path = tmp_path / "theirs.csv"
+    annotations("export", path, "--store", tmp_path / "theirs")
+    assert table(path)[0]["revision"] == "1"
+    capsys.readouterr()
+    line = ["import", path, "--store", store, "--author", "bob"]
+    assert annotations(*line) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "        1 conflict"
+    assert out[-1] == (
+        "nothing written: this was a dry run, --apply writes with --conflicts keep or take"
+    )
+    assert annotations(*line, "--apply") == 2
+    assert "theirs.csv: 1 conflict, so nothing can be imported" in capsys.readouterr().err
+    assert log.all_current()[0].content.label == "cats"
 
 
 def test_what_is_wrong_is_told(

@@ -38,7 +38,7 @@ def plan_of(text: str | bytes, log: AnnotationLog, known: Iterable[DictionaryInf
 
 
 def outcomes(plan: ImportPlan) -> list[tuple[int, str]]:
-    return [(row.line, row.outcome) for row in plan.rows]
+    return [(int(row.place.removeprefix("row ")), row.outcome) for row in plan.rows]
 
 
 def only(plan: ImportPlan) -> tuple[str, str]:
@@ -68,8 +68,8 @@ def test_what_is_exported_comes_back_unchanged_here_and_whole_elsewhere(
     data = export_csv(events) if form == "csv" else export_jsonl(events, known)
     plan = plan_of(data, log, known)
     assert plan.counts() == {
-        **dict.fromkeys(("add", "change", "conflict", "rewritten"), 0),
-        **{"unchanged": 10, "unknown": 0, "bad": 0},
+        **dict.fromkeys(("bad", "unknown", "conflict", "change", "add", "rewritten"), 0),
+        "unchanged": 10,
     }
     assert plan.ignored == () and plan.n_by_programs == 0
     assert apply(plan, log, "bob") == 0
@@ -86,27 +86,29 @@ def test_what_is_exported_comes_back_unchanged_here_and_whole_elsewhere(
 
 
 def test_a_row_is_exactly_one_thing(log: AnnotationLog, known: tuple[DictionaryInfo, ...]) -> None:
-    for feature in range(3):
-        say(log, feature, label="old", verdict=Verdict.JUNK, tags=("t",))
+    saved = [
+        say(log, feature, label="old", verdict=Verdict.JUNK, tags=("t",)) for feature in range(3)
+    ]
     say(log, 2, label="newer")
+    by = [f"{event.revision},red,{event.author},{event.at}" for event in saved]
     plan = plan_of(
-        "dictionary,feature,label,verdict,tags,revision,colour\n"
-        "one,0,old,JUNK,t,1,red\n"
-        "one,1,new, Unsure ,t; u,1,\n"
-        "one,2,mine,,,1,\n"
-        "one,3,first,,,,\n"
-        "one,4,,,,,\n"
-        "two,0,,,,7,\n"
-        ",,,,,,\n"
-        "three,0,x,,,,\n"
-        "one,5,x,,,,\n"
-        "one,12.0,x,,,,\n"
-        'one,"1,234",x,,,,\n'
-        "one,-1,x,,,,\n"
-        "two,1,x,green,,,\n"
-        "two,2,x,,,first,\n"
-        f"two,3,{'x' * 301},,,,\n"
-        "one,3,again,,,,\n",
+        "dictionary,feature,label,verdict,tags,revision,colour,author,at\n"
+        f"one,0,old,JUNK,t,{by[0]}\n"
+        f"one,1,new, Unsure ,t; u,{by[1]}\n"
+        f"one,2,mine,,,{by[2]}\n"
+        "one,3,first,,,,,,\n"
+        "one,4,,,,,,,\n"
+        "two,0,,,,7,,,\n"
+        ",,,,,,,,\n"
+        "three,0,x,,,,,,\n"
+        "one,5,x,,,,,,\n"
+        "one,12.0,x,,,,,,\n"
+        'one,"1,234",x,,,,,,\n'
+        "one,-1,x,,,,,,\n"
+        "two,1,x,green,,,,,\n"
+        "two,2,x,,,first,,,\n"
+        f"two,3,{'x' * 301},,,,,,\n"
+        "one,3,again,,,,,,\n",
         log,
         known,
     )
@@ -125,7 +127,8 @@ def test_a_row_is_exactly_one_thing(log: AnnotationLog, known: tuple[DictionaryI
     assert change.before == Content(Verdict.JUNK, "old", tags=("t",))
     assert change.after == Content(Verdict.UNSURE, "new", tags=("t", "u"))
     assert (change.seen, conflict.seen) == (1, 2)
-    said = r"The file has revision 1; here is 2, saved by ada on [0-9-]{10} [0-9:]{5} UTC\."
+    by = r"saved by ada on [0-9-]{10} [0-9:]{5} UTC"
+    said = rf"The file has revision 1, {by}; here is 2, {by}\."
     assert re.match(said, conflict.reason)
     reasons = " | ".join(row.reason for row in plan.of("unknown", "bad"))
     for part in (
@@ -137,7 +140,7 @@ def test_a_row_is_exactly_one_thing(log: AnnotationLog, known: tuple[DictionaryI
         "The verdict is 'green': allowed are monosemantic, unsure, polysemantic, junk, or nothing",
         "The revision is 'first': it is a whole number",
         "The label has 301 characters, 1 too many",
-        "Lines 5 and 17 are both of this feature: keep one.",
+        "Row 5 is of this feature, too: keep one of the two.",
     ):
         assert part in reasons
 
@@ -249,6 +252,64 @@ def test_a_file_that_went_through_excel(
         apply(plan, log, "bob")
     assert str(e.value).endswith("Correct these rows or delete them.")
     assert said(log) == before
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_revision_of_another_database_is_no_luck(
+    log: AnnotationLog, known: tuple[DictionaryInfo, ...], tmp_path: Path, form: str
+) -> None:
+    """Both have saved the feature once: what is here is not what the file was made from."""
+
+    def exported(from_log: AnnotationLog) -> str:
+        events = from_log.all_current()
+        return (export_csv(events) if form == "csv" else export_jsonl(events)).decode()
+
+    (tmp_path / "other").mkdir()
+    other = open_log(tmp_path / "other")
+    say(other, 0, label="theirs")
+    say(log, 0, label="mine")
+    plan = plan_of(exported(other), log, known)
+    (conflict,) = plan.of("conflict")
+    assert re.match(r"The file has revision 1, saved by ada on .*; here is 1, ", conflict.reason)
+    with pytest.raises(TableError, match="1 conflict, so nothing can be imported"):
+        apply(plan, log, "bob")
+    assert apply(plan, log, "bob", "keep") == 0
+    assert said(log) == {("one", 0): Content(label="mine")}
+
+    edited = exported(log).replace("mine", "mine, edited")  # one's own file is no conflict
+    plan = plan_of(edited, log, known)
+    assert only(plan) == ("change", "")
+    assert apply(plan, log, "bob") == 1
+    assert said(log) == {("one", 0): Content(label="mine, edited")}
+    assert only(plan_of(edited.replace("edited", "again"), log, known))[0] == "conflict"
+
+
+def test_what_a_row_says_of_its_origin(
+    log: AnnotationLog, known: tuple[DictionaryInfo, ...]
+) -> None:
+    event = say(log, 0, label="here")
+    naive = event.at.removesuffix("+00:00").replace("T", " ")
+    cases = {
+        ("1", "ada", event.at): "change",
+        ("1", "ada", naive): "change",
+        ("1", "ada", f"{naive[:-1]}{(int(naive[-1]) + 1) % 10}"): "conflict",
+        ("1", "ada", "11/22/26"): "conflict",
+        ("1", "eve", event.at): "conflict",
+        ("2", "ada", event.at): "conflict",
+        ("1", "", ""): "conflict",  # whose first save that is nobody knows
+        ("1", "ada", ""): "conflict",
+        ("1", "", event.at): "conflict",
+        ("", "ada", event.at): "change",  # import whatever others have written
+        ("", "", ""): "change",
+    }
+    for (revision, author, at), outcome in cases.items():
+        text = f"dictionary,feature,label,revision,author,at\none,0,x,{revision},{author},{at}\n"
+        found = only(plan_of(text, log, known))
+        assert found[0] == outcome, (revision, author, at)
+        if not (author and at) and revision:
+            assert "The file has revision 1 and not whose and when it was; here is" in found[1]
+    text = "dictionary,feature,label,revision\none,0,x,1\none,1,x,1\n"
+    assert [row.outcome for row in plan_of(text, log, known).rows] == ["conflict", "add"]
 
 
 def test_conflicts_are_refused_kept_or_taken(

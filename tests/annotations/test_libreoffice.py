@@ -152,6 +152,21 @@ def test_an_export_survives_libreoffice(soffice: str, tmp_path: Path) -> None:
     assert after == before | {EDITED: change.after}
 
 
+def test_an_id_that_becomes_a_date_is_known_by_its_digest(soffice: str, tmp_path: Path) -> None:
+    """Ids are written as they are, so that tables can be joined on them."""
+    publish(tmp_path, "mar-2")
+    log = open_log(tmp_path)
+    log.append(draft(0, Content(label="cats"), dictionary="mar-2"))
+    path = tmp_path / "annotations.csv"
+    path.write_bytes(export_csv(log.all_current()))
+    assert b'"mar-2","0"' in path.read_bytes()
+    fods = convert(soffice, path, "fods", f"--infilter=CSV:{CSV_FILTER}")
+    back = convert(soffice, fods, f"csv:Text - txt - csv (StarCalc):{CSV_FILTER}")
+    assert b"mar-2" not in back.read_bytes().replace(b"digest of mar-2", b"")
+    plan = read_import(back.read_bytes(), back.name, log, Store(tmp_path).catalogue().dictionaries)
+    assert [(row.outcome, row.dictionary) for row in plan.rows] == [("unchanged", "mar-2")]
+
+
 def test_what_libreoffice_writes_anew_is_known(soffice: str, tmp_path: Path) -> None:
     """Of a file that another program wrote, with no mark before what is no text."""
     labels = "007;1e5;12:30;1/2;1 1/2;March 1;MAR-1;Mar 1, 2020;2020-01-02;TRUE;false;$5;50%;(5)"

@@ -128,11 +128,14 @@ def test_undo_walks_back_and_an_edit_begins_anew(log: AnnotationLog) -> None:
     for seen, label in enumerate("ABC"):
         log.append(draft(seen=seen, label=label))
     assert log.append(draft(label="late")).is_conflict  # revision 4, never to be restored
+    log.append(draft(seen=3, label="C", kind="settle", about=4))
+    assert undo(log, 5).content == Content(label="C")  # what was in force before the decision
     walked = []
-    seen = 3
+    seen = 6
     while (undone := log.undone(DIGEST, 7)) is not None:
         event = undo(log, seen)
-        assert (event.content, event.about, event.kind) == (*undone, "undo")
+        expected = (undone.content, undone.about, "undo", undone.author)
+        assert (event.content, event.about, event.kind, event.author) == expected
         walked.append((event.content.label, event.about))
         seen = event.revision
     assert walked == [("B", 2), ("A", 1), ("", 0)]
@@ -153,14 +156,50 @@ def test_undo_of_what_has_changed_or_never_was(log: AnnotationLog) -> None:
     with pytest.raises(AnnotationsError, match=r"changed by Bob .*\(revision 2, you saw 1\)"):
         undo(log, 1)
     assert len(log.history(DIGEST, 7)) == 2
-    event = undo(log, 2, uid="once")
-    assert undo(log, 2, uid="once") == event
+    event = undo(log, 2, uid="once", author=" Bob ")
+    assert undo(log, 2, uid="once", author="Bob") == event
     assert len(log.history(DIGEST, 7)) == 3
     with pytest.raises(AnnotationError, match="'once' is that of another draft"):
-        undo(log, 2, uid="once", author="Bob")
+        undo(log, 2, uid="once")
 
 
-@pytest.mark.parametrize("name", ["_saved", "_revisions", "_current", "_undone"])
+def test_nobody_undoes_what_others_saved(log: AnnotationLog) -> None:
+    log.append(draft(label="Bob's", author="Bob"))
+    theirs = "Feature 7 of 'sae': Bob saved what is in force, and nobody undoes what others saved"
+    with pytest.raises(AnnotationError, match=theirs):
+        undo(log, 1)
+    log.append(draft(seen=1, label="Ann's"))
+    with pytest.raises(AnnotationError, match="Ann saved what is in force"):
+        undo(log, 2, author="Bob")
+    assert undo(log, 2).content == Content(label="Bob's")
+    with pytest.raises(AnnotationError, match=theirs):  # Ann's undo said nothing: Bob's is there
+        undo(log, 3)
+    log.append(draft(seen=3, label="Ann's again"))
+    assert undo(log, 4).about == 3  # what her first undo had restored
+    with pytest.raises(AnnotationError, match=theirs):
+        undo(log, 5)
+    assert undo(log, 5, author="Bob").content == Content(label="Ann's")
+    assert [event.kind for event in log.history(DIGEST, 7)] == [
+        *("edit", "edit", "undo", "edit", "undo", "undo"),
+    ]
+
+
+def test_an_open_conflict_is_decided_and_not_undone(log: AnnotationLog) -> None:
+    log.append(draft(label="Bob's", author="Bob"))
+    late = log.append(draft(label="Ann's"))
+    assert late.is_conflict
+    for author in ("Ann", "Bob"):
+        with pytest.raises(AnnotationError, match="has a conflict, so nothing was undone: decide"):
+            undo(log, 1, author=author)
+    assert log.current(DIGEST)[7].content == Content(label="Bob's")
+    log.append(draft(seen=1, label="Ann's", kind="settle", about=late.revision))
+    assert undo(log, 3).content == Content(label="Bob's")  # her own decision
+    with pytest.raises(AnnotationError, match="Bob saved what is in force"):
+        undo(log, 4)
+    assert undo(log, 4, author="Bob").content == Content()
+
+
+@pytest.mark.parametrize("name", ["_saved", "_revisions", "_current", "_accepted"])
 def test_somebody_saves_while_a_save_looks(
     postgres_url: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,9 +215,11 @@ def test_somebody_saves_while_a_save_looks(
         return found
 
     mine.append(draft(label="first"))
-    if name != "_undone":  # which a plain save does not ask
+    if name != "_accepted":  # which a plain save does not ask
         monkeypatch.setattr(log_module, name, look_and_be_overtaken)
-        assert mine.append(draft(seen=1, label="mine")).is_conflict
+        late = mine.append(draft(seen=1, label="mine"))
+        assert late.is_conflict
+        mine.append(draft(seen=2, label="other's", kind="settle", about=late.revision))
     event = mine.append(draft(seen=mine.current(DIGEST)[7].revision, label="second"))
     monkeypatch.setattr(log_module, name, look_and_be_overtaken)
     with pytest.raises(AnnotationsError, match="was changed by Bob since you looked"):
@@ -197,8 +238,10 @@ def test_against_a_log_in_plain_python(log: AnnotationLog) -> None:
         feature, digest = rng.randrange(4), rng.choice([DIGEST, "e" * 64])
         head = log.current(digest, [feature]).get(feature)
         seen = (head.revision if head else 0) - (rng.random() < 0.2)
-        if rng.random() < 0.25 and log.undone(digest, feature) and seen == head.revision:
-            events.append(undo(log, seen, feature=feature, digest=digest))
+        undone = log.undone(digest, feature)
+        is_open = log.conflicts(digest, feature) != ()
+        if rng.random() < 0.4 and undone and seen == head.revision and not is_open:
+            events.append(undo(log, seen, feature=feature, digest=digest, author=undone.author))
             continue
         said = {"verdict": rng.choice([*Verdict, None]), "tags": rng.sample(["a", "b"], 1)}
         author = rng.choice(["Ann", "Bob", "Eve"])

@@ -302,6 +302,73 @@ def test_two_people_at_once(browser: Browser, server: str, store: Path) -> None:
         context.close()
 
 
+def test_undo_takes_back_one_s_own_and_nobody_else_s(
+    browser: Browser, server: str, store: Path
+) -> None:
+    (_, one, ann), (_, other, bob) = people(browser, server)
+    undo = {page: page.get_by_role("button", name="Undo") for page in (ann, bob)}
+    n_before = len(events(store))
+    open_feature(ann, 30)
+    write(ann, "1", "Ann's", "Ann")
+    ann.keyboard.press("Shift+Enter")
+    saved(ann, "Ann, just now")
+    expect(undo[ann]).to_be_enabled()
+
+    open_feature(bob, 30)
+    expect(undo[bob]).to_be_disabled()  # nobody is named yet
+    bob.locator(".editor [name=author]").fill("Ann")
+    expect(undo[bob]).to_be_enabled()
+    bob.locator(".editor [name=author]").fill("Bob")
+    expect(undo[bob]).to_be_disabled()
+    expect(undo[bob]).to_have_attribute("title", re.compile("^Ann saved what is in force.*History"))
+    undo[bob].evaluate("button => { button.disabled = false; button.click(); }")
+    problem = bob.locator(".editor .problem")
+    expect(problem).to_contain_text("Ann saved what is in force, and nobody undoes what others")
+    assert events(store)[n_before:] == [(30, "Ann", "Ann's", False)]
+    bob.keyboard.press("Escape")
+    bob.locator(".editor [name=label]").fill("Bob's")
+    bob.keyboard.press("Shift+Enter")
+    saved(bob, "Bob, just now")
+    expect(undo[bob]).to_be_enabled()
+
+    ann.locator(".editor [name=label]").fill("Ann's, too late")
+    ann.keyboard.press("Shift+Enter")
+    expect(ann.locator(".conflict")).to_have_count(1)
+    expect(undo[ann]).to_be_disabled()
+    expect(undo[ann]).to_have_attribute("title", re.compile("^Decide below instead"))
+    undo[bob].click()  # whose page does not know of the conflict yet
+    expect(problem).to_contain_text("has a conflict, so nothing was undone: decide first")
+    expect(bob.locator(".conflict")).to_have_count(1)
+    expect(bob.locator(".editor [name=label]")).to_have_value("Bob's")
+    expect(undo[bob]).to_be_disabled()
+    bob.get_by_role("button", name="Keep what is in force").click()
+    expect(bob.locator(".conflict")).to_have_count(0)
+    expect(undo[bob]).to_be_enabled()
+    for context in (one, other):
+        context.close()
+
+
+def test_what_needs_a_person_stands_first_in_an_import(page: Page) -> None:
+    page.set_viewport_size({"width": 800, "height": 900})
+    page.goto("/annotations?dictionary=planted")
+    rows = [f'early,{i},"two\nlines"' for i in range(31, 40)]
+    text = "\n".join(["dictionary,feature,label", *rows, "early,9999,x", "early,32,x"])
+    chooser = page.locator("input[type=file]").first
+    given = {"name": "a.csv", "mimeType": "text/csv", "buffer": text.encode()}
+    chooser.set_input_files(given)
+    table = page.locator(".fb-plan")
+    expect(table.locator("tr")).to_have_count(11)
+    expect(table.locator("tr").nth(0)).to_contain_text("row 12bad")
+    expect(table.locator("tr").nth(0)).to_contain_text("Row 3 is of this feature, too")
+    expect(table.locator("tr").nth(1)).to_contain_text("row 11unknown")
+    expect(table.locator("tr").nth(2)).to_contain_text("row 2add")
+    refusal = page.get_by_text("a.csv: 1 bad, 1 unknown, so nothing can be imported")
+    above, below = refusal.bounding_box(), table.bounding_box()
+    assert above and below and above["y"] < below["y"]
+    whole = page.locator("[data-testid=stMainBlockContainer]").evaluate("e => e.clientWidth")
+    assert below["width"] > 0.8 * whole
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a database that nothing was saved in, once of each kind."""

@@ -128,7 +128,7 @@ def test_import_is_all_or_nothing(
     header = "dictionary,feature,label,explainer,score,n\n"
     file.write_text(f"{header}planted,0,rivers,gpt,0.5,20\nplanted,999,seas,,,\n")
     assert run(*line) == 2
-    assert "line 3, feature: found 999, expected 0 to 119" in capsys.readouterr().err
+    assert "row 3, feature: found 999, expected 0 to 119" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [file]
 
     file.write_text(f"{header}planted,0,rivers,gpt,0.5,20\nplanted,0,a,,,\nearly,3,seas,,,\n")

@@ -106,6 +106,7 @@ def test_what_was_said_stands_in_browse_and_on_the_feature(
     assert "The saved label&#x27;s tokens predict it: AUC" in texts(test)
     (editor,) = [c for c in test.get("bidi_component") if "verdicts" in c.proto.json]
     assert "had not seen" in editor.proto.json or "without having seen" in editor.proto.json
+    assert '"undo": "Ann"' in editor.proto.json  # whose words are in force: hers to take back
 
 
 def test_a_text_that_no_context_has_is_found_where_people_wrote_it(

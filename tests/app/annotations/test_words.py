@@ -51,13 +51,15 @@ def test_every_text_of_a_stranger_is_escaped() -> None:
     one = Explanation("d", HOSTILE, 3, HOSTILE, HOSTILE, HOSTILE, 0.5, 7)
     named = ExampleTokens((HOSTILE,), (), True)
     score = LabelScore(0.75, 0.1, 10, 5, named, 0.5, 50)
-    row = ImportRow(7, "change", HOSTILE, HOSTILE, HOSTILE, Content(), event().content)
+    row = ImportRow("row 7", "change", HOSTILE, HOSTILE, HOSTILE, Content(), event().content)
+    bad = ImportRow("row 8", "bad", HOSTILE, "", HOSTILE)
     pages = [
         words.history([event(), event(2, is_conflict=True)]),
         words.in_force(event()),
         words.score(score),
         words.explanations([(one, score)]),
-        words.plan(ImportPlan("f", (row, ImportRow(8, "bad", HOSTILE, "", HOSTILE)), (HOSTILE,))),
+        words.plan(ImportPlan("f", (), (HOSTILE,))),
+        words.plan_rows(ImportPlan("f", (row, bad))),
         words.agreement([Agreement((HOSTILE, "b"), 4, 3, 0.5)]),
         words.progress([Progress(HOSTILE, 10, {Verdict.JUNK: 2, None: 1})]),
     ]
@@ -111,7 +113,22 @@ def test_progress_counts_verdicts_alone() -> None:
 
 
 def test_a_long_plan_is_cut_and_says_so() -> None:
-    rows = tuple(ImportRow(i, "bad", "one", str(i), "why") for i in range(250))
-    page = words.plan(ImportPlan("f", rows))
+    rows = tuple(ImportRow(f"row {i}", "bad", "one", str(i), "why") for i in range(250))
+    page = words.plan_rows(ImportPlan("f", rows))
     assert page.count("<tr>") == 201
     assert "and 50 more" in page
+
+
+def test_what_needs_a_person_stands_first() -> None:
+    outcomes = ("add", "unchanged", "rewritten", "change", "unknown", "add", "conflict", "bad")
+    rows = [ImportRow(f"row {i}", one, "d", "3") for i, one in enumerate(outcomes, start=2)]
+    found = ImportPlan("f", tuple(rows))
+    listed = ["row 9", "row 6", "row 8", "row 5", "row 2", "row 7", "row 4"]
+    assert [row.place for row in found.listed()] == listed
+    page = words.plan_rows(found)
+    assert [page.index(f"<td>{place}</td>") for place in listed] == sorted(
+        page.index(f"<td>{place}</td>") for place in listed
+    )
+    counts = words.plan(found)
+    order = [counts.index(f"<span>{one} ") for one in ("bad", "unknown", "conflict", "change")]
+    assert order == sorted(order)
