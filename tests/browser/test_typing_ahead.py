@@ -275,7 +275,9 @@ def test_a_failed_save_ends_what_is_typed_ahead(context: BrowserContext, store: 
     page.keyboard.type("1astray")
     page.keyboard.press("Enter")
     holds(page, None, "x" * 301)
-    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Discard").click()
+    holds(page, None, "")
+    expect(page.locator(".editor .problem")).to_be_hidden()
     page.locator(".editor [name=label]").fill("short")
     page.keyboard.press("Enter")
     shows(page, 51)
@@ -513,7 +515,8 @@ def test_an_app_that_stops_and_starts_again(
     with pytest.raises(StopIteration):
         next(serving)
     page.keyboard.press("Enter")
-    expect(page.locator(".editor .problem")).to_contain_text("The app does not answer")
+    problem = page.locator(".editor .problem")
+    expect(problem).to_contain_text("The app does not answer")
     page.keyboard.type("4a stale words")
     page.keyboard.press("Enter")
     saved(page, "not saved; what was typed after it was dropped")
@@ -524,6 +527,7 @@ def test_an_app_that_stops_and_starts_again(
     serving = serve(store, port=int(address.rsplit(":", 1)[1]))
     next(serving)
     expect(page.locator("[data-testid=stDialog]")).to_have_count(0, timeout=30_000)
+    expect(problem).to_have_text("The app is back. What you typed is not saved yet.")
     for _ in range(3):
         page.keyboard.type("4a stray")
         page.keyboard.press("Enter")
@@ -534,7 +538,24 @@ def test_an_app_that_stops_and_starts_again(
     page.keyboard.press("Enter")
     shows(page, 1)
     holds(page, None, "")
+    expect(page.locator(".editor .problem")).to_be_hidden()
     assert of(store, *range(9)) == [(0, "Ann", "kept")]
+
+    write(page, "1", "kept still")
+    server_process(address).kill()
+    with pytest.raises(StopIteration):
+        next(serving)
+    page.keyboard.press("Enter")
+    expect(problem).to_contain_text("The app does not answer")
+    serving = serve(store, "--read-only", port=int(address.rsplit(":", 1)[1]))
+    next(serving)
+    expect(problem).to_contain_text("The app is back", timeout=30_000)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 not saved, kept in this browser")).to_be_visible()
+    expect(page.get_by_role("link", name="planted · 1")).to_be_visible()
+    expect(page.locator(".editor")).to_have_count(0)
+    page.keyboard.press("ArrowRight")
+    heads(page, 2)
     context.close()
     with pytest.raises(StopIteration):
         next(serving)
