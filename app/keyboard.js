@@ -3,13 +3,14 @@
 // `A >>> B` is a B in the shadow of a component in A, and `A || B` is B where there is no A.
 // Nothing happens while the user types, holds Ctrl, Alt or Meta, or walks over tokens with arrows.
 
-const STOP = Symbol.for("feature-browser stop"); // of annotations/typing.js: until Esc no key counts
+const STOP = Symbol.for("feature-browser stop"); // of annotations/stop.js: until Esc no key counts
 let keys = {};
 let isListening = false;
 
 export default function ({ data, parentElement }) {
   keys = data.keys;
-  if (!isListening) window.addEventListener("keydown", press, true);
+  // Of the document: the editor of annotations, if there is one, listens on the window and comes first.
+  if (!isListening) document.addEventListener("keydown", press, true);
   isListening = true;
   // The browser's own popover: it stays while the page is drawn anew, and takes no focus away.
   const list = part(parentElement, "div", "fb-told");

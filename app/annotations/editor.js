@@ -1,4 +1,5 @@
-// What a person says of a feature: verdict, label, note, tags. drafts.js and typing.js are parts of it.
+// What a person says of a feature: verdict, label, note, tags. Parts of it are drafts.js, waiting.js (what is
+// on its way to the app), typing.js (keys) and stop.js (what ends typing ahead).
 //
 // data: { feature, key, shown, seen, content: {verdict, label, note, tags}, verdicts: [[value, mark]], saved,
 // conflicts: [{revision, said, current, other}], undo, problem, author, answered, done: [[uid, revision]] }
@@ -25,17 +26,18 @@ export default function ({ data, parentElement, setTriggerValue }) {
   // A run of the page for another reason must not take away what is being typed.
   if (isOther || !draft) fill(editor, draft ?? data.content);
   editor.draft = draft;
-  const isAnswer = editor.waiting !== null && editor.waiting === data.answered;
-  if (isAnswer) answer(editor);
-  if (isOther || isAnswer) leave(editor);
-  paint(editor);
-  if (isAnswer && data.problem) refuse(editor);
-  else if ((isAnswer || editor.early.length) && isClash(data, isOther)) halt(editor, { words: "conflict" });
-  else if (isReady(editor)) replay(editor);
   shown = editor;
+  const arrived = arrival(editor);
+  if (arrived) answer(editor);
+  if (isOther || arrived) leave(editor);
+  paint(editor);
+  if (arrived?.uid && data.problem) refuse(editor, arrived);
+  else if (isClash(editor, arrived, isOther)) halt(editor, { words: "conflict", isConflict: true });
+  else if (arrived?.isNext && !isOther) halt(editor, { words: `${data.saved} (the last of the list)` });
+  else if (isReady(editor)) replay(editor);
   if (!isListening) {
     window.addEventListener("keydown", press, true);
-    window.addEventListener("click", goOn, true); // not earlier: words that go move what was pressed
+    window.addEventListener("click", click, true); // not earlier: words that go move what was pressed
     isListening = true;
   }
   return () => { if (shown === editor) shown = null; };
@@ -51,8 +53,9 @@ function leave(editor) {
 }
 
 // What was just sent came too late, or the feature that it led to has something to decide.
-function isClash({ done, answered, conflicts }, isOther) {
-  return done.some(([uid, revision]) => uid === answered && !revision) || (isOther && conflicts.length > 0);
+function isClash({ data, early }, arrived, isOther) {
+  const isLate = arrived?.uid && data.done.some(([uid, revision]) => uid === arrived.uid && !revision);
+  return isLate || ((arrived?.uid || early.length > 0) && isOther && data.conflicts.length > 0);
 }
 
 function button(editor, parent, className, text, title, onClick) {
@@ -150,8 +153,7 @@ function paint(editor) {
     made.setAttribute("aria-pressed", String(editor.verdict === value));
   });
   if (data.author) editor.author.value = data.author; // signed in: the app goes by its own knowledge
-  editor.problem.textContent = data.problem;
-  editor.problem.hidden = !data.problem;
+  tell(editor, data.problem);
   editor.conflicts.replaceChildren(...data.conflicts.map((one) => conflict(editor, one)));
   others(editor);
   grow(editor.note);
@@ -173,7 +175,7 @@ function others(editor) {
 function state(editor) {
   const { data } = editor;
   const changed = isChanged(editor);
-  const isSaving = editor.waiting !== null;
+  const isSaving = Boolean(editor.waiting?.uid);
   editor.save.disabled = !changed || isSaving;
   editor.next.disabled = isSaving;
   const whyNot = noUndo(editor, changed);
@@ -243,6 +245,7 @@ function undo(editor) {
 function discard(editor) {
   drop(DRAFT + editor.data.key);
   editor.draft = null;
+  editor.data = { ...editor.data, problem: "" };
   fill(editor, editor.data.content);
   paint(editor);
 }

@@ -21,7 +21,9 @@ HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "feature_browser_editor",
     css=parts.style(HERE / "editor.css"),
-    js=parts.script(HERE / "drafts.js", HERE / "typing.js", HERE / "editor.js"),
+    js=parts.script(
+        *(HERE / f"{name}.js" for name in ("drafts", "stop", "waiting", "typing", "editor"))
+    ),
 )
 
 KEY = "annotation"

@@ -9,6 +9,7 @@ from app import command_line, exports, links, markup, panels, session
 from app.annotations import session as annotations
 from app.annotations import words
 from app.annotations.editor import editor
+from app.annotations.unsaved import unsaved
 from app.feature_table import Listed
 from app.selection import Selection
 from featurestore.annotations.records import NO_VERDICT, Event
@@ -67,6 +68,7 @@ def annotation(info: DictionaryInfo, selection: Selection) -> None:
         shown, history = annotations.editing(info, selection.feature)
         if command_line.is_read_only() or not info.content:
             _in_force(history)
+            unsaved(session.catalogue())
         else:
             editor(
                 shown,
