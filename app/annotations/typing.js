@@ -16,7 +16,8 @@ function press(event) {
   const editor = shown;
   if (!editor?.root.isConnected || MODIFIERS.has(event.key) || document.querySelector(DIALOG)) return;
   const isInside = event.composedPath().includes(editor.root);
-  if (!isInside && event.composedPath()[0].closest?.(BOXES)) return ask(editor, event);
+  const isElsewhere = !isInside && event.composedPath()[0].closest?.(BOXES);
+  if (isElsewhere && !editor.waiting?.isAsked) return ask(editor, event);
   const take = stopped() ? dismiss : isReady(editor) ? apply : hold;
   if (!take(editor, event, isInside)) return;
   event.preventDefault();

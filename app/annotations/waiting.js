@@ -60,11 +60,11 @@ function click(event) {
   event.stopImmediatePropagation();
 }
 
-// A number that is asked for leads on, too.
+// A number that is asked for leads on, too; what is typed before its box has lost the focus is for that feature.
 function ask(editor, { key, target }) {
   const isOther = target.value && Number(target.value) !== editor.data.feature;
   if (key === "Enter" && isOther && isReady(editor) && target.matches(".st-key-number input")) {
-    wait(editor, { from: editor.data.shown });
+    wait(editor, { from: editor.data.shown, isAsked: true });
   }
 }
 

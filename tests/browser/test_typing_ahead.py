@@ -430,8 +430,6 @@ def test_a_random_one_is_waited_for(context: BrowserContext, store: Path) -> Non
     assert there != 64
     assert verdicts(store)[n_before:] == [(64, "monosemantic"), (there, "junk")]
     page.get_by_role("button", name="Discard").click()
-    page.get_by_role("button", name="Undo").click()
-    holds(page, None, "")
 
 
 def test_a_key_held_down_leads_no_further_than_it_is_held(context: BrowserContext) -> None:
@@ -490,7 +488,7 @@ def test_the_end_of_the_list_ends_what_is_typed_ahead(
     page.keyboard.type("4a more")
     page.keyboard.press("Enter")
     assert len(events(store)) == n_before + is_saved
-    holds(page, None, "last 400" if not is_saved else f"last {delay}")
+    holds(page, None, f"last {delay}" if is_saved else (of(store, 119) or [("",)])[-1][-1])
     page.keyboard.press("Escape")
     press(page, "ArrowRight", "4", "Enter")
     saved(page, "no next feature in the list; what was typed after it was dropped")
