@@ -70,7 +70,8 @@ def kl_facts(found: Ablation) -> list[tuple[str, str]]:
     if found.kl_percentile is not None:
         above = share_of(found.kl_percentile, found.n_controls)
         draws = "draw" if found.n_controls == 1 else "draws"
-        facts.append((f"above {above} random {draws}", f"{tip}: those with less KL there"))
+        fact = f"above {above} random {draws}, each on its own context"
+        facts.append((fact, f"{tip}: those with less KL there. Both means are over all contexts"))
     return facts
 
 
@@ -83,11 +84,9 @@ def loss_fact(found: Ablation) -> tuple[str, str]:
     deed = f"{'raises' if effect > 0 else 'lowers'} the loss by {_with_se(abs(effect), se)} nats"
     if se is None:
         return f"removing it {deed}, on one token", tip
-    if found.n_ablated == 1:
-        return f"removing it {deed}, one context: too few to tell", tip
     if abs(effect) <= CLEAR_ABOVE * se:
         return f"removing it {deed}: within {CLEAR_ABOVE} standard errors of zero", tip
-    return f"removing it {deed}: it {'helps' if effect > 0 else 'hurts'}", tip
+    return f"removing it {deed}", tip
 
 
 def _over(found: Ablation) -> str:

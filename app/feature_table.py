@@ -41,8 +41,8 @@ COLUMNS = (
         "KL off · random · above",
         "effect",
         f"{COLUMN_HELP['ablation_kl']} Beside it the same for random directions of that length, "
-        "and how many of these move them less: with few draws many features are above all of them. "
-        "Sorts by KL",
+        "and how many of these move them less, each on its own context: with few draws many "
+        "features are above all of them. Sorts by KL",
     ),
     ("token_share", "token share", "number", COLUMN_HELP["token_share"]),
     ("nearest_cos", "nearest", "number", COLUMN_HELP["nearest_cos"]),

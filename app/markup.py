@@ -101,7 +101,7 @@ WORDS = {
     "logit kurtosis": "How far few tokens stand out among its logits; 3 for a normal distribution.",
     "KL off": "How far the next token's probabilities move when the feature is removed: KL "
     "divergence in nats. Beside it the same for random directions as long, and above: how many "
-    "of these move them less.",
+    "of these move them less, each on its own context.",
     "token share": COLUMN_HELP["token_share"],
     "nearest": "Largest cosine of its direction with another of the dictionary.",
     "cluster": "Its group on the map of directions; 0 is the largest.",

@@ -98,5 +98,8 @@ def agreement() -> None:
     found = [pair for pair in annotations.log().agreement() if pair.n]
     if found:
         st.html(words.agreement(found))
+        st.html(markup.line([words.COUNTED]))
     else:
-        panels.note("Nobody has judged a feature that somebody else has judged too.")
+        panels.note(
+            f"Nobody has judged a feature that somebody else has judged too. {words.COUNTED}"
+        )

@@ -196,6 +196,13 @@ def _queue_of(row: Progress) -> str:
     return f'<a href="{escape(address)}">{escape(row.dictionary_id)}</a>'
 
 
+COUNTED = (
+    "Counted is the verdict of what each saved by hand, a label beside it too. Who finds a verdict "
+    "right and saves nothing is not counted, so agreement is missed; imports count for nobody."
+)
+"""Whose verdicts an agreement is of."""
+
+
 def agreement(rows: Iterable[Agreement]) -> str:
     """Pairs of authors."""
     lines = "".join(

@@ -49,7 +49,7 @@ def side_by_side(opened: Opened) -> PairSelection | None:
 
 
 def _with_best(opened: Opened) -> Opened:
-    """A feature that is asked for alone stands beside its match, or else its nearest."""
+    """A feature that is asked for alone stands beside its nearest."""
     selection = opened.selection
     if None not in (selection.feature, selection.beside):
         return opened
@@ -64,8 +64,7 @@ def _with_best(opened: Opened) -> Opened:
     found = [one for one in stored if one.other is not None]
     if not found:
         return opened
-    best = next((one for one in found if one.is_matched), found[0])
-    return replace(opened, selection=selection.opened(best, mine))
+    return replace(opened, selection=selection.opened(found[0], mine))
 
 
 def _features(opened: Opened) -> Both:

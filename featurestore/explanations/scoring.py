@@ -145,7 +145,7 @@ def _reason(examples: ExampleTokens, n_active: int, n_inactive: int) -> str:
         return (
             "It names no token: nothing stands between quotes, and no word that is counted is a "
             "token of the held-out contexts. Not counted are words of one or two letters and "
-            "function words such as for, the, with; between quotes any token is."
+            "function words such as for, the, with; between quotes any token or text is."
         )
     return ""
 

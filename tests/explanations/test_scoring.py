@@ -293,7 +293,10 @@ def test_a_label_without_a_token_is_told_what_counts(
     active, inactive = contexts
     assert {" a", " b"} < {token for one in (*active, *inactive) for token in one.tokens}
     reason = score_label("a before b", active, inactive).reason
-    assert "one or two letters and function words" in reason and "between quotes any" in reason
+    assert (
+        "one or two letters and function words" in reason
+        and "between quotes any token or text" in reason
+    )
     assert score_label('" a"', active, inactive).reason == ""
 
 

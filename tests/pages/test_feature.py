@@ -156,7 +156,7 @@ def test_causes_and_geometry_of_a_feature(open_page: Open) -> None:
     test = open_page(links.FEATURE, dictionary="planted", feature=str(RIVER), sort="feature")
     shown = texts(test)
     assert "falls when removed" in shown and "rises when removed" in shown
-    assert "above 6 of 6 random draws" in shown and "it helps" in shown
+    assert "above 6 of 6 random draws" in shown and "removing it raises the loss by" in shown
     assert shown.count("without it the activation") > 6  # tokens deleted before the peaks
     assert ">one token</span>" in shown
     assert "Cluster 0, 32 features" in shown

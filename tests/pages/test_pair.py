@@ -102,7 +102,7 @@ def test_two_features_side_by_side(open_page: Open, pair_store: Path) -> None:
     ("alone", "said"),
     [({"feature": "0"}, "Feature 0 beside 2"), ({"beside": "4"}, "Feature 2 beside 4")],
 )
-def test_a_feature_alone_stands_beside_its_match(
+def test_a_feature_alone_stands_beside_its_nearest(
     open_page: Open, pair_store: Path, alone: dict[str, str], said: str
 ) -> None:
     test = open_page(links.PAIR, pair_store, **BOTH, **alone)
