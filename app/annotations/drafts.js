@@ -8,7 +8,7 @@ function load(data) {
   if (!text) return null;
   const draft = JSON.parse(text);
   const { verdict, label, note, tags } = data.content;
-  const isSaved = draft.verdict === verdict && draft.label === label && draft.note === note && draft.tags === tags;
+  const isSaved = !draft.agrees && draft.verdict === verdict && draft.label === label && draft.note === note && draft.tags === tags;
   if (isSaved) drop(DRAFT + data.key);
   return isSaved ? null : draft;
 }

@@ -2,7 +2,7 @@
 // on its way to the app), typing.js (keys) and stop.js (what ends typing ahead).
 //
 // data: { feature, key, shown, seen, content: {verdict, label, note, tags}, verdicts: [[value, mark]], saved,
-// conflicts: [{revision, said, current, other}], undo, problem, author, answered, done: [[uid, revision]] }
+// by, conflicts: [{revision, said, current, other}], undo, problem, author, answered, done: [[uid, revision]] }
 //
 // Whatever is typed is kept in this browser until the app says that it is saved: a crash of the app,
 // a full disk or a reload loses nothing. Texts of others reach the page through textContent alone.
@@ -122,6 +122,7 @@ function build(parent) {
 
 function fill(editor, content) {
   editor.verdict = content.verdict;
+  editor.agrees = content.agrees === true;
   editor.label.value = content.label;
   editor.note.value = content.note;
   editor.tags.value = content.tags;
@@ -130,6 +131,7 @@ function fill(editor, content) {
 function content(editor) {
   return {
     verdict: editor.verdict,
+    agrees: editor.agrees,
     label: editor.label.value,
     note: editor.note.value,
     tags: editor.tags.value,
@@ -139,7 +141,7 @@ function content(editor) {
 function isChanged(editor) {
   const { data } = editor;
   const now = content(editor);
-  return now.verdict !== data.content.verdict || now.label !== data.content.label
+  return now.agrees || now.verdict !== data.content.verdict || now.label !== data.content.label
     || now.note !== data.content.note || now.tags !== data.content.tags;
 }
 
@@ -148,7 +150,7 @@ function paint(editor) {
   editor.root.dataset.feature = data.feature;
   editor.verdicts.replaceChildren();
   data.verdicts.forEach(([value, mark], i) => {
-    const made = button(editor, editor.verdicts, value, "", `Key ${i + 1}; again to take it back`, () => judge(editor, value));
+    const made = button(editor, editor.verdicts, value, "", judgeTip(editor, value, i + 1), () => judge(editor, value));
     made.append(make("i", "", mark), make("span", "", value), make("kbd", "", String(i + 1)));
     made.setAttribute("aria-pressed", String(editor.verdict === value));
   });
@@ -158,6 +160,11 @@ function paint(editor) {
   others(editor);
   grow(editor.note);
   state(editor);
+}
+
+function judgeTip(editor, verdict, key) {
+  const agree = isAnothers(editor, verdict) ? `${editor.data.by} said so; you agree: ` : "";
+  return `${agree}key ${key}; again to take it back`;
 }
 
 // What is kept of other features of the dictionary, a way to each.
@@ -185,8 +192,12 @@ function state(editor) {
   for (const box of [editor.label, editor.note, editor.tags]) box.readOnly = isSaving;
   editor.author.readOnly = isSaving || Boolean(data.author);
   editor.root.classList.toggle("changed", changed);
-  const words = isSaving ? "saving" : stopped() ? haltWords(stopped()) : changed ? "not saved" : data.saved;
+  const words = isSaving ? "saving" : stopped() ? haltWords(stopped()) : changed ? unsavedWords(editor) : data.saved;
   if (editor.state.textContent !== words) editor.state.textContent = words;
+}
+
+function unsavedWords({ agrees }) {
+  return agrees ? "you agree: not saved" : "not saved";
 }
 
 // Why what is in force is not to be undone now, though there is something before it.
@@ -202,12 +213,18 @@ function grow(area) {
   area.style.height = `${Math.min(area.scrollHeight + 2, 220)}px`;
 }
 
+// The key of a verdict that is another's says first that one agrees; again, it takes the verdict back.
 function judge(editor, verdict) {
-  editor.verdict = editor.verdict === verdict ? null : verdict;
+  editor.agrees = !editor.agrees && editor.verdict === verdict && isAnothers(editor, verdict);
+  if (!editor.agrees) editor.verdict = editor.verdict === verdict ? null : verdict;
   typed(editor);
   for (const one of editor.verdicts.children) {
     one.setAttribute("aria-pressed", String(one.classList.contains(editor.verdict)));
   }
+}
+
+function isAnothers({ data, author }, verdict) {
+  return verdict === data.content.verdict && data.by !== "" && data.by !== author.value.trim();
 }
 
 function typed(editor) {

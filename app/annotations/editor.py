@@ -53,6 +53,8 @@ class Editing:
     content: Content = Content()
     saved: str = ""
     """Who saved it and when, in words."""
+    by: str = ""
+    """Whose words are in force."""
     undo: str = ""
     """Whose words an undo would take back, as nobody else may; "" where there is nothing."""
     clashes: tuple[Clash, ...] = ()
@@ -102,6 +104,7 @@ def payload(shown: Editing) -> dict[str, Any]:
         },
         "verdicts": [[verdict.value, mark] for verdict, mark in MARKS.items()],
         "saved": shown.saved,
+        "by": shown.by,
         "undo": shown.undo,
         "conflicts": [vars(clash) for clash in shown.clashes],
         "problem": shown.problem,

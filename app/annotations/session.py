@@ -104,6 +104,7 @@ def editing(info: DictionaryInfo, feature: int) -> tuple[Editing, tuple[Event, .
         seen=head.revision if head else 0,
         content=head.content if head else Content(),
         saved=words.saved(head),
+        by=head.author if head else "",
         undo=undone.author if undone else "",
         clashes=tuple(clash(event, accepted) for event in open_ones),
     )

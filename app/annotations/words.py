@@ -197,8 +197,8 @@ def _queue_of(row: Progress) -> str:
 
 
 COUNTED = (
-    "Counted is the verdict of what each saved by hand, a label beside it too. Who finds a verdict "
-    "right and saves nothing is not counted, so agreement is missed; imports count for nobody."
+    "Counted is the verdict of what each saved by hand, last. Who finds another's verdict right "
+    "says so by its key; who passes on is not counted. Imports count for nobody."
 )
 """Whose verdicts an agreement is of."""
 
