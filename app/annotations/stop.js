@@ -15,6 +15,11 @@ function halt(editor, why) {
   state(editor);
 }
 
+// What is typed while a dialog lies over the page is lost: what follows it must not count as keys.
+function interrupt(editor) {
+  if (isChanged(editor) && !stopped()) halt(editor, { words: "not saved", isDropped: true });
+}
+
 // A save may be tried again by Enter; nothing else may, since Enter saves.
 function refuse(editor, { isSave }) {
   halt(editor, { words: isSave ? "not saved" : "not done", canRetry: isSave });
@@ -26,8 +31,9 @@ function goOn() {
 }
 
 function haltWords({ words, canRetry, isConflict, isNameless, isDropped }) {
-  if (isNameless) return `${words}: Esc leads to the box "You"`;
-  if (isDropped) return `${words}; what was typed after it was dropped. Esc to go on`;
+  const dropped = isDropped ? "; what was typed after it was dropped" : "";
+  if (isNameless) return `${words}: Esc leads to the box "You"${dropped}`;
+  if (isDropped) return `${words}${dropped}. Esc to go on`;
   if (canRetry) return `${words}: Enter tries again`;
   return isConflict ? `${words}: decide below, or Esc to go on` : `${words}. Esc to go on`;
 }

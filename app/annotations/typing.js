@@ -14,7 +14,8 @@ const DIALOG = "[data-testid=stDialog]"; // Streamlit's own, over the whole page
 // All keys of the page come here first.
 function press(event) {
   const editor = shown;
-  if (!editor?.root.isConnected || MODIFIERS.has(event.key) || document.querySelector(DIALOG)) return;
+  if (!editor?.root.isConnected || MODIFIERS.has(event.key)) return;
+  if (document.querySelector(DIALOG)) return interrupt(editor);
   const isInside = event.composedPath().includes(editor.root);
   const isElsewhere = !isInside && event.composedPath()[0].closest?.(BOXES);
   if (isElsewhere && !editor.waiting?.isAsked) return ask(editor, event);

@@ -76,38 +76,6 @@ def saved(page: Page, words: str) -> None:
     expect(page.locator(".editor .state")).to_contain_text(words)
 
 
-def test_who_agrees_can_say_so(page: Page, store: Path) -> None:
-    open_feature(page, 38)
-    write(page, "1", "seen", author="Ann")
-    page.keyboard.press("Shift+Enter")
-    saved(page, "Ann, just now")
-    page.reload()
-    expect(page.locator(".editor[data-feature='38']")).to_be_visible()
-    page.locator(".editor [name=author]").fill("Carl")
-    page.keyboard.press("Escape")
-    pressed = page.locator(".editor [aria-pressed=true]")
-    page.keyboard.press("1")
-    saved(page, "you agree: not saved")
-    expect(pressed).to_have_class("monosemantic")
-    page.keyboard.press("1")
-    saved(page, "not saved")
-    expect(pressed).to_have_count(0)
-    page.keyboard.press("1")
-    saved(page, "Ann, just now")
-    page.keyboard.press("1")
-    page.keyboard.press("Shift+Enter")
-    saved(page, "Carl, just now")
-    expect(pressed).to_have_class("monosemantic")
-    assert [event[:3] for event in events(store) if event[0] == 38] == [
-        (38, "Ann", "seen"),
-        (38, "Carl", "seen"),
-    ]
-    page.keyboard.press("1")  # now it is his own
-    saved(page, "not saved")
-    expect(pressed).to_have_count(0)
-    page.get_by_role("button", name="Discard").click()
-
-
 def test_a_whole_round_of_labelling(page: Page, store: Path) -> None:
     page.goto("/annotations?dictionary=planted&sort=random&seed=3")
     expect(page.get_by_text("113 left of planted")).to_be_visible()

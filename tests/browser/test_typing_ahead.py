@@ -500,6 +500,31 @@ def test_the_end_of_the_list_ends_what_is_typed_ahead(
     page.get_by_role("button", name="Discard").click()
 
 
+def test_who_agrees_can_say_so(context: BrowserContext, store: Path) -> None:
+    page, _ = opened(context, 104)
+    write(page, "1", "seen")
+    page.keyboard.press("Shift+Enter")
+    saved(page, "Ann, just now")
+    page.locator(".editor [name=author]").fill("Carl")
+    page.keyboard.press("Escape")
+    page.keyboard.press("1")
+    saved(page, "you agree: not saved")
+    holds(page, "monosemantic", "seen")
+    page.keyboard.press("1")
+    saved(page, "not saved")
+    holds(page, None, "seen")
+    page.keyboard.press("1")
+    saved(page, "Ann, just now")
+    page.keyboard.press("1")
+    page.keyboard.press("Shift+Enter")
+    saved(page, "Carl, just now")
+    holds(page, "monosemantic", "seen")
+    assert of(store, 104) == [(104, "Ann", "seen"), (104, "Carl", "seen")]
+    page.keyboard.press("1")  # now it is his own
+    holds(page, None, "seen")
+    page.get_by_role("button", name="Discard").click()
+
+
 def test_an_app_that_stops_and_starts_again(
     browser: Browser, synthetic_store: Path, tmp_path: Path
 ) -> None:
