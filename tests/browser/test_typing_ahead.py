@@ -422,6 +422,9 @@ def test_ways_to_others_are_gone_in_order(
 
 def test_a_random_one_is_waited_for(context: BrowserContext, store: Path) -> None:
     page, gate = opened(context, 64)
+    page.goto(f"{LIST}64&verdict=none")  # where no other test has judged
+    shows(page, 64)
+    expect(page.locator(".st-key-random button").first).to_be_visible()
     n_before = len(events(store))
     leads_on(page, gate, "1", "Shift+Enter", "r", "4", "Shift+Enter", "2", delay=0)
     saved(page, "not saved")
