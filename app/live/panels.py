@@ -102,22 +102,26 @@ def _all_of_them(
 
 def text_boxes(selection: LiveSelection) -> None:
     """What is run: a text of the user's, two of them, or a stored context."""
+    first = {} if selection.context is not None else {"live_text": "text"}
+    second = {"live_other": "other"} if selection.tab == "contrast" else {}
+    boxes = first | second
     if selection.context is not None:
         _context_line(selection)
-        if selection.tab == "contrast":
-            _text_box("live_other", selection.other, "Text B", "A text to compare it with")
-        return
-    if selection.tab != "contrast":
-        _text_box("live_text", selection.text, "Text", "Paste or type a text")
-        return
-    left, right = st.columns(2, gap="small")
-    with left:
-        _text_box("live_text", selection.text, "Text A", "One text, such as a true statement")
-    with right:
-        _text_box("live_other", selection.other, "Text B", "Another, such as a false one")
+        if second:
+            _text_box("live_other", selection.other, "Text B", "A text to compare it with", boxes)
+    elif second:
+        left, right = st.columns(2, gap="small")
+        with left:
+            one = "One text, such as a true statement"
+            _text_box("live_text", selection.text, "Text A", one, boxes)
+        with right:
+            other = "Another, such as a false one"
+            _text_box("live_other", selection.other, "Text B", other, boxes)
+    else:
+        _text_box("live_text", selection.text, "Text", "Paste or type a text", boxes)
 
 
-def _text_box(key: str, text: str, label: str, placeholder: str) -> None:
+def _text_box(key: str, text: str, label: str, placeholder: str, boxes: dict[str, str]) -> None:
     refused = live.refused(key)
     session.seed({key: text if refused is None else refused})
     limits = live.limits()
@@ -128,7 +132,7 @@ def _text_box(key: str, text: str, label: str, placeholder: str) -> None:
         f"{limits.n_bytes:,} bytes. Ctrl+Enter runs it.",
         height=92,
         on_change=live.on_text,
-        args=(key,),
+        args=(boxes,),
         label_visibility="collapsed",
     )
     if refused is not None:

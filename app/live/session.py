@@ -174,21 +174,24 @@ def on_dictionaries() -> None:
     go(selections.choosing(now(), tuple(st.session_state["live_dictionaries"])))
 
 
-def on_text(key: str) -> None:
-    """Callback of a text box: another text; of another first one nothing is chosen yet.
+def on_text(boxes: dict[str, str]) -> None:
+    """Callback of the text boxes, by key the field that each stands for.
 
-    One over the limit of bytes stays in its box and in no link.
+    All are read, whichever was changed: Streamlit breaks a callback off where the next change comes
+    in at once, never runs it again, and would blank the first box. Of another first text nothing is
+    chosen yet. One over the limit of bytes stays in its box and in no link.
     """
-    text = st.session_state[key]
+    selection = now()
     refused = st.session_state.setdefault(REFUSED, {})
-    refused.pop(key, None)
-    if len(text.encode(errors="replace")) > limits().n_bytes:
-        refused[key] = text
-        return
-    if key == "live_other":
-        go(now().listing(other=text))
-    else:
-        go(without_places(now()).listing(context=None, text=text))
+    for key, field in boxes.items():
+        text = st.session_state[key]
+        refused.pop(key, None)
+        if len(text.encode(errors="replace")) > limits().n_bytes:
+            refused[key] = text
+        elif text != getattr(selection, field):
+            selection = selection.listing(**{field: text})
+            selection = without_places(selection) if field == "text" else selection
+    go(selection)
 
 
 def refused(key: str) -> str | None:

@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+import streamlit as st
 
+from app import address
+from app.live import session as live
+from app.live.selection import LiveSelection
 from app.live.session import MAX_ANSWER_BYTES, MAX_ANSWERS, Answers, infos
 from featurestore.errors import UnknownDictionary
-from featurestore.live.records import TextActivations
+from featurestore.live.records import Limits, TextActivations
 from featurestore.records import Catalogue
 from tests.app.live.test_service import make_info
 
@@ -65,3 +69,29 @@ def test_a_dictionary_that_was_deleted_is_told() -> None:
     assert infos(known, ("c", "a")) == known.dictionaries[::-1]
     with pytest.raises(UnknownDictionary, match="'b' is not in the store any more"):
         infos(known, ("a", "b"))
+
+
+def test_a_change_takes_in_what_the_other_box_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit broke the callback of the first box off, and never runs it again."""
+    boxes = {"live_text": "text", "live_other": "other"}
+    held = {"live_text": "One", "live_other": "Two"}
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr(st, "session_state", held)
+    monkeypatch.setattr(address, "show", shown.append)
+    monkeypatch.setattr(live, "params", lambda selection: vars(selection))
+    monkeypatch.setattr(live, "limits", lambda: Limits(n_bytes=9, n_tokens=9))
+    before = LiveSelection(("d",), tokens=(1, 2), by="at", tab="contrast")
+    monkeypatch.setattr(live, "now", lambda: before)
+    live.on_text(boxes)
+    assert [(one["text"], one["other"], one["tokens"]) for one in shown] == [("One", "Two", ())]
+
+    monkeypatch.setattr(live, "now", lambda: LiveSelection(("d",), text="One", tokens=(1,)))
+    live.on_text(boxes)  # the first is the same: its tokens stay chosen
+    assert [(one["text"], one["other"], one["tokens"]) for one in shown[1:]] == [
+        ("One", "Two", (1,))
+    ]
+    held["live_text"] = "far too long"
+    live.on_text(boxes)
+    assert live.refused("live_text") == "far too long"
+    assert live.refused("live_other") is None
+    assert (shown[2]["text"], shown[2]["other"]) == ("One", "Two")
