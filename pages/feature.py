@@ -7,10 +7,11 @@ from app.annotations.panels import annotation
 from app.pair.others import others
 from app.tracks.strip import strip
 
-info, chosen = panels.dictionary()
-selection, feature = feature_panels.open_feature(chosen)
-feature_panels.header(selection, feature)
-strip(info, selection)
+with st.container(key="above"):  # a note more or less in it keeps the editor, and keys, in place
+    info, chosen = panels.dictionary()
+    selection, feature = feature_panels.open_feature(chosen)
+    feature_panels.header(selection, feature)
+    strip(info, selection)
 
 with st.container(key="body"):
     left, right = st.columns([1, 2], gap="medium")

@@ -397,6 +397,23 @@ def test_what_an_arrow_skips_gets_nothing(
     ]
 
 
+def test_a_note_above_does_not_move_the_editor(context: BrowserContext, store: Path) -> None:
+    """Drawn at another place it would be another one, and keys pressed meanwhile for none."""
+    page, gate = opened(context, 112)
+    page.goto(f"{LIST}112&dead=perhaps")
+    expect(page.get_by_text("perhaps")).to_be_visible()
+    shows(page, 112)
+    page.locator(".editor").evaluate("editor => { editor.isTheFirst = true; }")
+    gate.mark, gate.after = EDITOR, b'"planted 113"'
+    press(page, "1", "Enter", "4", "Enter", "2")
+    expect(page.get_by_text("perhaps")).to_have_count(0)
+    gate.open()
+    shows(page, 114)
+    holds(page, "unsure", "")
+    assert page.locator(".editor").evaluate("editor => editor.isTheFirst")
+    assert verdicts(store, *range(112, 115)) == [(112, "monosemantic"), (113, "junk")]
+
+
 @pytest.mark.parametrize("is_clicked", [False, True])
 def test_ways_to_others_are_gone_in_order(
     context: BrowserContext, store: Path, is_clicked: bool
