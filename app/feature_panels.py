@@ -62,7 +62,7 @@ def header(selection: Selection, feature: Feature) -> None:
         previous = place.previous if came_from is None else came_from
         _neighbour("‹ Previous", "previous", selection, previous)
         _neighbour("Next ›", "next", selection, place.next)
-        _random(selection)
+        _random(selection, has_others=place.n_kept > (place.place is not None))
         order = markup.order_words(query.sort, query.descending)
         detail = f"{markup.place_words(place)}, {order}"
         title = markup.heading(f"Feature {selection.feature}", detail) + feature_flags.chips(
@@ -84,9 +84,14 @@ def _neighbour(label: str, key: str, selection: Selection, feature: int | None) 
     )
 
 
-def _random(selection: Selection) -> None:
+def _random(selection: Selection, has_others: bool = True) -> None:
     st.button(
-        "Random", key="random", on_click=session.on_random, args=(selection,), help="Active ones"
+        "Random",
+        key="random",
+        disabled=not has_others,
+        on_click=session.on_random,
+        args=(selection,),
+        help="Active ones",
     )
 
 

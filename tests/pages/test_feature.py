@@ -76,6 +76,16 @@ def test_random_stays_in_the_list_and_never_shows_a_dead_one(open_page: Open) ->
     assert len(seen) > 1
 
 
+def test_a_list_of_one_leads_to_no_random_other(open_page: Open) -> None:
+    def disabled(**params: str) -> bool:
+        test = open_page(links.FEATURE, dictionary="planted", feature="2", **params)
+        return test.button(key="random").disabled
+
+    assert not disabled()
+    assert disabled(among="2")
+    assert not disabled(among="1")  # where it is not itself in the list
+
+
 @pytest.mark.parametrize(
     ("tab", "n_groups"), [("top", 1), ("bands", 5), ("random", 1), ("zero", 1)]
 )
