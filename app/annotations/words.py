@@ -42,12 +42,6 @@ class Progress:
     """Of which features of the dictionary, if not of all."""
 
 
-_AUC = (
-    "How often a context in which the feature is active has more of the label's tokens, at the "
-    "place or just before it, than one in which it is silent: 1 always, 0.5 no better than chance. "
-    "Contexts are held out from those that an explainer is given. Every label at once: "
-    "python -m featurestore explanations score --dictionary ID"
-)
 _MOST_ROWS = 200
 """Rows of an import that are shown."""
 
@@ -138,13 +132,14 @@ def history(events: Iterable[Event]) -> str:
 
 def score(found: LabelScore) -> str:
     """How far the tokens that a label names tell where its feature is active."""
+    tip = _auc_tip(found)
     if found.auc is None:
         said = "How well the saved label's tokens predict it: no score"
-        return line([(said, _AUC), found.reason])
+        return line([(said, tip), found.reason])
     named = ", ".join((*found.examples.tokens, *found.examples.texts))
     facts = [
-        (f"The saved label's tokens predict it: AUC {short(found.auc)} ± {short(found.se)}", _AUC),
-        ("1 always, 0.5 by chance", _AUC),
+        (f"The saved label's tokens predict it: AUC {short(found.auc)} ± {short(found.se)}", tip),
+        ("1 always, 0.5 by chance", tip),
         (f"random tokens {short(found.control_auc)}", f"mean of {found.control_n} draws"),
         (f"{found.n_active} active, {found.n_inactive} silent contexts", f"It names: {named}"),
     ]
@@ -156,7 +151,7 @@ def explanations(known: Iterable[tuple[Explanation, LabelScore]]) -> str:
     return "".join(
         f'<div class="fb-explained"><bdi>{escape(visible(one.label))}</bdi> <small>'
         f"{escape(' · '.join(filter(None, (one.method, one.explainer, _score(one)))))} · "
-        f'<span title="{escape(found.reason or _AUC)}">{_auc(found)}</span></small>'
+        f'<span title="{escape(found.reason or _auc_tip(found))}">{_auc(found)}</span></small>'
         f"{_no_auc(found)}</div>"
         for one, found in known
     )
@@ -273,6 +268,16 @@ def _score(one: Explanation) -> str:
         return "came without a score"
     n = f" (n {one.n:,})" if one.n is not None else ""
     return f"came with score {one.score:.3g}{n}"
+
+
+def _auc_tip(found: LabelScore) -> str:
+    return (
+        "How often a context in which the feature is active has more of the label's tokens, at the "
+        "place or just before it, than one in which it is silent: 1 always, 0.5 no better than "
+        "chance. The contexts are those that explanations bundle keeps from an explainer, drawn "
+        f"with the recipe's seed, {found.seed}, if no other is given. Every label at once: "
+        "python -m featurestore explanations score --dictionary ID"
+    )
 
 
 def _auc(found: LabelScore) -> str:

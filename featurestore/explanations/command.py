@@ -16,11 +16,12 @@ from featurestore.errors import TableError
 if TYPE_CHECKING:
     from featurestore.annotations.database import Database
     from featurestore.explanations.scoring import LabelScore
+    from featurestore.records import DictionaryInfo
     from featurestore.store import Store
 
 SCORE_COLUMNS = (
     "dictionary feature source by method label auc se control_auc control_n n_active n_inactive "
-    "tokens texts is_quoted reason imported_score imported_n"
+    "seed tokens texts is_quoted reason imported_score imported_n"
 ).split()
 
 
@@ -51,7 +52,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     for command in (bundle, score):
         command.add_argument("--dictionary", required=True, metavar="ID", help="of this one")
         command.add_argument(
-            "--seed", type=_natural, default=0, metavar="N", help="of every draw (0)"
+            "--seed", type=_natural, metavar="N", help="of every draw (the recipe's)"
         )
     for command in (importing, score):
         command.add_argument(
@@ -73,7 +74,8 @@ def _bundle(options: argparse.Namespace) -> None:
     from featurestore.explanations.bundle import bundle_lines, living_features
     from featurestore.store import Store
 
-    store, name, seed = Store(options.store), options.dictionary, options.seed
+    store, name = Store(options.store), options.dictionary
+    seed = _seed(options, store.dictionary(name))
     features = list(dict.fromkeys(options.features or ()))
     if not features:
         features = living_features(store, name, options.at_most, seed)
@@ -89,6 +91,11 @@ def _bundle(options: argparse.Namespace) -> None:
         with suppress(OSError):  # it may be in no folder at all
             unfinished.unlink()
     sys.stdout.write(f"{len(features):,} features in {options.file}\n")
+
+
+def _seed(options: argparse.Namespace, info: "DictionaryInfo") -> int:
+    """That of the recipe if not said, as on a feature's page: the same contexts are held out."""
+    return info.seed if options.seed is None else options.seed
 
 
 def _import(options: argparse.Namespace) -> None:
@@ -153,14 +160,15 @@ def _scored(
     from featurestore.explanations.scoring import score_label
 
     info = store.dictionary(options.dictionary)
+    seed = _seed(options, info)
 
     @lru_cache(maxsize=1)
     def held_out(feature: int) -> tuple:
         bands = feature_bands(store, info.dictionary_id, feature)
-        return split(feature, bands, options.seed).held_out()
+        return split(feature, bands, seed).held_out()
 
     for one in sorted(_labels(database, info.content), key=lambda label: label.feature):
-        result = score_label(one.label, *held_out(one.feature), options.seed)
+        result = score_label(one.label, *held_out(one.feature), seed)
         said = [one.feature, one.source, one.by, one.method, one.label]
         yield [info.dictionary_id, *said, *_cells(result), one.score, one.n]
 
@@ -175,6 +183,7 @@ def _cells(result: "LabelScore") -> list[Any]:
         result.control_n,
         result.n_active,
         result.n_inactive,
+        result.seed,
         as_json(result.examples.tokens),
         as_json(result.examples.texts),
         as_json(result.examples.is_quoted),

@@ -52,6 +52,8 @@ class LabelScore:
     those of the label; None where there are none to draw, or no `auc`."""
     control_n: int
     """Number of draws behind `control_auc`."""
+    seed: int
+    """That drew these."""
     reason: str = ""
     """Why there is no `auc`, in a sentence."""
 
@@ -69,7 +71,7 @@ def score_label(
     examples = example_tokens(label, counts)
     reason = _reason(examples, len(active), len(inactive))
     if reason:
-        return LabelScore(None, None, len(active), len(inactive), examples, None, 0, reason)
+        return LabelScore(None, None, len(active), len(inactive), examples, None, 0, seed, reason)
     found = auc([grade(e, examples) for e in active], [grade(e, examples) for e in inactive])
     control = _control(examples, counts, active, inactive, seed)
     return LabelScore(
@@ -80,6 +82,7 @@ def score_label(
         examples,
         sum(control) / len(control) if control else None,
         len(control),
+        seed,
     )
 
 

@@ -1,8 +1,12 @@
+import csv
+import io
+import json
 import re
 import shutil
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -10,6 +14,8 @@ from streamlit.testing.v1 import AppTest
 from app import links
 from app.annotations.session import PROBLEM
 from app.map.chosen import written
+from app.numerals import short
+from featurestore.__main__ import main
 from featurestore.annotations.database import Database, default_url
 from featurestore.annotations.explanations import ExplanationTable
 from featurestore.annotations.log import AnnotationLog
@@ -107,6 +113,33 @@ def test_what_was_said_stands_in_browse_and_on_the_feature(
     (editor,) = [c for c in test.get("bidi_component") if "verdicts" in c.proto.json]
     assert "had not seen" in editor.proto.json or "without having seen" in editor.proto.json
     assert '"undo": "Ann"' in editor.proto.json  # whose words are in force: hers to take back
+
+
+def test_the_score_on_a_page_is_the_command_s(
+    open_page: Open, annotated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both, and a bundle for an explainer, hold out the contexts that the recipe's seed draws."""
+    store = shutil.copytree(annotated, tmp_path / "store")
+    (file,) = store.glob("dictionaries/planted/*.duckdb")
+    with duckdb.connect(str(file)) as written:
+        written.execute("UPDATE manifest SET seed = 5")
+    asked = ["--store", str(store), "--dictionary", "planted"]
+
+    def score(*seed: str) -> list[dict[str, str]]:
+        assert main(["explanations", "score", *asked, *seed]) == 0
+        return list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+
+    program = next(row for row in score() if row["source"] == "program")
+    assert score() == score("--seed", "5") != score("--seed", "0")
+    assert program["seed"] == "5"
+    shown = texts(open_page(links.FEATURE, store, dictionary="planted", feature="4"))
+    assert f"AUC {short(float(program['auc']))} ± {short(float(program['se']))}" in shown
+    assert f"({program['n_active']} active, {program['n_inactive']} silent contexts)" in shown
+    assert "the recipe&#x27;s seed, 5," in shown
+
+    bundle = tmp_path / "bundle.jsonl"
+    assert main(["explanations", "bundle", str(bundle), *asked, "--features", "4"]) == 0
+    assert json.loads(bundle.read_text(encoding="utf-8"))["seed"] == 5
 
 
 def test_a_text_that_no_context_has_is_found_where_people_wrote_it(

@@ -50,7 +50,7 @@ def test_what_an_annotation_says() -> None:
 def test_every_text_of_a_stranger_is_escaped() -> None:
     one = Explanation("d", HOSTILE, 3, HOSTILE, HOSTILE, HOSTILE, 0.5, 7)
     named = ExampleTokens((HOSTILE,), (), True)
-    score = LabelScore(0.75, 0.1, 10, 5, named, 0.5, 50)
+    score = LabelScore(0.75, 0.1, 10, 5, named, 0.5, 50, 0)
     row = ImportRow("row 7", "change", HOSTILE, HOSTILE, HOSTILE, Content(), event().content)
     bad = ImportRow("row 8", "bad", HOSTILE, "", HOSTILE)
     pages = [
@@ -89,7 +89,9 @@ def test_an_open_conflict_shows_both_texts() -> None:
 
 
 def test_a_label_without_a_score_says_why() -> None:
-    none = LabelScore(None, None, 1, 0, ExampleTokens((), (), False), None, 0, "it names nothing")
+    none = LabelScore(
+        None, None, 1, 0, ExampleTokens((), (), False), None, 0, 7, "it names nothing"
+    )
     assert '<span title="">it names nothing</span>' in words.score(none)
     one = Explanation("d", "one", 3, "label", "fuzz", "model")
     shown = words.explanations([(one, none)])
@@ -97,10 +99,11 @@ def test_a_label_without_a_score_says_why() -> None:
 
 
 def test_a_program_s_label_has_the_error_and_n_of_its_score() -> None:
-    score = LabelScore(0.703, 0.05, 12, 8, ExampleTokens(("a",), (), True), 0.5, 50)
+    score = LabelScore(0.703, 0.05, 12, 8, ExampleTokens(("a",), (), True), 0.5, 50, 7)
     one = Explanation("d", "one", 3, "label", "fuzz", "model", 0.8, 20)
     shown = words.explanations([(one, score)])
     assert "AUC 0.703 ± 0.0500 (12 active, 8 silent contexts)</span>" in shown
+    assert "drawn with the recipe&#x27;s seed, 7," in shown
 
 
 def test_progress_counts_verdicts_alone() -> None:
