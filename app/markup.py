@@ -80,10 +80,11 @@ COLUMN_HELP = {
     "reader_cos": "Cosine of its direction with the one that it reads.",
     "reader_bias": "What the encoder adds before an activation, in its units.",
     "ablation_kl": "How far the next token's probabilities move when it is switched off: mean KL "
-    "divergence over active tokens, in nats.",
+    "divergence over a sample of its active tokens, in nats.",
     "kl_percentile": "Of ablations by random directions of the same length there, those with less "
     "KL, in percent: 50 is chance.",
-    "loss_effect": "Loss without the feature less loss with it, in nats: above 0 it helps.",
+    "loss_effect": "Loss without the feature less loss with it, in nats: above 0 the loss is lower "
+    "with it.",
     "cluster": "Its group on the map of directions; 0 is the largest.",
 }
 """What it says of a feature, with the unit."""

@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"error: {not_installed(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        print("interrupted; the same command goes on with what is not finished", file=sys.stderr)
         return 130
     except BrokenPipeError:  # of `info | head`: nobody reads on, so nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

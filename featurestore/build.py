@@ -47,7 +47,7 @@ def build(
         BadInput: a dictionary, the model or the corpus cannot be used, or an unfinished run of
             the same dictionary has other settings and `discard` does not allow to drop it.
         BuildFailed: the run could not be finished; the store is as it was.
-        Stopped: a signal came; the same build goes on where it stopped.
+        Stopped: a signal came; the same build goes on with what is not finished.
     """
     stop = stop or Stop()
     return build_plan(make_plan(order, stop), stop, engine, discard)

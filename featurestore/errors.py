@@ -132,10 +132,13 @@ class BuildFailed(FeatureStoreError):
 
 
 class Stopped(FeatureStoreError):
-    """A build ended early because it was told to; the same command goes on where it stopped."""
+    """A command ended early because it was told to; what is finished is kept."""
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__("stopped by a signal; the same command goes on where it stopped")
+        super().__init__(
+            "stopped by a signal; the same command goes on: swept blocks and published files are "
+            "kept, the passes of a dictionary begin again"
+        )
         self.exit_code = 128 + signal_number
 
 

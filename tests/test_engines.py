@@ -187,7 +187,7 @@ def test_a_build_that_is_told_to_stop_does_so_in_good_order(
         assert started.send(number)
         assert started.wait() == 128 + number
         assert time.monotonic() - start < 10
-        assert "stopped by a signal; the same command goes on where it stopped" in started.log
+        assert "stopped by a signal; the same command goes on: swept blocks" in started.log
         assert "Traceback" not in started.log
         assert n_published(tmp_path) == 0
         assert list(tmp_path.glob("work/*/*.tmp")) == []

@@ -359,7 +359,7 @@ def test_an_interrupted_build_says_that_it_goes_on(
 
     monkeypatch.setattr("featurestore.build.sweep", interrupt)
     assert build(folder) == 130
-    assert "goes on where it stopped" in capfd.readouterr().err
+    assert "the same command goes on with what is not finished" in capfd.readouterr().err
 
 
 def test_a_signal_while_modules_are_imported_stops_the_build(

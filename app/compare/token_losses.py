@@ -102,7 +102,11 @@ def summary(tokens: tuple[SubstitutedToken, ...]) -> str:
     """How many tokens there are, and how many have a place."""
     n_shown = len(drawn(tokens))
     n = sum(token.n for token in tokens)
-    parts: list[str | tuple[str, str]] = [f"{len(tokens):,} different tokens, {n:,} in all"]
+    in_all = (
+        f"{len(tokens):,} different tokens, {n:,} in all",
+        "Of the tokens that are scored; the last one of a context has no next token to lose",
+    )
+    parts: list[str | tuple[str, str]] = [in_all]
     if n_shown < len(tokens):
         why = "The most frequent of the sample on which anything is lost; lines are over all"
         parts.append((f"{n_shown:,} are drawn", why))

@@ -160,7 +160,7 @@ def options(selection: LiveSelection, tokens: Tokens | None) -> None:
         if tokens is not None:
             bos = "a BOS in front, not counted" if tokens.has_bos else "no BOS in front"
             which = "Text A: " if selection.tab == "contrast" else ""
-            st.html(markup.line([f"{which}{len(tokens.ids):,} tokens", bos, *tokens.notes]))
+            st.html(markup.line([f"{which}{_n_tokens(tokens)}", bos, *tokens.notes]))
         if selection.context is not None:
             text = "".join(tokens.texts)
             st.button(
@@ -264,7 +264,12 @@ def inside(selection: LiveSelection, tokens: Tokens) -> LiveSelection:
 
 def text_panel(tokens: Tokens, title: str) -> Text:
     """A text as strips show it."""
-    return Text(title, f"{len(tokens.ids):,} tokens", tokens.texts)
+    return Text(title, _n_tokens(tokens), tokens.texts)
+
+
+def _n_tokens(tokens: Tokens) -> str:
+    n = len(tokens.ids)
+    return "1 token" if n == 1 else f"{n:,} tokens"
 
 
 def unsorted(

@@ -96,12 +96,13 @@ def every_hit(selection: SearchSelection, infos: tuple[DictionaryInfo, ...]) -> 
         st.stop()
 
 
-def nothing_found(infos: tuple[DictionaryInfo, ...]) -> None:
+def nothing_found(infos: tuple[DictionaryInfo, ...], text: str) -> None:
     """Say that no dictionary has the text, or that there is none to search."""
+    advice = " Fewer letters may find more." if len(text) > 1 else ""
     if len(infos) > 1:
-        panels.note(f"None of {len(infos):,} dictionaries has it. Fewer letters may find more.")
+        panels.note(f"None of {len(infos):,} dictionaries has it.{advice}")
     elif infos:
-        panels.note(f"{infos[0].dictionary_id} does not have it. Fewer letters may find more.")
+        panels.note(f"{infos[0].dictionary_id} does not have it.{advice}")
     elif not session.catalogue().problems:
         panels.say_empty()
 
