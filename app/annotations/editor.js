@@ -37,6 +37,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   else if (isReady(editor)) replay(editor);
   if (!isListening) {
     window.addEventListener("keydown", press, true);
+    window.addEventListener("pointerdown", point, true);
     window.addEventListener("click", click, true); // not earlier: words that go move what was pressed
     isListening = true;
   }

@@ -43,23 +43,26 @@ def export_list(info: DictionaryInfo, query: FeatureQuery) -> None:
 def label_list(selection: Selection) -> None:
     """A button to the first feature of a list without a verdict; Next then leads through them.
 
-    None where nobody may give one.
+    Through all of the list where it is chosen by verdicts. None where nobody may give one.
     """
     if command_line.is_read_only():
         return
-    query = replace(selection.query, verdicts=frozenset({NO_VERDICT}))
+    has_chosen = bool(selection.query.verdicts)
+    verdicts = selection.query.verdicts or frozenset({NO_VERDICT})
+    query = replace(selection.query, verdicts=verdicts)
     if st.button(
         "Label these",
         key="label_list",
         type="tertiary",
         icon=":material/edit:",
-        help="One after the other, those without a verdict",
+        help="One after the other" + ("" if has_chosen else ", those without a verdict"),
     ):
         rows = session.store().features(query, limit=1).rows
         if rows:
             queue = replace(selection, query=query, page=1)
             st.switch_page(links.FEATURE, query_params=links.feature(queue, rows[0].feature))
-        st.toast("Every feature of this list has a verdict.")
+        said = "No feature is in this list." if has_chosen else "All of this list have a verdict."
+        st.toast(said)
 
 
 def annotation(info: DictionaryInfo, selection: Selection) -> None:

@@ -4,6 +4,7 @@
 // app. Any other key waits, in order: one that leads to another feature (a move, Enter) is taken once what
 // is before it is done, and those after it are for that feature.
 
+let pointed = null; // the control clicked last by mouse: it keeps the focus, but Enter is not meant for it
 const MODIFIERS = new Set(["Shift", "Control", "Alt", "AltGraph", "Meta", "CapsLock"]);
 const BOXES = "input, textarea, select, [contenteditable=true], [role=textbox], [role=combobox], [role=listbox]";
 const CONTROLS = "button, a, .token, [role=tab], summary";
@@ -11,9 +12,14 @@ const WALKED = "canvas, .token, .histogram, [role=tab], [role=radio], [role=slid
 const AWAY = ["g", "/", "c", "?"]; // from the editor: of keyboard.js
 const DIALOG = "[data-testid=stDialog]"; // Streamlit's own, over the whole page
 
+function point(event) {
+  pointed = event.composedPath()[0].closest?.(CONTROLS) ?? null;
+}
+
 // All keys of the page come here first.
 function press(event) {
   const editor = shown;
+  if (event.key === "Tab") pointed = null;
   if (!editor?.root.isConnected || MODIFIERS.has(event.key)) return;
   if (document.querySelector(DIALOG)) return interrupt(editor);
   const isInside = event.composedPath().includes(editor.root);
@@ -73,7 +79,8 @@ function isSave(event) {
 function isOurs(editor, event) {
   const { key } = event;
   const target = event.composedPath()[0];
-  if (key === "Enter") return !target.closest?.(CONTROLS);
+  const control = target.closest?.(CONTROLS) ?? null;
+  if (key === "Enter") return control === null || control === pointed;
   if (key.startsWith("Arrow") && target.closest?.(WALKED)) return false;
   return Boolean(MOVES[key] || boxOf(editor, key) || editor.data.verdicts[Number(key) - 1]) || AWAY.includes(key);
 }
@@ -89,11 +96,12 @@ function replay(editor) {
   const boxes = [editor.label, editor.note, editor.tags];
   let box = null; // that they are typed into
   for (const [i, one] of early.entries()) {
-    const { key, isShift, isCommand, of } = one;
+    const { key, box: clicked, isShift, isCommand, of } = one;
     if (of !== editor.data.shown) return halt(editor, { words: "another feature came", isDropped: true });
     const verdict = editor.data.verdicts[Number(key) - 1]?.[0];
     const isLast = i === early.length - 1;
-    if (key === "Enter" && box === editor.note && !isCommand) box.value += "\n";
+    if (clicked) box = clicked;
+    else if (key === "Enter" && box === editor.note && !isCommand) box.value += "\n";
     else if (key === "Enter") return depart(editor, early.slice(i + 1), () => save(editor, !isShift));
     else if (one.move || (!box && MOVES[key])) {
       if (one.isRepeat) continue; // of a key held down, as much as there is time for
@@ -118,6 +126,7 @@ function depart(editor, rest, leave) {
   editor.early = rest.map((one) => ({ ...one, of: null }));
   leave();
   if (!editor.waiting) editor.early = [];
+  else editor.label.focus({ preventScroll: true }); // what is typed now waits there
 }
 
 function pressAgain(key) {

@@ -52,8 +52,11 @@ function buttonTo(name) {
 function click(event) {
   goOn();
   const editor = shown;
+  if (!editor?.root.isConnected) return;
+  const box = [editor.label, editor.note, editor.tags].find((one) => one === event.composedPath()[0]);
+  if (box && !isReady(editor)) return keep(editor, { box });
   const name = Object.values(MOVES).find((one) => buttonTo(one)?.contains(event.target));
-  if (!editor?.root.isConnected || !name) return;
+  if (!name) return;
   if (isReady(editor)) return wait(editor, { from: editor.data.shown });
   keep(editor, { move: name });
   event.preventDefault();

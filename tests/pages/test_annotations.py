@@ -115,6 +115,18 @@ def test_what_was_said_stands_in_browse_and_on_the_feature(
     assert '"undo": "Ann"' in editor.proto.json  # whose words are in force: hers to take back
 
 
+def test_a_list_by_verdict_is_labelled_anew(open_page: Open, annotated: Path) -> None:
+    """Else what has none yet is."""
+    test = open_page(links.BROWSE, annotated, dictionary="planted", verdict="junk")
+    assert test.button(key="label_list").help == "One after the other"
+    test.button(key="label_list").click().run()
+    assert (test.query_params["verdict"], test.query_params["feature"]) == ("junk", "3")
+    test = open_page(links.BROWSE, annotated, dictionary="planted", among="0.3.1")
+    assert test.button(key="label_list").help == "One after the other, those without a verdict"
+    test.button(key="label_list").click().run()
+    assert (test.query_params["verdict"], test.query_params["feature"]) == ("none", "4")
+
+
 def test_the_score_on_a_page_is_the_command_s(
     open_page: Open, annotated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

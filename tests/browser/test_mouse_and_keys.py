@@ -1,0 +1,111 @@
+"""A hand on the mouse and one on the keys: what is clicked takes no key from the editor."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from tests.browser.conftest import serve
+from tests.browser.test_annotations import events, saved
+from tests.browser.test_typing_ahead import EDITOR, EVERY, holds, opened, press, shows, verdicts
+
+pytestmark = [pytest.mark.browser, pytest.mark.long]
+
+
+@pytest.fixture(scope="module")
+def store(synthetic_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(synthetic_store, tmp_path_factory.mktemp("mouse") / "store")
+
+
+@pytest.fixture(scope="module")
+def server(store: Path) -> Iterator[str]:
+    yield from serve(store)
+
+
+@pytest.fixture
+def context(browser: Browser, server: str) -> Iterator[BrowserContext]:
+    made = browser.new_context(base_url=server, viewport={"width": 1440, "height": 900})
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(("name", "feature", "found"), [("Next ›", 44, 45), ("‹ Previous", 27, 26)])
+def test_enter_saves_after_a_click_on_a_way_to_another(
+    context: BrowserContext, store: Path, name: str, feature: int, found: int
+) -> None:
+    page, _ = opened(context, feature)
+    page.get_by_role("button", name=name).click()
+    shows(page, found)
+    press(page, "1", "Enter")
+    shows(page, found + 1)
+    assert verdicts(store, found) == [(found, "monosemantic")]
+
+
+@pytest.mark.parametrize(
+    ("selector", "feature"),
+    [(".editor .junk", 30), ("[role=tab]:has-text('Bands')", 32), ("summary", 34)],
+)
+def test_enter_saves_after_a_click_elsewhere(
+    context: BrowserContext, store: Path, selector: str, feature: int
+) -> None:
+    page, _ = opened(context, feature)
+    press(page, "4")
+    if selector == ".editor .junk":
+        press(page, "4")  # the click gives it anew
+    page.locator(selector).first.click()
+    holds(page, "junk", "")
+    press(page, "Enter")
+    shows(page, feature + 1)
+    assert verdicts(store, feature) == [(feature, "junk")]
+
+
+def test_a_button_that_tab_leads_to_is_pressed_by_enter(context: BrowserContext) -> None:
+    page, _ = opened(context, 40)
+    page.get_by_role("button", name="‹ Previous").click()
+    shows(page, 39)
+    page.keyboard.press("Tab")
+    expect(page.locator(".st-key-next button")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(page.locator(".st-key-previous button")).to_be_focused()
+    page.keyboard.press("Enter")
+    shows(page, 38)
+
+
+def test_letters_are_kept_while_one_move_follows_another(
+    context: BrowserContext, store: Path
+) -> None:
+    """The page arrives at the next feature and leaves it again before all letters are typed."""
+    page, gate = opened(context, 50)
+    gate.mark = EVERY
+    press(page, "1", "Enter", "ArrowLeft", "a", "f")
+    gate.open()
+    gate.mark, gate.after = EDITOR, b'"planted 50"'
+    shows(page, 51)
+    page.keyboard.type("oxtrot none")
+    gate.open()
+    shows(page, 50)
+    holds(page, "monosemantic", "foxtrot none")
+    assert verdicts(store, 50, 51) == [(50, "monosemantic")]
+
+
+@pytest.mark.parametrize(("name", "feature"), [("label", 60), ("note", 64)])
+def test_a_box_clicked_while_a_save_runs_is_typed_into(
+    context: BrowserContext, store: Path, name: str, feature: int
+) -> None:
+    page, gate = opened(context, feature)
+    gate.mark = EVERY
+    page.keyboard.press("1")
+    page.get_by_role("button", name="Save and next").click()
+    saved(page, "saving")
+    page.locator(f".editor [name={name}]").click()
+    page.keyboard.type("error raise none")
+    n_before = len(events(store))
+    gate.open()
+    shows(page, feature + 1)
+    expect(page.locator(f".editor [name={name}]")).to_have_value("error raise none")
+    press(page, "Control+Enter")
+    shows(page, feature + 2)
+    assert verdicts(store, feature) == [(feature, "monosemantic")]
+    assert len(events(store)) <= n_before + 2
