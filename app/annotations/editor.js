@@ -2,7 +2,7 @@
 // on its way to the app), typing.js (keys) and stop.js (what ends typing ahead).
 //
 // data: { feature, key, shown, seen, content: {verdict, label, note, tags}, verdicts: [[value, mark]], saved,
-// by, conflicts: [{revision, said, current, other}], undo, problem, author, answered, done: [[uid, revision]] }
+// by, conflicts: [{revision, said, current, other}], problem, author, answered, done: [[uid, revision]] }
 //
 // Whatever is typed is kept in this browser until the app says that it is saved: a crash of the app,
 // a full disk or a reload loses nothing. Texts of others reach the page through textContent alone.
@@ -187,7 +187,7 @@ function state(editor) {
   editor.save.disabled = !changed || isSaving;
   editor.next.disabled = isSaving;
   const whyNot = noUndo(editor, changed);
-  editor.undo.disabled = !data.undo || whyNot !== "";
+  editor.undo.disabled = !data.by || whyNot !== "";
   editor.undo.title = whyNot || "Back to what was saved before";
   editor.discard.disabled = !changed || isSaving;
   for (const box of [editor.label, editor.note, editor.tags]) box.readOnly = isSaving;
@@ -205,8 +205,8 @@ function unsavedWords({ agrees }) {
 function noUndo({ data, author }, changed) {
   if (changed) return "Save or discard first what is not saved";
   if (data.conflicts.length) return "Decide below instead: which of the two texts is to be in force";
-  if (!data.undo || data.undo === author.value.trim()) return "";
-  return `${data.undo} saved what is in force. To change it, type over it and save: History keeps all`;
+  if (!data.by || data.by === author.value.trim()) return "";
+  return `${data.by} saved what is in force. To change it, type over it and save: History keeps all`;
 }
 
 function grow(area) {

@@ -54,9 +54,7 @@ class Editing:
     saved: str = ""
     """Who saved it and when, in words."""
     by: str = ""
-    """Whose words are in force."""
-    undo: str = ""
-    """Whose words an undo would take back, as nobody else may; "" where there is nothing."""
+    """Whose words are in force, and an undo would take back, as nobody else may; "" for none."""
     clashes: tuple[Clash, ...] = ()
     problem: str = ""
     """Why the last save failed."""
@@ -105,7 +103,6 @@ def payload(shown: Editing) -> dict[str, Any]:
         "verdicts": [[verdict.value, mark] for verdict, mark in MARKS.items()],
         "saved": shown.saved,
         "by": shown.by,
-        "undo": shown.undo,
         "conflicts": [vars(clash) for clash in shown.clashes],
         "problem": shown.problem,
         "author": shown.author,

@@ -8,7 +8,7 @@ import streamlit as st
 from app import command_line, exports, links, markup, panels, session
 from app.annotations import session as annotations
 from app.annotations import words
-from app.annotations.editor import editor
+from app.annotations.editor import Editing, editor
 from app.annotations.unsaved import unsaved
 from app.feature_table import Listed
 from app.selection import Selection
@@ -70,7 +70,7 @@ def annotation(info: DictionaryInfo, selection: Selection) -> None:
     try:
         shown, history = annotations.editing(info, selection.feature)
         if command_line.is_read_only() or not info.content:
-            _in_force(history)
+            _in_force(shown, history)
             unsaved(session.catalogue())
         else:
             editor(
@@ -102,12 +102,12 @@ def _just_saved(info: DictionaryInfo, selection: Selection) -> None:
         st.page_link(links.FEATURE, label=f"Change {event.feature}", query_params=back)
 
 
-def _in_force(history: tuple[Event, ...]) -> None:
+def _in_force(shown: Editing, history: tuple[Event, ...]) -> None:
     if command_line.is_read_only():
         st.html(markup.line([("Open for reading only", READ_ONLY)]))
     accepted = [event for event in history if not event.is_conflict]
     if accepted and not accepted[-1].content.is_empty:
-        st.html(words.in_force(accepted[-1]))
+        st.html(words.in_force(accepted[-1], shown.by))
 
 
 def _labels(info: DictionaryInfo, selection: Selection, label: str) -> None:

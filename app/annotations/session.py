@@ -99,13 +99,13 @@ def editing(info: DictionaryInfo, feature: int) -> tuple[Editing, tuple[Event, .
         return shown, ()
     accepted = [event for event in history if not event.is_conflict]
     head = accepted[-1] if accepted else None
+    by = undone.author if undone else ""
     shown = replace(
         shown,
         seen=head.revision if head else 0,
         content=head.content if head else Content(),
-        saved=words.saved(head),
-        by=head.author if head else "",
-        undo=undone.author if undone else "",
+        saved=words.saved(head, by),
+        by=by,
         clashes=tuple(clash(event, accepted) for event in open_ones),
     )
     return shown, history

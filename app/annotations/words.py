@@ -55,13 +55,13 @@ def content(said: Content) -> str:
     return " · ".join(part for part in parts if part) or "nothing"
 
 
-def saved(head: Event | None) -> str:
-    """Who saved the annotation that is in force, and when."""
+def saved(head: Event | None, by: str = "") -> str:
+    """Who saved what is in force, and when; `by`: whose words it is, if others may restore them."""
     if head is None:
         return "no annotation yet"
     who = f"{head.author}, {ago(head.at)}"
     if not head.content.is_empty:
-        return who
+        return who if by in ("", head.author) else f"{by} again: undone by {who}"
     return f"no annotation · {'undone' if head.kind == 'undo' else 'emptied'} by {who}"
 
 
@@ -110,13 +110,13 @@ def ago(at: str, now: datetime | None = None) -> str:
     return when(at)
 
 
-def in_force(head: Event) -> str:
+def in_force(head: Event, by: str = "") -> str:
     """An annotation that cannot be changed here."""
     said = head.content
     parts = [verdict(said.verdict)] if said.verdict else []
     parts += [f"<bdi>{escape(text)}</bdi>" for text in (said.label, said.note)]
     parts += [f'<span class="fb-tag">{escape(tag)}</span>' for tag in said.tags]
-    return f'<div class="fb-said">{" ".join(parts)} <small>{escape(saved(head))}</small></div>'
+    return f'<div class="fb-said">{" ".join(parts)} <small>{escape(saved(head, by))}</small></div>'
 
 
 def history(events: Iterable[Event]) -> str:

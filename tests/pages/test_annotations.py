@@ -112,7 +112,23 @@ def test_what_was_said_stands_in_browse_and_on_the_feature(
     assert "The saved label&#x27;s tokens predict it: AUC" in texts(test)
     (editor,) = [c for c in test.get("bidi_component") if "verdicts" in c.proto.json]
     assert "had not seen" in editor.proto.json or "without having seen" in editor.proto.json
-    assert '"undo": "Ann"' in editor.proto.json  # whose words are in force: hers to take back
+    assert '"by": "Ann"' in editor.proto.json  # whose words are in force: hers to take back
+
+
+def test_after_an_undo_the_words_are_theirs_who_said_them(
+    open_page: Open, annotated: Path, tmp_path: Path
+) -> None:
+    store = shutil.copytree(annotated, tmp_path / "store")
+    database = Database(default_url(store))
+    log = AnnotationLog(database)
+    agreed = Draft("4", "Bob", DIGEST, "planted", 3, 1, Content(Verdict.JUNK))
+    log.undo("5", "Bob", DIGEST, "planted", 3, log.append(agreed).revision)
+    database.close()
+    test = open_page(links.FEATURE, store, dictionary="planted", feature="3")
+    (editor,) = [c for c in test.get("bidi_component") if "verdicts" in c.proto.json]
+    shown = json.loads(editor.proto.json)
+    assert shown["by"] == "Ann"  # so that Bob may agree again, and only she undo
+    assert shown["saved"] == "Ann again: undone by Bob, just now"
 
 
 def test_a_list_by_verdict_is_labelled_anew(open_page: Open, annotated: Path) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -39,11 +40,14 @@ def test_what_an_annotation_says() -> None:
     assert (
         words.content(Content(Verdict.JUNK, "x", "y", ("a", "b"))) == "junk · x · note: y · #a · #b"
     )
-    assert words.saved(None) == "no annotation yet"
+    assert words.saved(None, "") == "no annotation yet"
     undone = event(
         2, kind="undo", author="Ann", content=Content(), at=datetime.now(UTC).isoformat()
     )
-    assert words.saved(undone) == "no annotation · undone by Ann, just now"
+    assert words.saved(undone, "") == "no annotation · undone by Ann, just now"
+    back = replace(undone, content=Content(label="x"), author="Bob")
+    assert words.saved(back, "Ann") == "Ann again: undone by Bob, just now"
+    assert words.saved(back, "Bob") == "Bob, just now"
     assert "undid: back to</td><td><bdi>nothing" in words.history([undone])
 
 
