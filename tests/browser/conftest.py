@@ -100,25 +100,30 @@ def contexts(browser: Browser) -> dict[tuple[str, str], BrowserContext]:
 
 
 @pytest.fixture(params=["light"])
-def page(
+def context(
     browser: Browser,
     server: str,
     contexts: dict[tuple[str, str], BrowserContext],
     request: pytest.FixtureRequest,
-) -> Iterator[Page]:
-    """A tab that fails the test for a dialog, a request to elsewhere or an error in the console.
-
-    A test chooses the theme by indirect parametrisation. Nothing that a page stored is there.
-    """
+) -> Iterator[BrowserContext]:
+    """A window in which nothing is stored. Indirect parametrisation chooses the theme."""
     key = server, request.param
     if key not in contexts:
         contexts[key] = browser.new_context(
             base_url=server, color_scheme=request.param, viewport={"width": 1440, "height": 900}
         )
-    context = contexts[key]
-    page = context.new_page()
+    first = contexts[key].new_page()
     everything = {"origin": server, "storageTypes": "all"}
-    context.new_cdp_session(page).send("Storage.clearDataForOrigin", everything)
+    contexts[key].new_cdp_session(first).send("Storage.clearDataForOrigin", everything)
+    yield contexts[key]
+    for page in contexts[key].pages:
+        page.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, server: str) -> Iterator[Page]:
+    """A tab that fails the test for a dialog, a request to elsewhere or an error in the console."""
+    page = context.pages[0]
     page.set_default_timeout(15_000)
     found: list[str] = []
 
@@ -135,8 +140,6 @@ def page(
     page.on("pageerror", lambda error: found.append(f"error: {error}"))
     page.on("dialog", lambda dialog: (found.append(f"dialog: {dialog.message}"), dialog.accept()))
     yield page
-    for tab in context.pages:
-        tab.close()
     assert found == []
 
 

@@ -256,7 +256,7 @@ def test_hostile_tokens_stay_text(page: Page) -> None:
     assert page.locator(".token *").count() == 0
 
 
-@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+@pytest.mark.parametrize("context", ["light", "dark"], indirect=True)
 def test_nothing_sticks_out_at_800_pixels(page: Page) -> None:
     page.set_viewport_size({"width": 800, "height": 900})
     for address in ("/?dictionary=planted", "/feature?dictionary=planted&feature=0"):
@@ -267,7 +267,7 @@ def test_nothing_sticks_out_at_800_pixels(page: Page) -> None:
             assert block.evaluate("e => e.scrollWidth <= e.clientWidth")
 
 
-@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+@pytest.mark.parametrize("context", ["light", "dark"], indirect=True)
 def test_text_is_readable_in_both_themes(page: Page) -> None:
     page.goto("/feature?dictionary=planted&feature=0")
     heading(page, 0)

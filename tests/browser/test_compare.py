@@ -62,7 +62,7 @@ def test_a_point_opens_its_dictionary(page: Page) -> None:
     order(page, "early", "hostile", "planted")
 
 
-@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+@pytest.mark.parametrize("context", ["light", "dark"], indirect=True)
 def test_nothing_sticks_out_at_800_pixels(page: Page) -> None:
     page.set_viewport_size({"width": 800, "height": 900})
     page.goto("/compare?by=l0&order=desc&family=planted")

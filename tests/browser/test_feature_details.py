@@ -145,7 +145,7 @@ def test_hostile_tokens_stay_text_in_every_panel(page: Page) -> None:
     assert "alert(1)" in json.dumps(page.locator(".fb-depends").all_inner_texts())
 
 
-@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+@pytest.mark.parametrize("context", ["light", "dark"], indirect=True)
 def test_the_panels_fit_at_800_pixels(page: Page) -> None:
     page.set_viewport_size({"width": 800, "height": 900})
     page.goto(ADDRESS)

@@ -80,7 +80,7 @@ def lasso(page: Page, corners: list[tuple[float, float]]) -> None:
     page.mouse.up()
 
 
-@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+@pytest.mark.parametrize("context", ["light", "dark"], indirect=True)
 def test_points_are_drawn_where_they_lie(page: Page, store: Store) -> None:
     open_map(page, "dictionary=planted")
     places = on_screen(page, store.map("planted").points)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.conftest import serve
 from tests.browser.test_annotations import events, saved
@@ -22,13 +22,6 @@ def store(synthetic_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="module")
 def server(store: Path) -> Iterator[str]:
     yield from serve(store)
-
-
-@pytest.fixture
-def context(browser: Browser, server: str) -> Iterator[BrowserContext]:
-    made = browser.new_context(base_url=server, viewport={"width": 1440, "height": 900})
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize(("name", "feature", "found"), [("Next ›", 44, 45), ("‹ Previous", 27, 26)])

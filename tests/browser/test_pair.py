@@ -77,7 +77,7 @@ def test_a_view_is_that_of_both(page: Page) -> None:
     expect(page.locator(".view[data-view=full]")).to_be_visible()
 
 
-@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+@pytest.mark.parametrize("context", ["light", "dark"], indirect=True)
 @pytest.mark.parametrize("params", ["&list=nearest", "&feature=0&beside=2"])
 def test_nothing_sticks_out_at_800_pixels(page: Page, params: str) -> None:
     page.set_viewport_size({"width": 800, "height": 900})

@@ -90,7 +90,7 @@ def test_headings_sort_and_keep_the_focus(page: Page) -> None:
     expect(page.locator("[data-row]:focus")).to_have_text("4")
 
 
-@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+@pytest.mark.parametrize("context", ["light", "dark"], indirect=True)
 def test_nothing_sticks_out_at_800_pixels(page: Page) -> None:
     page.set_viewport_size({"width": 800, "height": 900})
     page.goto("/tracks?tracked=t1,t2,t3&feature=t2:1")

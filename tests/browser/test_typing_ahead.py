@@ -59,14 +59,6 @@ class Gate:
             route.send(message)
 
 
-@pytest.fixture
-def context(browser: Browser, server: str) -> Iterator[BrowserContext]:
-    """A window of one's own: its storage is empty, and the app may be gone for a while."""
-    made = browser.new_context(base_url=server, viewport={"width": 1440, "height": 900})
-    yield made
-    made.close()
-
-
 def opened(context: BrowserContext, feature: int, author: str = "Ann") -> tuple[Page, Gate]:
     page = context.new_page()
     page.set_default_timeout(15_000)
