@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from app.markup import line
 from app.numerals import NONE, percent, short
-from app.token_text import visible
+from app.token_text import alone, visible
 from featurestore.annotations.exchange import content_cells
 from featurestore.annotations.importing import ImportPlan, ImportRow
 from featurestore.annotations.records import (
@@ -42,6 +42,8 @@ class Progress:
     """Of which features of the dictionary, if not of all."""
 
 
+_NAMES = "Between quotes a space counts: ␣on is not on. It names: "
+_MOST_NAMED = 4
 _MOST_ROWS = 200
 """Rows of an import that are shown."""
 
@@ -136,12 +138,14 @@ def score(found: LabelScore) -> str:
     if found.auc is None:
         said = "How well the saved label's tokens predict it: no score"
         return line([(said, tip), found.reason])
-    named = ", ".join((*found.examples.tokens, *found.examples.texts))
+    named = [alone(text) for text in (*found.examples.tokens, *found.examples.texts)]
+    more = ", …" if len(named) > _MOST_NAMED else ""
     facts = [
         (f"The saved label's tokens predict it: AUC {short(found.auc)} ± {short(found.se)}", tip),
         ("1 always, 0.5 by chance", tip),
         (f"random tokens {short(found.control_auc)}", f"mean of {found.control_n} draws"),
-        (f"{found.n_active} active, {found.n_inactive} silent contexts", f"It names: {named}"),
+        f"{found.n_active} active, {found.n_inactive} silent contexts",
+        (f"it names {', '.join(named[:_MOST_NAMED])}{more}", f"{_NAMES}{', '.join(named)}"),
     ]
     return line(facts)
 
@@ -275,7 +279,7 @@ def _auc_tip(found: LabelScore) -> str:
         "How often a context in which the feature is active has more of the label's tokens, at the "
         "place or just before it, than one in which it is silent: 1 always, 0.5 no better than "
         "chance. The contexts are those that explanations bundle keeps from an explainer, drawn "
-        f"with the recipe's seed, {found.seed}, if no other is given. Every label at once: "
+        f"with seed {found.seed}, that of the recipe. Every label at once: "
         "python -m featurestore explanations score --dictionary ID"
     )
 

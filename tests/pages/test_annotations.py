@@ -163,7 +163,7 @@ def test_the_score_on_a_page_is_the_command_s(
     shown = texts(open_page(links.FEATURE, store, dictionary="planted", feature="4"))
     assert f"AUC {short(float(program['auc']))} ± {short(float(program['se']))}" in shown
     assert f"({program['n_active']} active, {program['n_inactive']} silent contexts)" in shown
-    assert "the recipe&#x27;s seed, 5," in shown
+    assert "drawn with seed 5, that of the recipe." in shown
 
     bundle = tmp_path / "bundle.jsonl"
     assert main(["explanations", "bundle", str(bundle), *asked, "--features", "4"]) == 0

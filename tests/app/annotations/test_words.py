@@ -107,7 +107,7 @@ def test_a_program_s_label_has_the_error_and_n_of_its_score() -> None:
     one = Explanation("d", "one", 3, "label", "fuzz", "model", 0.8, 20)
     shown = words.explanations([(one, score)])
     assert "AUC 0.703 ± 0.0500 (12 active, 8 silent contexts)</span>" in shown
-    assert "drawn with the recipe&#x27;s seed, 7," in shown
+    assert "drawn with seed 7, that of the recipe." in shown
 
 
 def test_progress_counts_verdicts_alone() -> None:
@@ -139,3 +139,10 @@ def test_what_needs_a_person_stands_first() -> None:
     counts = words.plan(found)
     order = [counts.index(f"<span>{one} ") for one in ("bad", "unknown", "conflict", "change")]
     assert order == sorted(order)
+
+
+def test_a_score_shows_the_tokens_that_it_rests_on() -> None:
+    named = ExampleTokens((" on", "6", "a", "b", "c"), (), True)
+    shown = words.score(LabelScore(0.703, 0.05, 12, 8, named, 0.5, 50, 7))
+    assert ">it names ␣on, 6, a, b, …</span>" in shown
+    assert "Between quotes a space counts: ␣on is not on. It names: ␣on, 6, a, b, c" in shown
