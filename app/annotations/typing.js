@@ -89,11 +89,16 @@ function boxOf(editor, key) {
   return { a: editor.label, n: editor.note }[key] ?? null;
 }
 
+// In the order of Tab.
+function typable({ label, note, tags, author, data }) {
+  return [label, note, tags, ...(data.author ? [] : [author])];
+}
+
 // As the browser would have done, were nothing on its way; what it alone can do stops.
 function replay(editor) {
   const early = editor.early;
   editor.early = [];
-  const boxes = [editor.label, editor.note, editor.tags];
+  const boxes = typable(editor);
   let box = null; // that they are typed into
   for (const [i, one] of early.entries()) {
     const { key, box: clicked, isShift, isCommand, of } = one;
@@ -102,6 +107,7 @@ function replay(editor) {
     const isLast = i === early.length - 1;
     if (clicked) box = clicked;
     else if (key === "Enter" && box === editor.note && !isCommand) box.value += "\n";
+    else if (key === "Enter" && isShift && !isChanged(editor)) continue; // nothing to save
     else if (key === "Enter") return depart(editor, early.slice(i + 1), () => save(editor, !isShift));
     else if (one.move || (!box && MOVES[key])) {
       if (one.isRepeat) continue; // of a key held down, as much as there is time for

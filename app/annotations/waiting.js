@@ -53,7 +53,7 @@ function click(event) {
   goOn();
   const editor = shown;
   if (!editor?.root.isConnected) return;
-  const box = [editor.label, editor.note, editor.tags].find((one) => one === event.composedPath()[0]);
+  const box = typable(editor).find((one) => one === event.composedPath()[0]);
   if (box && !isReady(editor)) return keep(editor, { box });
   const name = Object.values(MOVES).find((one) => buttonTo(one)?.contains(event.target));
   if (!name) return;

@@ -9,7 +9,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.conftest import serve
 from tests.browser.test_annotations import events, saved
-from tests.browser.test_typing_ahead import EDITOR, EVERY, holds, opened, press, shows, verdicts
+from tests.browser.test_typing_ahead import EDITOR, EVERY, holds, of, opened, press, shows, verdicts
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
@@ -81,6 +81,43 @@ def test_letters_are_kept_while_one_move_follows_another(
     shows(page, 50)
     holds(page, "monosemantic", "foxtrot none")
     assert verdicts(store, 50, 51) == [(50, "monosemantic")]
+
+
+@pytest.mark.parametrize("keys", [("Shift+Enter", "Shift+Enter"), ("Enter", "Shift+Enter")])
+def test_nothing_to_save_takes_no_key_away(
+    context: BrowserContext, store: Path, keys: tuple[str, str]
+) -> None:
+    """What follows is for the feature that is shown then; a box stays the one typed into."""
+    feature = 86 if keys[0] == "Enter" else 74
+    page, gate = opened(context, feature)
+    gate.mark = EVERY
+    press(page, "1", *keys, "n", "Control+Shift+Enter")
+    page.keyboard.type("import a thing")
+    gate.open()
+    found = feature + (keys[0] == "Enter")
+    shows(page, found)
+    saved(page, "not saved")
+    expect(page.locator(".editor [name=note]")).to_have_value("import a thing")
+    assert verdicts(store, feature, found) == [(feature, "monosemantic")]
+
+
+def test_a_name_typed_while_a_save_runs_is_a_name(context: BrowserContext, store: Path) -> None:
+    page, gate = opened(context, 80, "Ann")
+    gate.mark = EVERY
+    press(page, "1", "Enter")
+    page.locator(".editor [name=author]").click()
+    page.keyboard.type(" Narr")
+    page.keyboard.press("Tab")  # out of the last box: nobody knows where to
+    page.keyboard.type("r")
+    gate.open()
+    shows(page, 81)
+    expect(page.locator(".editor [name=author]")).to_have_value("Ann Narr")
+    saved(page, "not saved; what was typed after it was dropped")
+    holds(page, None, "")
+    page.keyboard.press("Escape")
+    press(page, "4", "Enter")
+    shows(page, 82)
+    assert of(store, 80, 81) == [(80, "Ann", ""), (81, "Ann Narr", "")]
 
 
 @pytest.mark.parametrize(("name", "feature"), [("label", 60), ("note", 64)])
