@@ -59,11 +59,15 @@ function isClash({ data, early }, arrived, isOther) {
   return isLate || ((arrived?.uid || early.length > 0) && isOther && data.conflicts.length > 0);
 }
 
-function button(editor, parent, className, text, title, onClick) {
+// What is clicked while something is on its way waits as its key does, if it has one.
+function button(editor, parent, className, text, title, onClick, key) {
   const made = make("button", className, text);
   made.type = "button";
   made.title = title;
-  made.addEventListener("click", () => isReady(editor) && onClick());
+  made.addEventListener("click", () => {
+    if (isReady(editor)) onClick();
+    else if (key) keep(editor, { key, isButton: true });
+  });
   parent.append(made);
   return made;
 }
@@ -100,7 +104,7 @@ function build(parent) {
   editor.author.value = recall(AUTHOR) ?? "";
   root.append(pair);
   const bar = make("div", "bar");
-  editor.next = button(editor, bar, "primary", "Save and next", "Enter", () => save(editor, true));
+  editor.next = button(editor, bar, "primary", "Save and next", "Enter", () => save(editor, true), "Enter");
   editor.save = button(editor, bar, "", "Save", "Shift+Enter", () => save(editor, false));
   editor.undo = button(editor, bar, "", "Undo", "Back to what was saved before", () => undo(editor));
   editor.discard = button(editor, bar, "", "Discard", "Drop what is not saved", () => discard(editor));
@@ -151,7 +155,8 @@ function paint(editor) {
   editor.root.dataset.feature = data.feature;
   editor.verdicts.replaceChildren();
   data.verdicts.forEach(([value, mark], i) => {
-    const made = button(editor, editor.verdicts, value, "", judgeTip(editor, value, i + 1), () => judge(editor, value));
+    const tip = judgeTip(editor, value, i + 1);
+    const made = button(editor, editor.verdicts, value, "", tip, () => judge(editor, value), String(i + 1));
     made.append(make("i", "", mark), make("span", "", value), make("kbd", "", String(i + 1)));
     made.setAttribute("aria-pressed", String(editor.verdict === value));
   });

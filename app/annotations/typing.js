@@ -103,6 +103,7 @@ function replay(editor) {
   for (const [i, one] of early.entries()) {
     const { key, box: clicked, isShift, isCommand, of } = one;
     if (of !== editor.data.shown) return halt(editor, { words: "another feature came", isDropped: true });
+    if (one.isButton) box = null;
     const verdict = editor.data.verdicts[Number(key) - 1]?.[0];
     const isLast = i === early.length - 1;
     if (clicked) box = clicked;

@@ -83,6 +83,26 @@ def test_letters_are_kept_while_one_move_follows_another(
     assert verdicts(store, 50, 51) == [(50, "monosemantic")]
 
 
+@pytest.mark.parametrize(("key", "feature"), [("ArrowRight", 90), ("Enter", 94)])
+def test_a_click_waits_as_its_key_does(
+    context: BrowserContext, store: Path, key: str, feature: int
+) -> None:
+    page, gate = opened(context, feature)
+    gate.mark = EVERY
+    press(page, key, "n", "x")
+    page.locator(".editor .junk").click()
+    if key == "ArrowRight":  # it is off while a save or the next feature is on its way
+        page.get_by_role("button", name="Save and next").click()
+    else:
+        page.keyboard.press("Enter")
+    gate.open()
+    shows(page, feature + 2)
+    assert verdicts(store, feature, feature + 1) == [(feature + 1, "junk")]
+    page.keyboard.press("ArrowLeft")
+    shows(page, feature + 1)
+    expect(page.locator(".editor [name=note]")).to_have_value("x")
+
+
 @pytest.mark.parametrize("keys", [("Shift+Enter", "Shift+Enter"), ("Enter", "Shift+Enter")])
 def test_nothing_to_save_takes_no_key_away(
     context: BrowserContext, store: Path, keys: tuple[str, str]
