@@ -180,7 +180,7 @@ def test_a_build_that_is_told_to_stop_does_so_in_good_order(
     run: Path, tmp_path: Path, builds: Builder, what: str, number: int
 ) -> None:
     options = ["--shard", "1/1"] if what == "shard" else []
-    for n in (1, 40):
+    for n in (1, 10):  # long before the end, as the test may be slower than the build
         started = builds.start(*command(run, tmp_path, *options))
         wait_until(lambda n=n: len(times(tmp_path)) >= n)
         start = time.monotonic()
