@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, WebSocketRoute, expect
 
+from app.map.chosen import written
 from featurestore.annotations.database import EVENTS, default_url
 from tests.browser.conftest import serve, server_process
 from tests.browser.test_annotations import events, number, saved, saved_in, write
@@ -431,16 +432,15 @@ def test_ways_to_others_are_gone_in_order(
 
 def test_a_random_one_is_waited_for(context: BrowserContext, store: Path) -> None:
     page, gate = opened(context, 64)
-    page.goto(f"{LIST}64&verdict=none")  # where no other test has judged
+    page.goto(f"{LIST}64&among={written((64, 65))}")  # no other test's
     shows(page, 64)
     expect(page.locator(".st-key-random button").first).to_be_visible()
     n_before = len(events(store))
     leads_on(page, gate, "1", "Shift+Enter", "r", "4", "Shift+Enter", "2", delay=0)
     saved(page, "not saved")
-    there = number(page)
+    shows(page, 65)
     holds(page, "unsure", "")
-    assert there != 64
-    assert verdicts(store)[n_before:] == [(64, "monosemantic"), (there, "junk")]
+    assert verdicts(store)[n_before:] == [(64, "monosemantic"), (65, "junk")]
     page.get_by_role("button", name="Discard").click()
 
 
