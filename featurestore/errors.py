@@ -136,8 +136,8 @@ class Stopped(FeatureStoreError):
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(
-            "stopped by a signal; the same command goes on: swept blocks and published files are "
-            "kept, the passes of a dictionary begin again"
+            "stopped by a signal; the same command goes on: swept blocks, published files and what "
+            "long passes have made are kept"
         )
         self.exit_code = 128 + signal_number
 

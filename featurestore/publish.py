@@ -18,8 +18,9 @@ from featurestore.activations import ActivationFiles, Activations
 from featurestore.config import Recipe
 from featurestore.dictionary_file import KEYS
 from featurestore.inference import LanguageModel
+from featurestore.kept_rows import KeptRows
 from featurestore.passes.ablation import Ablation
-from featurestore.passes.base import Pass, Run, Tables
+from featurestore.passes.base import Keep, Pass, Run, Tables, keep_nothing
 from featurestore.passes.decoder import Decoder
 from featurestore.passes.dependence import Dependence
 from featurestore.passes.examples import Examples
@@ -70,7 +71,8 @@ def publish(job: Job, plan: Plan, model: LanguageModel, stop: Stop) -> Path:
     """
     blocks = [job.workspace.block(number) for number in plan.blocks]
     activations = ActivationFiles(blocks, job.dictionary.n_features)
-    passes = make_passes(job, plan, model, stop)
+    kept = KeptRows(job.workspace.folder, job.run_id)
+    passes = make_passes(job, plan, model, stop, kept.rows)
     is_shown = np.zeros(len(plan.corpus.tokens), dtype=bool)
     with one_thread(), StoreWriter(plan.order.store, job.config.id, job.run_id) as writer:
         for each in passes:
@@ -97,7 +99,9 @@ def publish(job: Job, plan: Plan, model: LanguageModel, stop: Stop) -> Path:
     return path
 
 
-def make_passes(job: Job, plan: Plan, model: LanguageModel, stop: Stop) -> list[Pass]:
+def make_passes(
+    job: Job, plan: Plan, model: LanguageModel, stop: Stop, keep: Keep = keep_nothing
+) -> list[Pass]:
     """Every pass, told of the run."""
     run = Run(
         dictionary=job.dictionary,
@@ -108,6 +112,7 @@ def make_passes(job: Job, plan: Plan, model: LanguageModel, stop: Stop) -> list[
         settings=plan.order.recipe.passes,
         seed=plan.order.recipe.seed,
         stop=stop,
+        keep=keep,
     )
     return [make_pass(run) for make_pass in PASSES]
 

@@ -2,6 +2,7 @@
 
     store/work/<run_id>/settings.json    all that decides the run's numbers
                         block-*.safetensors
+                        ablation-*.safetensors, dependence-*.safetensors    see kept_rows
                         *.lock
 
 It may be shared by any number of processes and machines, and is safe to delete.

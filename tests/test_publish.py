@@ -14,6 +14,11 @@ from featurestore import publish as module
 from featurestore.config import CorpusConfig
 from featurestore.errors import BuildFailed, Stopped
 from featurestore.inference import LanguageModel
+from featurestore.passes import ablation
+from featurestore.passes.ablation import Ablation
+from featurestore.passes.base import Tables
+from featurestore.passes.dependence import Dependence
+from featurestore.passes.sites import Sites
 from featurestore.plan import Order, Plan, make_plan
 from featurestore.publish import publish
 from featurestore.recipes import read_recipe
@@ -188,9 +193,62 @@ def test_a_signal_while_it_is_published_leaves_the_blocks(
     assert len(appended) == 2
     assert published(plan) == []
     names = {path.name for path in job.workspace.folder.iterdir()}
-    assert names == {"settings.json", *(f"block-{n:06d}.safetensors" for n in plan.blocks)}
+    kept = {f"{name}-00000000-00000023.safetensors" for name in ("ablation", "dependence")}
+    blocks = {f"block-{n:06d}.safetensors" for n in plan.blocks}
+    assert names == {"settings.json"} | kept | blocks
     publish(job, plan, plan.model, Stop())
     assert len(published(plan)) == 1
+
+
+def test_what_long_passes_made_before_a_stop_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = LONG_PASSES_OFF | {"n_ablated_top": 2, "n_dependences": 2}
+    template = plan_of(save_recipe(tmp_path, **settings), tmp_path / "store")
+    plans = [moved(template, tmp_path / name) for name in ("undisturbed", "stopped")]
+    at_once = 3 * template.model.d_vocab * 4  # six groups of four features
+    monkeypatch.setattr(ablation, "NUMBERS_SUMMED", at_once)
+    made: list[object] = []
+    of, measured = Ablation._of, Dependence._measured
+    stop = Stop()
+    stops = [stop]
+
+    def noted_of(self: Ablation, sites: Sites, features: range, *rest: object) -> Tables:
+        made.append(features.start)
+        if made == [0, 4, 8, 12] and stops:
+            stops.pop().ask(15)
+        return of(self, sites, features, *rest)
+
+    def noted_measured(self: Dependence, examples: pa.Table) -> Tables:
+        made.append("dependence")
+        return measured(self, examples)
+
+    monkeypatch.setattr(Ablation, "_of", noted_of)
+    monkeypatch.setattr(Dependence, "_measured", noted_measured)
+    for plan in plans:
+        sweep_blocks(plan, plan.blocks)
+    undisturbed, plan = plans
+    (job,) = plan.jobs
+    with pytest.raises(Stopped):
+        publish(job, plan, plan.model, stop)
+    assert made == [0, 4, 8, 12]
+    folder = job.workspace.folder
+    names = [f"ablation-{n:08d}-{n + 3:08d}.safetensors" for n in (0, 4, 8)]
+    assert sorted(path.name for path in folder.glob("ablation-*")) == names
+
+    torn(folder / names[1])
+    made.clear()
+    publish(job, plan, plan.model, Stop())
+    assert made == [4, 12, 16, 20, "dependence"]
+    assert "ablation-00000004-00000007 is made anew: " in caplog.text
+    assert not folder.exists()
+
+    made.clear()
+    publish(undisturbed.jobs[0], undisturbed, undisturbed.model, Stop())
+    assert made == [0, 4, 8, 12, 16, 20, "dependence"]
+    found, expected = [info_of(each.order.store).tables for each in (plan, undisturbed)]
+    assert found == expected
+    assert min(found[name]["rows"] for name in ("ablated_contexts", "dependences")) > 20
 
 
 def test_the_unembedding_is_float32_whatever_the_sweep_was(recipe: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ for a context and draw.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -54,13 +55,20 @@ class Ablation(Pass):
                 features = range(first, min(first + at_once, last))
                 a, b = np.searchsorted(sites.feature, (features.start, features.stop))
                 few = sites.select(slice(a, b))
-                effects = Effects(few, features, run.settings.n_control_draws, run.model.d_vocab)
-                for batch in self._batches(few, activations):
-                    run.stop.check()
-                    self._measure(few, batch, effects)
-                    bar.update(len(batch.sites))
-                parts.append(effects.rows(run.settings.n_lens_tokens))
+                make = partial(self._of, few, features, activations, bar)
+                parts.append(run.keep(self.name, features, make))
+                bar.update(b - bar.n)  # if they were kept
         return joined(parts)
+
+    def _of(self, sites: Sites, features: range, activations: Activations, bar: tqdm) -> Tables:
+        """Rows of a few features, by their sites."""
+        run = self._run
+        effects = Effects(sites, features, run.settings.n_control_draws, run.model.d_vocab)
+        for batch in self._batches(sites, activations):
+            run.stop.check()
+            self._measure(sites, batch, effects)
+            bar.update(len(batch.sites))
+        return effects.rows(run.settings.n_lens_tokens)
 
     def _batches(self, sites: Sites, activations: Activations) -> Iterator[Batch]:
         """All sites, by context, so that each context runs clean once."""

@@ -20,6 +20,17 @@ from featurestore.inference import LanguageModel, Unembedding
 from featurestore.stop import Stop
 from featurestore.threads import in_threads
 
+Tables = dict[str, pa.Table]
+"""Rows by the name of their table."""
+
+Keep = Callable[[str, range, Callable[[], Tables]], Tables]
+"""Gives a pass's rows of some features, by its name: what is called for them, or what it gave."""
+
+
+def keep_nothing(_name: str, _features: range, make: Callable[[], Tables]) -> Tables:
+    """Rows are made whenever they are asked for."""
+    return make()
+
 
 @dataclass(frozen=True)
 class Run:
@@ -36,10 +47,8 @@ class Run:
     seed: int
     stop: Stop = field(default_factory=Stop)
     """Asked now and then by a pass that takes long."""
-
-
-Tables = dict[str, pa.Table]
-"""Rows by the name of their table."""
+    keep: Keep = keep_nothing
+    """Asked by a pass that takes long for what it has made before a build was stopped."""
 
 
 class Pass:

@@ -41,7 +41,11 @@ class Dependence(Pass):
 
     def follow_up(self, activations: Activations, found: Tables) -> Tables:
         """Delete tokens of the first top contexts of every feature of the range."""
-        examples, n = found["examples"], self._run.settings.n_dependences
+        features = range(activations.first, activations.first + activations.n_features)
+        return self._run.keep(self.name, features, lambda: self._measured(found["examples"]))
+
+    def _measured(self, examples: pa.Table) -> Tables:
+        n = self._run.settings.n_dependences
         is_chosen = pc.and_(pc.equal(examples["sampler"], "top"), pc.less(examples["rank"], n))
         examples = examples.filter(is_chosen)
         feature, context, peak = (
