@@ -29,6 +29,7 @@ from tests.tiny_plan import (
 pytestmark = pytest.mark.long
 
 N_SHARDINGS = 50
+PUBLISHED_EVERY = 5
 N_KILLS = 20
 BLOCKS = "work/*/block-*.safetensors"
 
@@ -91,8 +92,9 @@ def test_every_sharding_gives_the_same_tables(template: Plan, tmp_path: Path) ->
         sweep_blocks(plan, rng.sample(killed, len(killed)))
         assert plan.missing() == []
         assert block_files(plan.order.store) == blocks, f"sharding {seed}"
-        chosen = seed % len(plan.jobs)  # the other one is made of the same blocks too
-        assert published(plan.jobs[chosen], plan) == wanted[chosen], f"sharding {seed}"
+        if seed % PUBLISHED_EVERY == 0:  # the others are made of the same blocks too
+            chosen = seed // PUBLISHED_EVERY % len(plan.jobs)
+            assert published(plan.jobs[chosen], plan) == wanted[chosen], f"sharding {seed}"
         n_twice, n_killed = n_twice + len(twice), n_killed + len(killed)
     assert n_twice > N_SHARDINGS and n_killed > N_SHARDINGS
 

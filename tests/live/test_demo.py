@@ -19,7 +19,7 @@ def test_stored_contexts_of_every_demo_dictionary_agree(demo_store: Path) -> Non
     for name in names:
         contexts = {
             band.examples[0].context
-            for feature in (0, 170, 340)
+            for feature in (0, 340)
             for sampler in ("top", "quantile", "zero")
             for band in store.bands(name, feature, sampler)
             if band.examples
