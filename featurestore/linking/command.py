@@ -1,7 +1,6 @@
 """The command `link`: which features feed which of a later dictionary; one link, or many."""
 
 import argparse
-import logging
 from collections.abc import Iterable, Iterator
 from itertools import permutations
 from pathlib import Path
@@ -13,9 +12,9 @@ from featurestore.matching.chosen import (
     add_options,
     compared,
     known,
+    made_of_each,
     not_one_way,
     opener,
-    progress,
     published,
     workplace,
 )
@@ -24,8 +23,6 @@ from featurestore.records import DictionaryInfo
 if TYPE_CHECKING:
     from featurestore.link_records import End, LinkInfo
     from featurestore.linking.link import OpenModel
-
-logger = logging.getLogger(__name__)
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -92,16 +89,13 @@ def _linked(store: Path, twos: list[Two], activations: bool) -> Iterator["LinkIn
 
     opened = opener(store, twos), _model_opener(store)
     with workplace(store, "link", activations) as (folder, sweeps):
-        for two in progress(twos, "link"):
+
+        def make(two: Two) -> "LinkInfo":
             mine = compared(sweeps, two, "link")
-            try:
-                found = published(LinkFile, link_path(store, *two), not isinstance(mine, str))
-                yield found or link_two(store, folder, two, *opened, mine)
-            except LinkError as error:  # what only the model tells
-                if len(twos) == 1:
-                    raise
-                names = " → ".join(info.dictionary_id for info in two)
-                logger.warning("%s: left out. %s", names, error)
+            found = published(LinkFile, link_path(store, *two), not isinstance(mine, str))
+            return found or link_two(store, folder, two, *opened, mine)
+
+        yield from made_of_each(twos, "link", make)
 
 
 def _model_opener(store: Path) -> "OpenModel":

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from featurestore.errors import DamagedStore, UnknownDictionary
+from featurestore.errors import DamagedStore, LinkError, UnknownDictionary, WeightsError
 from featurestore.records import DictionaryInfo
 
 if TYPE_CHECKING:
@@ -110,11 +110,28 @@ def compared(sweeps: "Sweeps | None", two: Two, command: str) -> "Sweeps | str":
     return reason
 
 
-def progress(twos: list[Two], command: str) -> Iterable[Two]:
-    """The same, with a bar on a terminal where they are many."""
+def made_of_each(twos: list[Two], command: str, make: "Callable[[Two], Info]") -> "Iterator[Info]":
+    """What `make` gives of each, as soon as it is there, with a bar on a terminal.
+
+    Of many, those that cannot be made for reasons of their own are left out, with a warning.
+
+    Raises:
+        LinkError, WeightsError: none of them could be made; of the last one.
+    """
     from tqdm import tqdm
 
-    return tqdm(twos, command, unit="pair", leave=False, disable=len(twos) == 1 or None)
+    n_failed = 0
+    for two in tqdm(twos, command, unit="pair", leave=False, disable=len(twos) == 1 or None):
+        try:
+            found = make(two)
+        except (LinkError, WeightsError) as error:
+            n_failed += 1
+            if n_failed == len(twos):
+                raise
+            names = " and ".join(info.dictionary_id for info in two)
+            logger.warning("%s: left out. %s", names, error)
+            continue
+        yield found
 
 
 def opener(store: Path, twos: Iterable[Two]) -> "Open":

@@ -13,9 +13,9 @@ from featurestore.matching.chosen import (
     add_options,
     compared,
     known,
+    made_of_each,
     not_one_way,
     opener,
-    progress,
     published,
     workplace,
 )
@@ -90,13 +90,14 @@ def matched(store: Path, pairs: list[Two], activations: bool) -> Iterator["PairI
 
     open_dictionary = opener(store, pairs)
     with workplace(store, "match", activations) as (folder, sweeps):
-        for pair in progress(pairs, "match"):
+
+        def make(pair: Two) -> "PairInfo":
             activity = compared(sweeps, pair, "match")
             mine = None if isinstance(activity, str) else activity
-            yield (
-                published(PairFile, pair_path(store, *pair), mine is not None)
-                or match_pair(store, folder, pair, open_dictionary, mine)
-            )
+            found = published(PairFile, pair_path(store, *pair), mine is not None)
+            return found or match_pair(store, folder, pair, open_dictionary, mine)
+
+        yield from made_of_each(pairs, "match", make)
 
 
 def _line(pair: "PairInfo") -> str:

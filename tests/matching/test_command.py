@@ -139,6 +139,23 @@ def test_all_are_compared_that_can_be(store: Path, caplog: pytest.LogCaptureFixt
     assert "4 pairs left out: their directions differ in length" in caplog.text
 
 
+def test_of_many_those_whose_weights_are_gone_are_left_out(
+    store: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture
+) -> None:
+    (store / "local" / f"{Store(store).dictionary('early').run_id}.json").unlink()
+    assert match(store, "--family", "run") == 0
+    assert names(Store(store).pairs.all().pairs) == {("late", "other")}
+    for other in ("late", "other"):
+        assert f"early and {other}: left out. Where the weights of 'early' stand" in caplog.text
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert match(store, "early", "late") == 1
+    assert "Where the weights of 'early' stand" in capsys.readouterr().err
+    shutil.rmtree(store / "local")
+    shutil.rmtree(store / "pairs")
+    assert match(store, "--family", "run") == 1
+    assert "Where the weights of 'late' stand" in capsys.readouterr().err
+
+
 def test_activations_are_compared_if_asked_for(store: Path, capsys: pytest.CaptureFixture) -> None:
     assert match(store, "early", "late") == 0
     assert "activations" not in capsys.readouterr().out
