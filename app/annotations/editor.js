@@ -169,7 +169,7 @@ function paint(editor) {
 }
 
 function judgeTip(editor, verdict, key) {
-  const agree = isAnothers(editor, verdict) ? `${editor.data.by} said so; you agree: ` : "";
+  const agree = isSaidByAnother(editor, verdict) ? `${editor.data.by} said so; you agree: ` : "";
   return `${agree}key ${key}; again to take it back`;
 }
 
@@ -207,10 +207,11 @@ function unsavedWords({ agrees }) {
 }
 
 // Why what is in force is not to be undone now, though there is something before it.
-function noUndo({ data, author }, changed) {
+function noUndo(editor, changed) {
+  const { data } = editor;
   if (changed) return "Save or discard first what is not saved";
   if (data.conflicts.length) return "Decide below instead: which of the two texts is to be in force";
-  if (!data.by || data.by === author.value.trim()) return "";
+  if (!isAnothers(editor)) return "";
   return `${data.by} saved what is in force. To change it, type over it and save: History keeps all`;
 }
 
@@ -221,7 +222,7 @@ function grow(area) {
 
 // The key of a verdict that is another's says first that one agrees; again, it takes the verdict back.
 function judge(editor, verdict) {
-  editor.agrees = !editor.agrees && editor.verdict === verdict && isAnothers(editor, verdict);
+  editor.agrees = !editor.agrees && editor.verdict === verdict && isSaidByAnother(editor, verdict);
   if (!editor.agrees) editor.verdict = editor.verdict === verdict ? null : verdict;
   typed(editor);
   for (const one of editor.verdicts.children) {
@@ -229,8 +230,13 @@ function judge(editor, verdict) {
   }
 }
 
-function isAnothers({ data, author }, verdict) {
-  return verdict === data.content.verdict && data.by !== "" && data.by !== author.value.trim();
+function isSaidByAnother(editor, verdict) {
+  return verdict === editor.data.content.verdict && isAnothers(editor);
+}
+
+// Whether what is in force is somebody else's.
+function isAnothers({ data, author }) {
+  return data.by !== "" && data.by !== author.value.trim();
 }
 
 function typed(editor) {

@@ -98,8 +98,10 @@ def _just_saved(info: DictionaryInfo, selection: Selection) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="just_saved"):
         st.html(words.just_saved(event), width="content")
-        back = links.feature(selection, event.feature)
-        st.page_link(links.FEATURE, label=f"Change {event.feature}", query_params=back)
+        back = replace(selection, feature=event.feature)
+        # By a key of its own for each: a click that waits leads to this one or nowhere.
+        label, key = f"Change {event.feature}", f"change {event.feature}"
+        st.button(label, key, type="tertiary", on_click=session.go, args=(back,))
 
 
 def _in_force(shown: Editing, history: tuple[Event, ...]) -> None:
@@ -108,6 +110,8 @@ def _in_force(shown: Editing, history: tuple[Event, ...]) -> None:
     accepted = [event for event in history if not event.is_conflict]
     if accepted and not accepted[-1].content.is_empty:
         st.html(words.in_force(accepted[-1], shown.by))
+    for one in shown.clashes:
+        panels.note(f"{one.said} The other text: {one.other}")
 
 
 def _labels(info: DictionaryInfo, selection: Selection, label: str) -> None:

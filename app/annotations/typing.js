@@ -35,7 +35,7 @@ function apply(editor, event, isInside) {
   editor.early = []; // meant for a feature that was never drawn
   const target = event.composedPath()[0];
   if (isInside && target.matches(BOXES)) return submit(editor, event);
-  if (isCommand(event) || !isOurs(editor, event) || AWAY.includes(event.key)) return false;
+  if (!isSave(event) && (isCommand(event) || !isOurs(editor, event) || AWAY.includes(event.key))) return false;
   const verdict = editor.data.verdicts[Number(event.key) - 1]?.[0];
   if (verdict) judge(editor, verdict);
   else if (event.key === "Enter") save(editor, !event.shiftKey);
@@ -55,7 +55,7 @@ function submit(editor, event) {
 
 // What waits is kept in the focus of a box, where nothing else on the page listens.
 function hold(editor, event, isInside) {
-  if (!isInside && (isCommand(event) || !isOurs(editor, event))) return false;
+  if (!isInside && !isSave(event) && (isCommand(event) || !isOurs(editor, event))) return false;
   const isKnown = !isCommand(event) || isSave(event);
   const { shiftKey: isShift, repeat: isRepeat } = event;
   keep(editor, { key: isKnown ? event.key : "", isShift, isRepeat, isCommand: isCommand(event) });
@@ -106,6 +106,7 @@ function replay(editor) {
     if (one.isButton) box = null;
     const verdict = editor.data.verdicts[Number(key) - 1]?.[0];
     const isLast = i === early.length - 1;
+    if (isAnothers(editor) && changes(editor, one, box)) return halt(editor, { words: `${editor.data.by}'s words came first`, isDropped: true });
     if (clicked) box = clicked;
     else if (key === "Enter" && box === editor.note && !isCommand) box.value += "\n";
     else if (key === "Enter" && isShift && !isChanged(editor)) continue; // nothing to save
@@ -118,7 +119,8 @@ function replay(editor) {
     else if (box && key === "Backspace") box.value = box.value.slice(0, -1);
     else if (box && key === "Tab" && boxes[boxes.indexOf(box) + (isShift ? -1 : 1)]) {
       box = boxes[boxes.indexOf(box) + (isShift ? -1 : 1)];
-    } else if (box || !key) return halt(editor, { words: "not saved", isDropped: true });
+    } else if (box && key === "End") continue; // it is there
+    else if (box || !key) return halt(editor, { words: "not saved", isDropped: true });
     else if (AWAY.includes(key)) return isLast ? pressAgain(key) : halt(editor, { words: `"${key}" leads elsewhere`, isDropped: true });
     else if (key.length > 1) continue;
     else if (verdict) judge(editor, verdict);
@@ -126,6 +128,12 @@ function replay(editor) {
     if (box) typed(editor);
   }
   if (box) box.focus();
+}
+
+// Whether a key that waited would change words: another's were not seen when it was typed.
+function changes({ data, note, author }, { key, isCommand }, box) {
+  if (!box) return Boolean(data.verdicts[Number(key) - 1]);
+  return box !== author && (key.length === 1 || key === "Backspace" || (key === "Enter" && box === note && !isCommand));
 }
 
 // What waits after it is for the feature that it leads to.

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import clusters, filters, links, markup, panels, session
+from app import clusters, command_line, filters, links, markup, panels, session
 from app.annotations import session as annotations
 from app.annotations import words
 from app.annotations.words import Progress
@@ -75,7 +75,8 @@ def conflicts(known: Catalogue) -> None:
     if not found:
         return
     by_content = {info.content: info.dictionary_id for info in known.dictionaries}
-    st.html(markup.part("Conflicts", f"{len(found):,} to decide"))
+    state = "open" if command_line.is_read_only() else "to decide"
+    st.html(markup.part("Conflicts", f"{len(found):,} {state}"))
     for event in found[:20]:
         name = by_content.get(event.digest)
         if name is None:
@@ -98,7 +99,7 @@ def agreement() -> None:
     found = [pair for pair in annotations.log().agreement() if pair.n]
     if found:
         st.html(words.agreement(found))
-        st.html(markup.line([words.COUNTED]))
+        panels.note(words.COUNTED)
     else:
         panels.note(
             f"Nobody has judged a feature that somebody else has judged too. {words.COUNTED}"

@@ -3,6 +3,7 @@
 // A message is answered by its uid; a move, once the editor shows another feature.
 
 const MOVES = { ArrowLeft: "previous", ArrowRight: "next", r: "random" }; // keys, and the buttons they click
+const KEYED = "st-key-"; // Streamlit's class for what has a key
 const LONGEST_WAIT = 15_000; // ms
 const SILENT = "The app has not answered for 15 s. What you typed is kept here.";
 const GONE = "The app does not answer. What you typed is kept here: start it again, then save.";
@@ -38,14 +39,18 @@ function send(editor, name, value) {
 }
 
 function move(editor, name) {
-  const button = buttonTo(name);
+  const button = document.querySelector(`.st-key-${name} button`);
+  const isMove = Object.values(MOVES).includes(name);
   if (!isConnected()) fail(editor, {}, GONE);
-  else if (!button || button.disabled) halt(editor, { words: `no ${name} feature in the list` });
+  else if (!button || button.disabled) halt(editor, { words: isMove ? `no ${name} feature in the list` : "not done" });
   else button.click();
 }
 
-function buttonTo(name) {
-  return document.querySelector(`.st-key-${name} button`);
+// The key of a button that leads to another feature.
+function wayOf(target) {
+  const keyed = target.closest?.("button")?.closest(`[class*="${KEYED}"]`);
+  const name = [...(keyed?.classList ?? [])].find((one) => one.startsWith(KEYED))?.slice(KEYED.length);
+  return Object.values(MOVES).includes(name) || name?.startsWith("change-") ? name : null;
 }
 
 // All clicks of the page come here first: those of the mouse, and those of `move`.
@@ -55,7 +60,7 @@ function click(event) {
   if (!editor?.root.isConnected) return;
   const box = typable(editor).find((one) => one === event.composedPath()[0]);
   if (box && !isReady(editor)) return keep(editor, { box });
-  const name = Object.values(MOVES).find((one) => buttonTo(one)?.contains(event.target));
+  const name = wayOf(event.target);
   if (!name) return;
   if (isReady(editor)) return wait(editor, { from: editor.data.shown });
   keep(editor, { move: name });

@@ -146,9 +146,19 @@ def test_what_was_just_saved_can_be_gone_back_to(page: Page) -> None:
     expect(told).to_have_count(0)
     page.keyboard.press("ArrowRight")
     expect(page.locator(f".editor[data-feature='{second}']")).to_be_visible()
-    told.get_by_role("link", name=f"Change {first}").click()
+    told.get_by_role("button", name=f"Change {first}").click()
+    page.keyboard.type("4a!")  # for that one, though it is not there yet
     expect(page.locator(f".editor[data-feature='{first}']")).to_be_visible()
     expect(page.get_by_role("button", name="Previous")).to_be_visible()
+    expect(page).to_have_url(re.compile(rf"feature={first}&"))
+    page.keyboard.press("Shift+Enter")
+    saved(page, "Ann, just now")
+    expect(page.locator(".editor [name=label]")).to_have_value(f"{HOSTILE}!")
+    assert number(page) == first
+    page.reload()
+    expect(page.locator(f".editor[data-feature='{first}'] .junk")).to_have_attribute(
+        "aria-pressed", "true"
+    )
 
 
 PRESS = """(box, keys) => keys.forEach(key => box.dispatchEvent(new KeyboardEvent(

@@ -165,7 +165,9 @@ def test_tab_and_the_keys_of_a_note_are_typed_ahead_too(
     page.keyboard.press("Tab")
     page.keyboard.type("note")
     page.keyboard.press("Enter")
-    page.keyboard.type("two")
+    page.keyboard.type("tw")
+    page.keyboard.press("End")
+    page.keyboard.type("o")
     page.keyboard.press("Tab")
     page.keyboard.type("tags")
     page.keyboard.press("Shift+Tab")
@@ -253,6 +255,38 @@ def test_a_conflict_ends_what_is_typed_ahead(
         hers.keyboard.press(key)
     saved(hers, "Bob, just now")
     assert of(store, feature)[2:] == [(feature, "Bob", "hers!")]
+
+
+@pytest.mark.parametrize(("keys", "feature"), [("4a0ann 1", 74), ("1", 77), ("an", 84)])
+def test_nothing_typed_ahead_is_put_on_another_s_words(
+    context: BrowserContext, store: Path, keys: str, feature: int
+) -> None:
+    his, _ = opened(context, feature + 1, "Ben")
+    write(his, "1", "ben")
+    his.keyboard.press("Shift+Enter")
+    saved(his, "Ben, just now")
+    page, gate = opened(context, feature, "Ann")
+    gate.mark = EVERY
+    press(page, "2", "Enter", *keys, "Enter", "3", "Enter")
+    gate.open()
+    saved(page, "Ben's words came first; what was typed after it was dropped. Esc to go on")
+    shows(page, feature + 1)
+    holds(page, "monosemantic", "ben")
+    press(page, "Escape", "1", "Shift+Enter")  # now that they are there to be read
+    saved(page, "Ann, just now")
+    assert of(store, feature, feature + 1) == [
+        (feature + 1, "Ben", "ben"),
+        (feature, "Ann", ""),
+        (feature + 1, "Ann", "ben"),
+    ]
+    page.keyboard.press("ArrowLeft")
+    shows(page, feature)
+    gate.mark = EVERY
+    press(page, "ArrowRight", "ArrowRight", "a", "x")  # over them is no change of them
+    gate.open()
+    shows(page, feature + 2)
+    holds(page, None, "x")
+    page.get_by_role("button", name="Discard").click()
 
 
 def test_a_failed_save_ends_what_is_typed_ahead(context: BrowserContext, store: Path) -> None:

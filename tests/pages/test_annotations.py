@@ -175,8 +175,10 @@ def test_a_text_that_no_context_has_is_found_where_people_wrote_it(
 ) -> None:
     test = open_page(links.BROWSE, annotated, dictionary="planted", text="^river$", regex="1")
     assert "keeps none of 120 features" in texts(test)
-    labels = [link.proto.label for link in test.get("page_link")]
-    assert "1 with it in label, note, tags" in labels
+    (button,) = (one for one in test.button if one.label == "1 with it in label, note, tags")
+    button.click().run()
+    assert test.query_params["within"] == "annotations"
+    assert "1 of 120 features" in texts(test)
 
 
 def test_read_only_shows_and_changes_nothing(
@@ -200,7 +202,10 @@ def test_read_only_shows_and_changes_nothing(
         assert test.get("file_uploader") == []
         assert page == links.BROWSE or "pen for reading only" in texts(test)
         assert not {"start", "label_list"}.intersection(button.key for button in test.button)
+        if page == links.ANNOTATIONS:
+            assert "1 open" in texts(test) and "to decide" not in texts(test)
     assert "fb-said" in texts(test)
+    assert "The other text: polysemantic · &lt;b&gt;banks" in texts(test)
     assert (annotated / "annotations.sqlite").read_bytes() == before
 
 
