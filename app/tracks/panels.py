@@ -179,8 +179,10 @@ def _among(found: Followed) -> None:
     """Of which features tracks are listed, if not of all, and how many of these last."""
     if found.selection.among is None:
         return
+    name, _ = found.selection.among
+    activity = _activity(found.infos[found.checkpoints.ids.index(name)])
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="among"):
-        st.html(words.among(found), width="content")
+        st.html(words.among(found, activity), width="content")
         st.button("Show all", type="tertiary", on_click=tracking.on_all)
 
 

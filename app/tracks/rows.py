@@ -59,13 +59,22 @@ class Followed:
         pairs = [pair for pair in self.checkpoints.onward if pair is not None]
         return any(getattr(pair[0], measure) is not None for pair in pairs)
 
-    @property
-    def throughout(self) -> tuple[Whole, Whole]:
-        """Of the chosen features, and of all at their step, those followed through every step."""
+    def throughout(self, activity: Activity | None) -> tuple[Whole, Whole, float]:
+        """Of the chosen features, and of all as active, those followed through every step.
+
+        As active: on as large a share of tokens as the rarest that is chosen, or larger; that share
+        comes last. What is hardly active is hardly trained, and goes on as it was.
+        """
         is_whole = self.length == self.checkpoints.n_steps
         step = self.checkpoints.ids.index(self.selection.among[0]) if self.selection.among else -1
-        chosen, everyone = self.masks["all"], self.tracks.feature[:, step] >= 0
-        return tuple((int((is_whole & who).sum()), int(who.sum())) for who in (chosen, everyone))
+        number, chosen = self.tracks.feature[:, step], self.masks["all"]
+        everyone, least = number >= 0, 0.0
+        if activity is not None and chosen.any():
+            density = np.where(everyone, activity.density[number], -1.0)
+            least = float(density[chosen].min())
+            everyone = density >= least
+        whole = [(int((is_whole & who).sum()), int(who.sum())) for who in (chosen, everyone)]
+        return *whole, least
 
     def _is_among(self) -> Mask:
         if self.selection.among is None:

@@ -9,7 +9,7 @@ from app.tracks.rows import Followed
 from app.tracks.selection import By, Kept, TrackSelection
 from featurestore.checkpoints import can_follow_numbers, share_nearest_own
 from featurestore.records import DictionaryInfo
-from featurestore.track_records import Change, Spread, Stage
+from featurestore.track_records import Activity, Change, Spread, Stage
 
 KEYS = (
     ("Tab", "to headings, which sort, and to tracks"),
@@ -59,7 +59,10 @@ HEADINGS: dict[By, tuple[str, str]] = {
     "length": ("steps", "How many it is there for"),
     "least": ("least", "The lowest likeness of one step to the next"),
     "mean": ("mean", "The mean likeness of one step to the next"),
-    "final": ("first–last", "How much of what it began as the last step holds"),
+    "final": (
+        "first–last",
+        "How much of what it began as is in the last dictionary, its own last step or not",
+    ),
     "density": ("density", "Share of tokens on which it is active, at the last step"),
 }
 STRIP = ("held by the last step", "At each step: how much of the feature the last step holds")
@@ -182,10 +185,10 @@ def whose(found: Followed) -> str:
     return " · of all features" if found.selection.among is not None else ""
 
 
-def among(found: Followed) -> str:
-    """Of which features tracks are listed, how many of them last, and how many of all."""
+def among(found: Followed, activity: Activity | None) -> str:
+    """Of which features tracks are listed, how many of them last, and how many of all as active."""
     name, numbers = found.selection.among or ("", ())
-    (n, n_chosen), (n_whole, n_all) = found.throughout
+    (n, n_chosen), (n_whole, n_all), least = found.throughout(activity)
     share, of_all = (percent(a / b) if b else NONE for a, b in ((n, n_chosen), (n_whole, n_all)))
     likeness = f"{found.selection.measure} ≥ {found.selection.tau:g}"
     tip = f"{n_chosen:,} of the {len(numbers):,} have a direction, and so a track"
@@ -194,7 +197,11 @@ def among(found: Followed) -> str:
             (f"tracks of {len(numbers):,} features of {name}", tip),
             f"{n:,} of {n_chosen:,} ({share}) through all {found.checkpoints.n_steps:,} steps at "
             f"{likeness}",
-            f"of all its features {n_whole:,} of {n_all:,} ({of_all})",
+            (
+                f"of all as active {n_whole:,} of {n_all:,} ({of_all})",
+                f"Of all features of {name} active on {percent(least)} of tokens or more, as the "
+                "rarest of these is. What is hardly active is hardly trained: it goes on as it was",
+            ),
         ]
     )
 

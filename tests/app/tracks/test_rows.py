@@ -8,6 +8,7 @@ import pytest
 from app.tracks.rows import ordered, steps_csv, tracks_csv
 from app.tracks.words import among as among_words
 from featurestore.store import Store
+from featurestore.track_records import Activity
 from tests.app.tracks.made_up import follow
 
 
@@ -40,11 +41,25 @@ def test_only_the_tracks_of_chosen_features(tracked_store: Path) -> None:
     assert counts == {"all": 2, "born": 1, "died": 0, "lost": 0, "drifted": 0}
     everyone = follow(tracked_store).tracks.feature
     n_last = int((everyone[:, 2] >= 0).sum())
-    assert found.throughout == ((1, 2), (2, n_last))
-    said = among_words(found)
+    assert found.throughout(None) == ((1, 2), (2, n_last), 0.0)
+    said = among_words(found, None)
     assert "tracks of 2 features of t3" in said
     assert "1 of 2 (50.0%) through all 3 steps at cosine ≥ 0.9" in said
-    assert f"2 of {n_last}" in said
+    assert f"of all as active 2 of {n_last}" in said
+
+
+def test_a_list_is_compared_with_what_is_as_active(tracked_store: Path) -> None:
+    """Features 0 and 2 of t3 are there from the first step on, 4 is not."""
+    found = follow(tracked_store, among=("t3", (0, 4)))
+    at_t3 = found.tracks.feature[:, 2]
+    density = np.zeros(at_t3.max() + 1)
+    density[[0, 2, 4]] = 0.02, 0.001, 0.03
+    activity = Activity((100 * density).astype(int), density, density)
+    assert found.throughout(activity) == ((1, 2), (1, 2), 0.02)  # without 2, which is rarer
+    density[2] = 0.02
+    assert found.throughout(activity) == ((1, 2), (2, 3), 0.02)
+    tip = "Of all features of t3 active on 2.00% of tokens or more, as the rarest of these is"
+    assert tip in among_words(found, activity)
 
 
 def test_orders(tracked_store: Path) -> None:
