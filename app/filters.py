@@ -6,9 +6,9 @@ from typing import get_args
 
 import streamlit as st
 
-from app import clusters, links, markup, panels, session, token_text
-from app.markup import COLUMN_HELP, COLUMN_WORDS
-from app.numerals import beyond_chance, percent
+from app import chance, clusters, markup, panels, session, token_text
+from app.markup import COLUMN_HELP, COLUMN_WORDS, TEXT_PLACES
+from app.numerals import percent
 from app.selection import PAGE_SIZE, VERDICTS, Selection, filters, usual_sort
 from featurestore.annotations.records import NO_VERDICT
 from featurestore.records import (
@@ -25,15 +25,6 @@ from featurestore.records import (
 
 OnFilter = Callable[[str], None]
 """Callback of a filter, with the control's key."""
-
-PLACES = {
-    "contexts": "top contexts",
-    "sampled": "sampled contexts",
-    "documents": "sampled documents",
-    "annotations": "label, note, tags",
-    "explanations": "explanations",
-}
-"""Where a text is looked for, in words."""
 
 _MATCHED_SHOWN = 8
 _SHOWN = ("density",)
@@ -193,7 +184,7 @@ def text(query: FeatureQuery) -> None:
         "is in its",
         get_args(TextPlace),
         key="within",
-        format_func=PLACES.__getitem__,
+        format_func=TEXT_PLACES.__getitem__,
         on_change=session.on_filter,
         args=("within",),
         width=168,
@@ -297,7 +288,8 @@ def kept_line(kept: FeaturePage, query: FeatureQuery) -> None:
         f"{kept.n_kept:,} of {kept.n_features:,} features",
         *clusters.words(query),
         markup.order_words(query.sort, query.descending),
-        *by_chance(kept, query.within),
+        *chance.of_a_search(kept, query),
+        *chance.of_random_directions(kept, query),
     ]
     if any(column == "kl_percentile" for column, _, _ in query.ranges):
         warning = few_draws(session.store().dictionary(query.dictionary_id))
@@ -326,28 +318,6 @@ def few_draws(info: DictionaryInfo) -> str:
     )
 
 
-def by_chance(kept: FeaturePage, within: TextPlace) -> list[tuple[str, str]]:
-    """Which share of contexts match by chance, and what that means, if contexts were searched."""
-    n_matching, n = kept.silent or (0, 0)
-    if not n:
-        return []
-    tip = (
-        f"{n_matching:,} of {n:,} different tokens, drawn where features are silent, stand in "
-        "contexts that match. A row says the same of its own contexts: so many of so many. "
-        + _luck(n_matching / n)
-    )
-    return [(f"by chance {percent(n_matching / n)} of {PLACES[within]}", tip)]
-
-
-def _luck(share: float) -> str:
-    """How many of 20 contexts are more than chance."""
-    fewest = beyond_chance(share)
-    if fewest is None:
-        return "20 of 20 happen by chance to more than 1 feature in 100"
-    many = "20 of 20" if fewest == 20 else f"{fewest} of 20 or more"
-    return f"{many} happen by chance to fewer than 1 feature in 100"
-
-
 def nothing_kept(kept: FeaturePage, query: FeatureQuery) -> None:
     """Why the list is empty."""
     if query.token and not kept.matched_tokens:
@@ -370,8 +340,9 @@ def _elsewhere(query: FeatureQuery) -> None:
         other = replace(query, within=place)
         n = session.store().features(other, limit=1).n_kept
         if n:
-            label = f"{n:,} with it in {PLACES[place]}"
-            st.page_link(links.BROWSE, label=label, query_params=links.browse(Selection(other)))
+            label = f"{n:,} with it in {TEXT_PLACES[place]}"
+            # No link: Streamlit keeps the old address on the page that one is on.
+            st.button(label, type="tertiary", on_click=session.go, args=(Selection(other),))
 
 
 def page_numbers(n_kept: int, page: int, on_page: Callable[[str], None]) -> None:

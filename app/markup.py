@@ -27,6 +27,15 @@ _FACTS = {
 _COMMAND = re.compile(r"python -m [^\n;]+")
 _OPTION = re.compile(r"(?<!\S)--[\w-]+")
 
+TEXT_PLACES = {
+    "contexts": "top contexts",
+    "sampled": "sampled contexts",
+    "documents": "sampled documents",
+    "annotations": "label, note, tags",
+    "explanations": "explanations",
+}
+"""Where a text is looked for, in words."""
+
 COLUMN_WORDS = {
     "feature": "number",
     "density": "density",

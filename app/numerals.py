@@ -42,18 +42,18 @@ def percent(share: float) -> str:
     return ">99.9%" if text == "100" and share < 1 else f"{text}%"
 
 
-def beyond_chance(share: float, n: int = 20, at_most: float = 0.01) -> int | None:
+def chance_of(least: int, n: int, share: float) -> float:
+    """P(X >= least) for X binomial: of n independent cases, each with the chance `share`."""
+    counts = range(least, n + 1)
+    return sum(math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in counts)
+
+
+def beyond_chance(share: float, n: int, at_most: float = 0.01) -> int | None:
     """The fewest of n independent cases that are more than chance, each one by chance with `share`.
 
-    The smallest k with P(X >= k) < `at_most` for X binomial; None if not even n of n are so many.
+    The smallest k with P(X >= k) < `at_most`; None if not even n of n are so many.
     """
-    tail, fewest = 0.0, None
-    for k in range(n, -1, -1):
-        tail += math.comb(n, k) * share**k * (1 - share) ** (n - k)
-        if tail >= at_most:
-            break
-        fewest = k
-    return fewest
+    return next((k for k in range(n + 1) if chance_of(k, n, share) < at_most), None)
 
 
 def share_of(percentage: float, n: int) -> str:

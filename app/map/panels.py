@@ -13,6 +13,7 @@ from app.map import legend, summary, view, words
 from app.map import session as maps
 from app.map.chosen import MOST
 from app.map.points import Points, mask
+from app.markup import TEXT_PLACES
 from app.selection import Selection
 from app.token_text import typed
 from featurestore.errors import AnnotationsError, FeatureStoreError, UnknownFeature
@@ -118,9 +119,7 @@ def controls(shown: Shown) -> None:
             "is what the feature",
             known,
             key="find_by",
-            format_func=lambda one: (
-                f"has in its {filters.PLACES[one]}" if one in maps.TEXTS else one
-            ),
+            format_func=lambda one: f"has in its {TEXT_PLACES[one]}" if one in maps.TEXTS else one,
             on_change=maps.on_find,
             args=(selection,),
             width=215,

@@ -5,6 +5,7 @@ from html import escape
 from urllib.parse import urlencode
 
 from app import markup, token_text
+from app.map.points import N_PROMOTED
 from app.map.summary import Summary
 from app.markup import COLUMN_HELP
 from app.numerals import NONE, exact, percent, short
@@ -102,7 +103,9 @@ def summary(found: Summary) -> str:
     )
     return (
         markup.stats(rows, is_wide=True)
-        + markup.part("Promoted most", f"by how many of {found.n:,}")
+        + markup.part(
+            "Promoted most", f"by how many of {found.n:,}, of each its first {N_PROMOTED}"
+        )
         + token_text.chips(found.tokens)
-        + (markup.part("Clusters") + clusters if found.clusters else "")
+        + (markup.part("Largest clusters") + clusters if found.clusters else "")
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import streamlit as st
 
-from app import filters, links, markup, panels, session
+from app import chance, filters, links, markup, panels, session
 from app.feature_table import feature_table
 from app.search import session as search
 from app.search.selection import PLACES, SearchSelection
@@ -121,8 +121,9 @@ def hits(found: Hits) -> None:
                 query_params=links.browse(found.lists[place]),
             )
         kept = found.in_contexts
-        if chance := filters.by_chance(kept, "contexts") if kept else []:
-            st.html(markup.line(chance), width="content")
+        if beside := chance.of_a_search(kept, FeatureQuery(name)) if kept else []:
+            words, tip = beside[-1]  # as the numbers are of features
+            st.html(markup.line([(f"by chance {words}", tip)]), width="content")
     opened = feature_table(found.listed, Selection(FeatureQuery(name)), key=f"hits {name}")
     if opened is not None:
         selection = found.listed.lists[opened]

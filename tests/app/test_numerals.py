@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from app.numerals import beyond_chance, exact, natural, percent, share_of, short
+from app.numerals import beyond_chance, chance_of, exact, natural, percent, share_of, short
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,18 @@ def test_numbers_in_names_sort_as_numbers() -> None:
 )
 def test_how_many_are_beyond_chance(share: float, n: int, fewest: int | None) -> None:
     assert beyond_chance(share, n) == fewest
+
+
+@pytest.mark.parametrize(
+    ("least", "n", "share", "chance"),
+    [
+        (1, 24, 0.0234, 1 - 0.9766**24),
+        (16, 20, 0.5, 6_196 / 2**20),
+        (0, 3, 0.2, 1.0),
+        (3, 3, 0.2, 0.008),
+        (4, 3, 0.2, 0.0),
+        (1, 5, 0.0, 0.0),
+    ],
+)
+def test_the_chance_of_so_many_or_more(least: int, n: int, share: float, chance: float) -> None:
+    assert chance_of(least, n, share) == pytest.approx(chance, abs=1e-12)

@@ -1,5 +1,7 @@
 import json
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from app import links
 from app.feature_table import FIGURE_SPACE
 from tests.pages.conftest import Open, texts
 from tests.small_store import publish
+from tests.synthetic_store import _planted, write_dictionary
 
 
 def listed(test: AppTest) -> list[int]:
@@ -188,6 +191,12 @@ def test_a_page_entered_by_the_menu_is_as_it_was_left(open_page: Open) -> None:
     assert test.text_input(key="token").value == "river"
 
 
+def by_chance(test: AppTest) -> tuple[float, float]:
+    """Percentages of sampled contexts, and of features."""
+    said = r">(?:by chance )?(?:&lt;)?([\d.]+)% of (?:sampled contexts|features)<"
+    return tuple(map(float, re.findall(said, texts(test))))
+
+
 def test_a_text_in_sampled_contexts_counts_them(open_page: Open) -> None:
     """Of the sampled contexts of each feature so many match; fewer than `least` are left out."""
     url = {"dictionary": "planted", "text": "river", "within": "sampled", "sort": "match"}
@@ -196,11 +205,43 @@ def test_a_text_in_sampled_contexts_counts_them(open_page: Open) -> None:
     counts = [int(reason.partition(" of ")[0].lstrip(FIGURE_SPACE)) for reason in reasons]
     assert counts == sorted(counts, reverse=True)
     assert all(re.fullmatch(r"\u2007?\d+ of \d+ contexts?", reason) for reason in reasons)
-    assert re.search(r"by chance \d[\d.]*% of sampled contexts", texts(test))
-    assert re.search(r"\d+ of 20( or more)? happen by chance to fewer than 1 feature", texts(test))
+    of_each = max(int(re.search(r"of (\d+)", reason)[1]) for reason in reasons)
+    of_contexts, of_features = by_chance(test)
+    assert of_features == pytest.approx(100 - 100 * (1 - of_contexts / 100) ** of_each, abs=0.1)
+    assert re.search(
+        rf"\d+ of {of_each}( or more)? happen by chance to fewer than 1 feature", texts(test)
+    )
     n_all = len(listed(test))
     test.number_input(key="least").set_value(counts[0]).run()
     assert test.query_params["least"] == str(counts[0])
     assert 0 < len(listed(test)) == counts.count(counts[0]) < n_all
+    assert by_chance(test)[0] == of_contexts and by_chance(test)[1] < of_features
     test = open_page(links.BROWSE, **url | {"within": "documents", "text": "no such document"})
     assert "by chance" not in texts(test)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "is_control"),
+    [
+        ({"kind": "random"}, True),
+        ({"kind": "random", "hook_name": "blocks.1.hook_resid_post"}, False),
+        ({"kind": "random", "digests": {"corpus": "another"}}, False),
+        ({"kind": "sae"}, False),
+    ],
+)
+def test_a_search_stands_beside_random_directions(
+    open_page: Open, synthetic_store: Path, tmp_path: Path, manifest: dict, is_control: bool
+) -> None:
+    store = shutil.copytree(synthetic_store, tmp_path / "store")
+    drawn = _planted("drawn", 40, 3)
+    write_dictionary(store, replace(drawn, manifest=manifest))
+    searched = {"text": "river", "within": "sampled", "least": "9"}
+    there = texts(open_page(links.BROWSE, store, dictionary="drawn", **searched))
+    assert "random directions" not in there
+    (found,) = re.findall(r"(\d+) of 40 features", there)
+    assert 0 < int(found) < 40
+    for more in ({}, {"among": "0-30"}, {"verdict": "none"}):
+        test = open_page(links.BROWSE, store, dictionary="planted", **searched, **more)
+        said = f"random directions {found} of 40<"
+        assert (said in texts(test)) is is_control
+        assert ("random directions" in texts(test)) is is_control

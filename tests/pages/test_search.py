@@ -79,9 +79,10 @@ def test_one_dictionary_that_has_nothing_is_named(open_page: Open) -> None:
 
 
 def test_contexts_stand_beside_chance_as_in_browse(open_page: Open) -> None:
-    said = re.compile(r"by chance \d[\d.]*% of top contexts")
+    said = re.compile(r">by chance (\S+% of features)<")
     asked = {"dictionary": "planted", "text": "river", "within": "contexts"}
-    in_browse = said.findall(texts(open_page(links.BROWSE, **asked)))
+    beside = re.compile(r">(\S+% of features)<")
+    in_browse = beside.findall(texts(open_page(links.BROWSE, **asked)))
     in_search = said.findall(texts(open_page(links.SEARCH, find="river", of="planted")))
     assert in_search == in_browse and len(in_search) == 1
     elsewhere = open_page(links.SEARCH, find="river", of="planted", where="promotes")
