@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 Settings = dict[str, Any]
 
+_WHAT = {"digests.corpus": " (the texts, the tokenizer or a key of [corpus])"}
+"""What to look for where a digest differs."""
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -151,7 +154,8 @@ class Workspace:
     def _conflict(self, other: "Workspace") -> str:
         there, here = dict(_flat(other.settings)), dict(_flat(self.settings))
         differing = [
-            f"{key}: {_short(there.get(key))} there, {_short(here.get(key))} now"
+            f"{key}{_WHAT.get(key, '')}: "
+            f"{_short(there.get(key))} there, {_short(here.get(key))} now"
             for key in sorted(there.keys() | here.keys())
             if there.get(key) != here.get(key)
         ]

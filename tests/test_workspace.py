@@ -70,7 +70,8 @@ def test_a_conflict_names_what_differs_and_nothing_else(tmp_path: Path) -> None:
     )
     differing = re.search(r"Differing: (.*)\. Set these back to finish it", message).group(1)
     assert differing.split("; ") == [
-        'digests.corpus: "bbbbbbbbbbb…bbb" there, "ccccccccccc…ddd" now',
+        "digests.corpus (the texts, the tokenizer or a key of [corpus]): "
+        '"bbbbbbbbbbb…bbb" there, "ccccccccccc…ddd" now',
         "now: null there, [1] now",
         "passes.n_bins: 40 there, 50 now",
         "seed: 0 there, 7 now",

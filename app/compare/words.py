@@ -291,8 +291,8 @@ def choose_place(
         f'<a href="compare?{escape(urlencode(params[place]))}">{escape(place)}</a> {n:,}'
         for place, n in counts.items()
     ]
-    ways[0] = f"{escape(said)}. Show only: {ways[0]}"
-    spans = "".join(f"<span>{way}</span>" for way in ways)
+    ways[0] = f"Show only: {ways[0]}"
+    spans = "".join(f"<span>{part}</span>" for part in (escape(said), *ways))
     return f'<div class="fb-line"><div>{spans}</div></div>'
 
 
