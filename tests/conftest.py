@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -90,3 +91,9 @@ def model(model_folder: Path) -> LanguageModel:
     from featurestore.inference import load_model
 
     return load_model(str(model_folder))
+
+
+def pytest_collection_finish() -> None:
+    """Set aside what all tests have loaded: Streamlit collects garbage after every run of a page."""
+    gc.collect()
+    gc.freeze()

@@ -16,7 +16,7 @@ PAGES = {
     "/compare?by=dictionary": ".st-key-tradeoff .point",
     "/compare?by=dictionary&plot=tokens&of=planted": ".st-key-losses .point",
     "/pair?other=early&dictionary=planted": ".fb-note",
-    "/search?find=the": "tbody tr",
+    "/search?find=river": "tbody tr",
     "/annotations?dictionary=planted": ".st-key-start button",
 }
 """What is opened, and what must be there before it is looked at."""
