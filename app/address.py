@@ -18,6 +18,7 @@ _bar = st.components.v2.component(
 LAST = "last parameters of each page"
 PAGE = "page that is shown"
 SENT = "parameters sent to the browser by clicks in a row, the last of them what is shown"
+TOLD = "how often the address bar was told what is shown"
 IS_SENT = "whether a click of this run sent any"
 
 _SHARED = {"Annotations": ("Browse", "Annotations")}
@@ -110,4 +111,7 @@ def tell() -> None:
     It is drawn in any case: one piece more or less would move, and so draw anew, all below it.
     """
     search = f"?{urlencode(given())}" if is_untold() else None
-    _bar(data={"search": search}, key="address")
+    n_told = st.session_state.get(TOLD, 0) + (search is not None)
+    st.session_state[TOLD] = n_told
+    # The number, because the script runs for new data only: two pages may say the same.
+    _bar(data={"search": search, "told": n_told}, key="address")

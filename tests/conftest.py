@@ -94,6 +94,6 @@ def model(model_folder: Path) -> LanguageModel:
 
 
 def pytest_collection_finish() -> None:
-    """Set aside what all tests have loaded: Streamlit collects garbage after every run of a page."""
+    """Set aside what is loaded: Streamlit collects garbage after every run of a page."""
     gc.collect()
     gc.freeze()

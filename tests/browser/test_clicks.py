@@ -70,6 +70,28 @@ def test_from_list_to_feature_and_back(page: Page) -> None:
     assert page.get_by_role("textbox", name="Token").input_value() == "the"
 
 
+def test_the_address_says_what_a_page_entered_by_the_menu_shows(page: Page) -> None:
+    """Also where it is the same query as on the page before, and the one before that."""
+    page.goto("/?dictionary=planted&sort=feature")
+    menu = page.get_by_test_id("stTopNavLinkContainer")
+    expect(page.locator(".st-key-features tbody tr").first).to_be_visible()
+    for name, path in (
+        ("Annotations", "/annotations?"),
+        ("Browse", "/?"),
+        ("Annotations", "/annotations?"),
+        ("Browse", "/?"),
+        ("Feature", "/feature?"),
+        ("Annotations", "/annotations?"),
+        ("Feature", "/feature?"),
+        ("Feature", "/feature?"),
+    ):
+        menu.filter(has_text=name).click()
+        expect(page).to_have_url(re.compile(re.escape(path) + ".*dictionary=planted"))
+        expect(page.locator("[role=combobox]").first).to_have_value("planted")
+    page.reload()
+    expect(page.locator("[role=combobox]").first).to_have_value("planted")
+
+
 def test_back_takes_back_the_first_thing_done_on_a_page_opened_bare(page: Page) -> None:
     page.goto("/")
     expect(page).to_have_url(re.compile(r"/\?dictionary=[a-z-]+$"))
