@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from featurestore.digests import table_digest
 from featurestore.errors import DamagedStore, StoreError, UnknownFeature
+from featurestore.feature_list import exact_text
 from featurestore.records import DictionaryInfo
 from featurestore.store_file import StoreFile
 from featurestore.track_records import Activity
@@ -71,8 +72,9 @@ class DictionaryFile(StoreFile):
         """Tokens equal to a text but for case and outer spaces; exactly equal to a quoted one."""
         if not is_unicode(text):
             return {}
-        is_quoted = len(text) > 2 and text[0] == text[-1] == '"'
-        rows = self.rows(_TOKENS_EXACT, text[1:-1]) if is_quoted else self.rows(_TOKENS_LIKE, text)
+        exact = exact_text(text)
+        statement = _TOKENS_LIKE if exact is None else _TOKENS_EXACT
+        rows = self.rows(statement, text if exact is None else exact)
         return {row["token_id"]: row["token"] for row in rows}
 
     def digest(self, table: str) -> tuple[int, str]:

@@ -227,6 +227,15 @@ class ListSql:
         )
 
 
+def exact_text(text: str) -> str | None:
+    """What stands between the double quotes around a searched text: meant with case and spaces.
+
+    None if it is not quoted; quotes alone are a text like any other.
+    """
+    is_quoted = len(text) > 2 and text[0] == text[-1] == '"' and text.strip('"')
+    return text[1:-1] if is_quoted else None
+
+
 def list_sql(
     query: FeatureQuery,
     token_ids: Sequence[int] = (),

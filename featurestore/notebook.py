@@ -15,7 +15,17 @@ import pandas as pd
 from featurestore.dictionary_file import check_feature
 from featurestore.live.records import MAX_BYTES, Limits, TextActivations, Tokens
 from featurestore.live.runner import Runner
+from featurestore.live.weights import Loaded, Weights
+from featurestore.records import DictionaryInfo
 from featurestore.store import Store
+
+
+class LoadedWhenAsked(Weights):
+    """Nobody opens Live in a notebook: what is not loaded yet is loaded then."""
+
+    def get(self, info: DictionaryInfo) -> Loaded:
+        """A run's dictionary; raises WeightsError as `load` does."""
+        return self.load(info)
 
 
 class Notebook(Store):
@@ -24,7 +34,8 @@ class Notebook(Store):
     def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
         super().__init__(folder)
         # As long as the model reads: nobody else waits for it here.
-        self.runner = Runner(self, Limits(max_bytes, n_tokens=2**31))
+        limits = Limits(max_bytes, n_tokens=2**31)
+        self.runner = Runner(self, limits, LoadedWhenAsked(self.folder))
 
     def activations(
         self,
@@ -45,7 +56,6 @@ class Notebook(Store):
             WeightsError: the weights are not those that the store was built from.
         """
         info = self.dictionary(dictionary)
-        self.runner.load(info)
         tokens = self.runner.tokens(dictionary, text, special)
         (found,) = self.runner.activations([dictionary], tokens)
         if features is None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from featurestore.dictionary_file import DictionaryFile, is_unicode
 from featurestore.errors import StoreError, TooSlow
+from featurestore.feature_list import exact_text
 from featurestore.records import LONGEST_MATCH
 
 PATTERN_LIMIT_S = 2.0
@@ -130,8 +131,8 @@ class TextSearch:
 def _pattern(text: str, is_regex: bool) -> str:
     if is_regex:
         return text
-    is_quoted = len(text) > 2 and text[0] == text[-1] == '"'
-    return re.escape(text[1:-1]) if is_quoted else f"(?i){re.escape(text)}"
+    exact = exact_text(text)
+    return f"(?i){re.escape(text)}" if exact is None else re.escape(exact)
 
 
 def _snippet(before: str, match: str, after: str) -> tuple[str, str, str]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from featurestore.errors import StoreError
-from featurestore.feature_list import COUNT, FEATURE_AT, PAGE, PLACE, _keys, list_sql
+from featurestore.feature_list import COUNT, FEATURE_AT, PAGE, PLACE, _keys, exact_text, list_sql
 from featurestore.records import (
     DENSE_ABOVE,
     NUMERIC_COLUMNS,
@@ -325,3 +325,12 @@ def test_what_a_user_typed_is_bound_never_spliced() -> None:
     assert sql.parameters == ("' or 1=1", "; drop", [7])
     for statement in (COUNT, PAGE, PLACE, FEATURE_AT):
         assert "drop" not in sql.fill(statement) and "1=1" not in sql.fill(statement)
+
+
+@pytest.mark.parametrize(
+    ("text", "exact"),
+    [('" river"', " river"), ('"a" or "b"', 'a" or "b'), ("river", None), ('"', None)]
+    + [(quotes, None) for quotes in ('""', '"""', '""""')],
+)
+def test_a_text_between_quotes_is_meant_exactly(text: str, exact: str | None) -> None:
+    assert exact_text(text) == exact

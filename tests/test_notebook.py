@@ -6,6 +6,7 @@ import pytest
 
 from featurestore.build import build
 from featurestore.errors import StoreNotFound, TextError, UnknownDictionary, UnknownFeature
+from featurestore.live.records import Edit
 from featurestore.notebook import Notebook, open_store
 from featurestore.plan import Order
 from featurestore.recipes import read_recipe
@@ -40,6 +41,15 @@ def test_chosen_features_come_in_their_order_silent_ones_too(store: Notebook) ->
     assert frame.columns.tolist() == [23, active]
     assert (frame[23] == 0).all()  # dead by its bias
     assert np.array_equal(frame[active], whole[active])
+
+
+def test_the_rest_of_live_loads_what_it_needs(store: Notebook) -> None:
+    opened = open_store(store.folder)
+    tokens = opened.runner.tokens("sae", "The cat sat")
+    feature = int(opened.activations("The cat sat", "sae").columns[0])
+    found = opened.runner.intervene((Edit("sae", feature, "ablate"),), tokens, pos=2, n_new=1)
+    assert found.kl.shape == (len(tokens.texts),)
+    opened.close()
 
 
 def test_other_questions_are_the_stores(store: Notebook) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 _QUOTED = re.compile(r"""
-    "([^"]+)" | `([^`]+)` | “([^“”]+)” | «([^«»]+)» | (?<!\w)['‘]([^'‘’]+)['’](?!\w)
+    ("{3,}|'{3,}) | "([^"]+)" | `([^`]+)` | “([^“”]+)” | «([^«»]+)» | (?<!\w)['‘]([^'‘’]+)['’](?!\w)
     """, re.VERBOSE)  # fmt: skip
-"""An apostrophe inside a word opens and closes nothing."""
+"""An apostrophe inside a word opens and closes nothing; three quotes or more name themselves."""
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _TYPED = {r"\n": "\n", r"\t": "\t", "↵": "\n", "⇥": "\t", "␣": " "}
@@ -45,7 +45,8 @@ def example_tokens(label: str, vocabulary: Collection[str]) -> ExampleTokens:
 
     If anything stands between quotes ("..." '...' `...` “...” ‘...’ «...»), it is that, and outer
     spaces and case count: `" in"` is not `"in"`. \n and ↵ in it stand for a line break, \t and ⇥
-    for a tab, ␣ for a space. A quoted string that is not in `vocabulary` becomes a text.
+    for a tab, ␣ for a space. Three quotes in a row, as of a docstring, name themselves. A quoted
+    string that is not in `vocabulary` becomes a text.
 
     If nothing is quoted, it is every token of `vocabulary` that is one of the label's words of
     three letters or more in any case, with or without a space before it. FUNCTION_WORDS are left

@@ -34,10 +34,12 @@ from featurestore.threads import spare_one
 class Runner:
     """A store's dictionaries, ready to run."""
 
-    def __init__(self, store: Store, limits: Limits | None = None) -> None:
+    def __init__(
+        self, store: Store, limits: Limits | None = None, weights: Weights | None = None
+    ) -> None:
         self._store = store
         self._limits = limits or Limits()
-        self._weights = Weights(store.folder)
+        self._weights = weights or Weights(store.folder)
 
     def load(self, info: DictionaryInfo, on_step: OnStep = lambda words: None) -> None:
         """Load a dictionary and its model; raises WeightsError if they are not what was built."""

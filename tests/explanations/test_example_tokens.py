@@ -22,6 +22,8 @@ VOCABULARY = [" river", "River", "river", " Rivers", " in", "in", "\n", "\t", " 
         ('"␣river"', (" river",), ()),
         ('" the"', (" the",), ()),  # quoted, so it counts
         ('"x\'s"', ("x's",), ()),
+        ('opening """, before """ or ."""', (), ('"""',)),
+        ("after ''' and `\"\"\"`", (), ("'''", '"""')),
     ],
 )
 def test_what_stands_between_quotes_is_meant_as_it_stands(
