@@ -59,8 +59,8 @@ def of_random_directions(kept: FeaturePage, query: FeatureQuery) -> list[tuple[s
     tip = (
         f"{percent(found.n_kept / found.n_features)} of {control.dictionary_id}, random directions "
         f"at {control.hook_name}, by the same search on the same texts. What is active on some "
-        "tokens and not on others may well prefer a language or a style; only what the list has "
-        "beyond this was learned"
+        "tokens and not on others may well prefer a language or a style: the list says something "
+        "as far as it has more than this"
     )
     return [(f"random directions {found.n_kept:,} of {found.n_features:,}", tip)]
 
