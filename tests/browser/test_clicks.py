@@ -24,8 +24,9 @@ def features(page: Page) -> list[str]:
 
 
 def heading(page: Page, feature: str | int) -> None:
-    """Wait for a feature's page with its contexts."""
+    """Wait for a feature's page with its contexts and the page's keys."""
     expect(page.locator("h1")).to_contain_text(re.compile(rf"^Feature {feature}\b"))
+    expect(page.locator(".fb-tell")).to_be_visible()
     expect(page.locator(f".view[data-feature='{feature}']")).to_be_visible()
 
 
