@@ -108,6 +108,7 @@ def test_nothing_to_write_with_is_drawn(visitor: tuple[Page, Received]) -> None:
     expect(page.get_by_text("This program knows version 1 only")).to_be_visible()
     page.goto("/?dictionary=hostile")
     expect(page.locator("tbody tr").first).to_be_visible()
+    expect(page.locator(".fb-tell")).to_be_visible()
     page.keyboard.press("?")
     expect(page.get_by_text("next feature of the list")).to_be_visible()
     for sign in ("feature_browser_editor", "Label these", "fileUploader", "write a label"):
