@@ -127,11 +127,12 @@ def _effect(one: TokenEffect, largest: float) -> str:
     )
 
 
-def dependences(found: Sequence[Dependence]) -> str:
+def dependences(found: Sequence[Dependence], info: DictionaryInfo) -> str:
     """A strip for each context."""
-    most = max(len(one.changes) for one in found)
+    tried = max(len(one.changes) for one in found)
+    most = info.recipe.get("passes", {}).get("n_deleted", tried)
     deletion = f"{_LEGEND}<br>{escape(_deletion(most))}"
-    if not most:
+    if not tried:
         deletion = "No token stands before these peaks that could be deleted."
     return (
         part("Depends on", "how the activation at the peak changes without each earlier token")

@@ -22,7 +22,7 @@ def dependences(feature: Feature, info: DictionaryInfo) -> None:
     """Which earlier tokens the peaks of its first top contexts depend on."""
     found = session.store().dependences(info.dictionary_id, feature.feature)
     if found:
-        st.html(ablation_markup.dependences(found))
+        st.html(ablation_markup.dependences(found, info))
         return
     st.html(part("Depends on", "which earlier tokens"))
     panels.note(why_not(feature.is_dead, info, "dependence", "n_dependences"))

@@ -161,7 +161,8 @@ def _chosen(order: Order) -> list[DictionaryConfig]:
     known = [config.id for config in order.recipe.dictionaries]
     for name in order.only:
         if name not in known:
-            raise RecipeError(f"--only {name}: the recipe has no such id. It has: {known}.")
+            listed = ", ".join(known)
+            raise RecipeError(f"--only {name}: the recipe has no such id. It has: {listed}.")
     return [c for c in order.recipe.dictionaries if not order.only or c.id in order.only]
 
 

@@ -38,7 +38,7 @@ create table vocab (
 );
 
 create table contexts (
-    context integer,          -- key: number in the corpus
+    context integer,          -- key: number in the corpus; those that examples are of
     document varchar,         -- name of the text it was cut from
     start integer,            -- first token's place in the document, in tokens
     tokens integer[],         -- token ids, padding left out

@@ -124,9 +124,13 @@ def _in_processes(calls: list[tuple], stop: Stop, n_workers: int) -> Iterator[tu
                     yield futures.pop(future), future.result()
                 stop.check()
         except (Stopped, KeyboardInterrupt):
-            wait([future for future in futures if not future.cancel()], PATIENCE_S)
+            left = [future for future in futures if not future.cancel()]
+            ended = wait(left, PATIENCE_S).done
             for worker in active_children():
                 worker.kill()  # what is not finished leaves nothing
+            for future in ended:
+                if not future.exception():
+                    yield futures[future], future.result()
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -138,7 +142,9 @@ def _start() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     parent = parent_process().sentinel
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
-    # Bars of several processes would write over each other.
+    # Bars of several processes would write over each other. With a lock of threads alone: one for
+    # processes is named on the machine, and whoever is killed leaves it behind.
+    tqdm.set_lock(threading.RLock())
     tqdm.__init__ = functools.partialmethod(tqdm.__init__, disable=True)
 
 

@@ -170,7 +170,7 @@ def test_only_those_that_are_named(folder: Path, tmp_path: Path) -> None:
     assert [job.config.id for job in make_plan(Order(recipe, tmp_path)).jobs] == ["sae", "more"]
     (job,) = make_plan(Order(recipe, tmp_path, ("more",))).jobs
     assert job.config.id == "more"
-    with pytest.raises(RecipeError, match=r"--only nothing: .* It has: \['sae', 'more'\]"):
+    with pytest.raises(RecipeError, match=r"--only nothing: .* It has: sae, more\."):
         make_plan(Order(recipe, tmp_path, ("sae", "nothing")))
 
 

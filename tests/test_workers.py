@@ -54,6 +54,7 @@ def test_workers_that_are_stopped_and_killed_change_nothing(
     assert time.monotonic() - begun < 10
     assert not any(map(is_alive, pids))
     assert "stopped by a signal" in started.log and "Traceback" not in started.log
+    assert "leaked" not in started.log
     assert list(tmp_path.glob("work/*/*.tmp")) == []
     before = names(tmp_path)
     assert len(check_blocks(plan_of(run / "recipe.toml", tmp_path))) == len(before) > 1

@@ -197,7 +197,8 @@ def _queue_of(row: Progress) -> str:
 
 COUNTED = (
     "Counted is the verdict of what each saved by hand, last. Who finds another's verdict right "
-    "says so by its key; who passes on is not counted. Imports count for nobody."
+    "says so by its key; who passes on is not counted. Imports and decided "
+    "conflicts count for nobody."
 )
 """Whose verdicts an agreement is of."""
 

@@ -142,7 +142,10 @@ def _show(
     live_panels.unsorted(selection, tokens, _COLUMNS, shown, "strips effects")
     st.html(markup.line([_CLICKS]))
     if found.n_changed == 0:
-        panels.note("Nothing changes on this text: the features are silent where they are changed.")
+        panels.note(
+            "Nothing changes on this text: the features are silent where they are changed. "
+            "They may be active in what is written on."
+        )
     left, right = st.columns([2, 3], gap="medium")
     with left:
         st.html(next_tokens(found, tokens.texts[found.pos]))

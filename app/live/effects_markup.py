@@ -5,12 +5,12 @@ from html import escape
 
 from app.markup import part
 from app.numerals import exact, short
-from app.token_text import alone, chip, quoted, visible
+from app.token_text import alone, chip, quoted, spell, visible
 from featurestore.live.records import Continuation, Edit, Intervention, NextToken
 
 _WORDS = {"ablate": "switched off", "scale": "multiplied by {}", "clamp": "set to {}"}
 _SHOWN_PLACES = 6
-_SHOWN_CHANGE = 0.0005
+_SHOWN_CHANGE = 0.00005
 """A smaller change of a probability is neither up nor down on the screen."""
 
 
@@ -47,7 +47,9 @@ def _next_row(one: NextToken, largest: float) -> str:
     change = one.after - one.before
     is_seen = abs(change) >= _SHOWN_CHANGE
     kind, sign = ("up", "+") if change > 0 else ("down", "−")
-    kind, words = (kind, f"{sign}{100 * abs(change):.1f} pt") if is_seen else ("muted", "0.0 pt")
+    points = 100 * abs(change)
+    digits = 1 if points >= 0.1 else 2
+    kind, words = (kind, f"{sign}{points:.{digits}f} pt") if is_seen else ("muted", "0.0 pt")
     return (
         f'<tr><td><span class="fb-token" title="{escape(quoted(one.token))}">'
         f"{escape(alone(one.token))}</span></td>"
@@ -92,12 +94,12 @@ def _passage(title: str, tokens: Sequence[str], other: Sequence[str]) -> str:
         (i for i, (a, b) in enumerate(zip(tokens, other, strict=False)) if a != b),
         min(len(tokens), len(other)),
     )
-    kept = "".join(_token(token) for token in tokens[:same])
-    parted = "".join(_token(token) for token in tokens[same:])
+    shown = [_token(*one) for one in zip(tokens, spell(tokens), strict=True)]
+    kept, parted = "".join(shown[:same]), "".join(shown[same:])
     body = f"{kept}<mark>{parted}</mark>" if parted else kept
     return f'<div><h4>{title}</h4><div class="fb-passage">{body or "nothing"}</div></div>'
 
 
-def _token(token: str) -> str:
-    shown = visible(token).replace("↵", "↵\n") if "\n" in token else visible(token)
+def _token(token: str, spelled: str) -> str:
+    shown = visible(spelled).replace("↵", "↵\n") if "\n" in token else visible(spelled)
     return f'<span title="{escape(quoted(token))}">{escape(shown)}</span>'

@@ -66,6 +66,7 @@ function paint(panel) {
     const shape = isVerdict ? SHAPES[panel.verdicts[at]] : 0;
     looks[4 * at] = stands;
     looks[4 * at + 1] = shape;
+    looks[4 * at + 2] = isVerdict && panel.verdicts[at] ? 1 : 0;
     if (stands > 1 || (stands && colour !== none && colour !== rest)) order[--above] = at;
     else order[below++] = at; // grey and dimmed ones lie below
   }

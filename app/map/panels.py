@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import numpy as np
 import streamlit as st
 
-from app import filters, links, markup, panels, session
+from app import clusters, filters, links, markup, panels, session
 from app.annotations.panels import label_list
 from app.map import legend, summary, view, words
 from app.map import session as maps
@@ -122,7 +122,7 @@ def controls(shown: Shown) -> None:
             format_func=lambda one: f"has in its {TEXT_PLACES[one]}" if one in maps.TEXTS else one,
             on_change=maps.on_find,
             args=(selection,),
-            width=215,
+            width=240,
         )
         st.text_input(
             "Feature",
@@ -136,14 +136,14 @@ def controls(shown: Shown) -> None:
 
 
 def _found_line(shown: Shown) -> None:
-    """How many a search found, and the way to them and back."""
+    """How many a search found, by what else than the boxes say, and the way back."""
     if shown.found is None:
         return
-    on_map = len(shown.points.indices(shown.found))
-    parts = [f"{len(shown.found):,} found"]
+    on_map, query = len(shown.points.indices(shown.found)), shown.selection.query
+    parts = [f"{len(shown.found):,} found", *clusters.words(query), *words.besides(query)]
     if shown.found:
         parts.append(f"{on_map:,} on the map, ringed")
-    plain = FeatureQuery(shown.info.dictionary_id, among=shown.selection.query.among)
+    plain = FeatureQuery(shown.info.dictionary_id, among=query.among)
     st.html(markup.line(parts))
     st.button(
         "Clear", type="tertiary", on_click=session.go, args=(replace(shown.selection, query=plain),)

@@ -2,15 +2,15 @@
 //
 // Both have place(array), paint(colours, looks, order), draw(camera, style) and release(). A colour is
 // four bytes. A look is four: how much it stands out (0 dimmed, 1 plain, 2 ringed as found, 3 as
-// chosen), its shape (0 disc, 1 half, 2 circle, 3 cross), and two of nothing. `order` lists the points
-// as they are drawn, the lowest first.
+// chosen), its shape (0 disc, 1 half, 2 circle, 3 cross), whether it is large, and nothing. `order` lists
+// the points as they are drawn, the lowest first.
 
 const VERTEX = `
 attribute vec2 place; attribute vec4 colour; attribute vec4 look;
 uniform vec4 view; uniform float size; uniform vec3 found; uniform vec3 chosen;
 varying vec4 fill; varying vec3 ring; varying vec3 kind; // emphasis, shape, pixels
 void main() {
-  float pixels = size * (look.x > 1.5 ? 1.9 : look.y > 0.5 ? 1.7 : 1.0);
+  float pixels = size * (look.x > 1.5 ? 1.9 : look.z > 0.5 ? 1.7 : 1.0);
   gl_Position = vec4((place - view.xy) * view.zw, 0.0, 1.0);
   gl_PointSize = pixels;
   fill = colour; ring = look.x > 2.5 ? chosen : found; kind = vec3(look.x, look.y, pixels);

@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 from app import markup, token_text
 from app.map.points import N_PROMOTED
 from app.map.summary import Summary
-from app.markup import COLUMN_HELP
+from app.markup import COLUMN_HELP, COLUMN_WORDS, TEXT_PLACES
 from app.numerals import NONE, exact, percent, short
+from featurestore.annotations.records import NO_VERDICT
 from featurestore.detail_records import Measure
-from featurestore.records import DictionaryInfo
+from featurestore.records import CONTEXT_PLACES, DictionaryInfo, FeatureQuery
 
 CONTROL = (
     "The same layout of as many random directions. UMAP draws clusters in noise too: what both "
@@ -73,6 +74,28 @@ def population(info: DictionaryInfo, n_points: int, n_clusters: int, n_alive: in
         why = "no length, or beyond the sample of 100,000 that is laid out"
         parts.append((f"{n_others:,} others left out", why))
     return markup.line(parts)
+
+
+def besides(query: FeatureQuery) -> list[str]:
+    """What a list is filtered by that no box of the map shows, but its cluster."""
+    parts = []
+    if query.text and query.token:
+        parts.append(f"{token_text.quoted(query.text)} in its {TEXT_PLACES[query.within]}")
+    if query.text and query.within in CONTEXT_PLACES and query.at_least > 1:
+        parts.append(f"in at least {query.at_least:,}")
+    if query.text and query.is_regex:
+        parts.append("as a regular expression")
+    if query.verdicts:
+        said = ["no verdict" if one == NO_VERDICT else one for one in sorted(query.verdicts)]
+        parts.append(" or ".join(said))
+    parts += [_bounds(*one) for one in query.ranges if one[0] != "cluster"]
+    parts += sorted(flag.value for flag in query.flags)
+    return [*parts, "with dead"] if query.include_dead else parts
+
+
+def _bounds(column: str, low: float | None, high: float | None) -> str:
+    ends = [f"{sign} {short(end)}" for sign, end in (("≥", low), ("≤", high)) if end is not None]
+    return f"{COLUMN_WORDS[column]} {' and '.join(ends)}"
 
 
 def link(params: Mapping[str, str]) -> str:

@@ -113,9 +113,10 @@ def find_origin(file: Path, kind: str, settings: dict[str, Any], said: Dictionar
         written = preferred(said, "hook_name_out", own)
     if not read or not written:
         missing = "hook_name_out" if read else "hook_name"
+        example = f"blocks.0.hook_{'mlp_out' if read else 'resid_post'}"
         raise DictionaryError(
             f"{file}: there is no '{missing}' in it. Add to the recipe, under this dictionary: "
-            f'{missing} = "blocks.0.hook_mlp_out" (or wherever it {"writes" if read else "reads"}).'
+            f'{missing} = "{example}" (or wherever it {"writes" if read else "reads"}).'
         )
     return Origin(kind, read, written)
 

@@ -32,7 +32,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     bundle = actions.add_parser("bundle", help="write what an explainer needs, as JSON lines")
-    bundle.add_argument("file", type=Path, metavar="FILE", help="JSON lines")
+    bundle.add_argument("file", type=Path, metavar="FILE", help="JSON lines, written anew")
     which = bundle.add_mutually_exclusive_group()
     which.add_argument("--features", type=int, nargs="+", metavar="N", help="only these")
     which.add_argument("--at-most", type=_natural, metavar="N", help="N that the seed draws")

@@ -148,8 +148,9 @@ def _next_tokens(
     before: Float[torch.Tensor, " d_vocab"], after: Float[torch.Tensor, " d_vocab"], text: list[str]
 ) -> tuple[NextToken, ...]:
     p, q = (logits.double().softmax(dim=0) for logits in (before, after))
-    tops = [values.topk(min(N_SHOWN, len(text))).indices for values in (p, q, (q - p).abs())]
-    shown = torch.cat(tops).unique()
+    tops = [values.topk(min(N_SHOWN, len(text))) for values in (p, q, (q - p).abs())]
+    moved = tops[2].indices[tops[2].values > 0]
+    shown = torch.cat([tops[0].indices, tops[1].indices, moved]).unique()
     shown = shown[p[shown].argsort(descending=True, stable=True)]
     return tuple(NextToken(text[i], p[i].item(), q[i].item()) for i in shown.tolist())
 

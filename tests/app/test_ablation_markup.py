@@ -118,40 +118,44 @@ def test_why_there_is_none(info: DictionaryInfo) -> None:
     assert "store holds no ablation" in why_not(False, half, "ablation", *settings)
 
 
-def test_strips_say_what_each_token_does_to_the_peak() -> None:
+def test_strips_say_what_each_token_does_to_the_peak(info: DictionaryInfo) -> None:
     tokens = ("a", "b", " c", " d", " e", " after")
-    found = Texts(dependences([Dependence(7, tokens, 4, 2.0, {2: -1.5, 3: 0.5})]))
+    found = Texts(dependences([Dependence(7, tokens, 4, 2.0, {2: -1.5, 3: 0.5})], info))
     assert "ab c d e" in found.text and " after" not in found.text
     assert "2 tried" in found.text
     falls = '" c" · without it the activation falls from 2.00 to 0.500: −1.50 (75.0%)'
     rises = '" d" · without it the activation rises from 2.00 to 2.50: +0.500 (25.0%)'
     assert {falls, rises, '" e" · the peak, activation 2.00', '"a" · not tried'} <= found.titles
-    assert "Each of the 2 tokens before the peak" in found.text
+    assert "Each of the 2 tokens before the peak" in found.text  # no recipe says how many
+    four = replace(info, recipe={"passes": {"n_deleted": 4}})
+    shown = Texts(dependences([Dependence(7, tokens, 4, 2.0, {2: -1.5, 3: 0.5})], four)).text
+    assert "Each of the 4 tokens before the peak, or as many as there are" in shown
     assert "BOS is never deleted" in found.text
 
 
-def test_strips_show_characters_as_contexts_do() -> None:
+def test_strips_show_characters_as_contexts_do(info: DictionaryInfo) -> None:
     tokens = (" Stra", "<0xC3>", "<0x9F>", "e", " n", "<0xC3>", "<0x96>")
-    found = Texts(dependences([Dependence(7, tokens, 6, 2.0, {1: -1.0, 2: 0.5, 3: -0.25, 5: 1.0})]))
+    one = Dependence(7, tokens, 6, 2.0, {1: -1.0, 2: 0.5, 3: -0.25, 5: 1.0})
+    found = Texts(dependences([one], info))
     assert " Straß·eÖ·" in found.text.replace(" n", "")
     assert "<0x" not in found.text
     assert any(tip.startswith('"<0xC3>" · without it') for tip in found.titles)  # tips name bytes
     assert '"<0x96>" · the peak, activation 2.00' in found.titles
 
 
-def test_a_peak_with_nothing_before_it() -> None:
-    found = Texts(dependences([Dependence(7, ("a", "b"), 0, 2.0, {})]))
+def test_a_peak_with_nothing_before_it(info: DictionaryInfo) -> None:
+    found = Texts(dependences([Dependence(7, ("a", "b"), 0, 2.0, {})], info))
     assert "none before it could be deleted" in found.text
     assert "No token stands before these peaks" in found.text
     assert "Each of the" not in found.text
 
 
 @pytest.mark.parametrize("token", HOSTILE)
-def test_hostile_tokens_stay_text(token: str) -> None:
+def test_hostile_tokens_stay_text(token: str, info: DictionaryInfo) -> None:
     effect = TokenEffect(token, 0.1, 0.01, 0.2)
     shown = Texts(ablation(replace(FOUND, falls=(effect,))))
     assert shown.tags <= {*"div span table thead tbody tr th td p small".split()}
     assert alone(token) in shown.text
-    strip = Texts(dependences([Dependence(0, (token,) * 4, 2, 0.0, {1: -0.5})]))
+    strip = Texts(dependences([Dependence(0, (token,) * 4, 2, 0.0, {1: -0.5})], info))
     assert strip.tags <= {*"div span small p i br".split()}
     assert visible(token) in strip.text

@@ -97,7 +97,8 @@ def _wait_until_healthy(address: str, process: subprocess.Popen, log: Path) -> N
 def contexts(browser: Browser) -> dict[tuple[str, str], BrowserContext]:
     """Windows by address and theme, which keep the scripts that they have fetched.
 
-    The first tab of each stays: with it the process that has compiled them, a third of a page's cost.
+    The first tab of each stays: with it the process that has compiled them, a third of what a page
+    costs.
     """
     return {}
 

@@ -110,6 +110,7 @@ def test_what_changes_nothing_changes_nothing(runner: Runner, tokens: Tokens) ->
         assert effect.n_changed == 0
         assert (effect.kl == 0).all()
         assert all(one.before == one.after for one in effect.next_tokens)
+        assert len(effect.next_tokens) == interventions.N_SHOWN  # the likeliest, no others
     # A silent feature may be active on what is written after; scaling by 1 changes nothing there.
     assert all(one.before == one.after for one in effect.continuations)
 

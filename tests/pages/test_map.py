@@ -87,6 +87,16 @@ def test_labels_are_searched_as_in_browse(open_page: Open) -> None:
     assert test.text_input(key="find").value == "no such label"
 
 
+def test_filters_without_a_box_here_are_said(open_page: Open) -> None:
+    asked = {"text": "e", "within": "sampled", "least": "3", "density": "0.01.."}
+    test = open_page(links.MAP, dictionary="planted", **asked)
+    assert "in at least 3" in texts(test) and "density ≥ 0.0100" in texts(test)
+    test.text_input(key="find").input("a").run()
+    assert "in at least 3" in texts(test)
+    button(test, "Clear")
+    assert "in at least" not in texts(test)
+
+
 def test_a_feature_is_marked_by_its_number(open_page: Open) -> None:
     test = open_page(links.MAP, dictionary="planted", feature="12")
     assert drawn(test)["marked"] == 12

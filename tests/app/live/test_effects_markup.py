@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -62,3 +64,22 @@ def test_continuations_are_marked_from_where_they_part() -> None:
     assert "c\u21b5\n" in after
     assert "seed 7" in shown
     assert shown.count("nothing") == 2
+
+
+def test_continuations_show_characters_as_contexts_do() -> None:
+    before = (" m", "<0xC3>", "<0xBC>", "de", " <0xC3>")
+    shown = continuations((Continuation("greedy", before, (" m", "<0xC3>", "<0xA4>")),), seed=7)
+    first, second = shown.split("fb-passage")[1:]
+    text = re.sub("<[^>]*>", "", first.replace("\n", ""))
+    assert ">ü<" in first and ">·<" in first and " mü·de &lt;0xC3&gt;" in text
+    assert ">ä<" in second
+    assert 'title="&quot;&lt;0xC3&gt;&quot;">ü<' in first  # tips name bytes
+
+
+@pytest.mark.parametrize(
+    ("after", "text"),
+    [(0.5, "0.0 pt"), (0.50004, "0.0 pt"), (0.49983, "\u22120.02 pt"), (0.502, "+0.2 pt")],
+)
+def test_a_small_change_is_not_none(after: float, text: str) -> None:
+    found = Intervention(np.zeros(1), np.zeros((1, 1)), 0, 0, (NextToken("a", 0.5, after),), ())
+    assert f">{text}</td>" in next_tokens(found, "in")
