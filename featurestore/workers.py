@@ -2,12 +2,14 @@
 
 Each process loads the model once and is then sent block numbers, or runs to publish; what it finds
 goes to the run's folder, nothing comes back. A process that dies costs the blocks in work: all are
-started anew.
+started anew. On Linux they are forked from one that has imported the libraries and done nothing
+else: torch's threads do not survive a fork, and elsewhere the system's libraries do not.
 """
 
 import functools
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -31,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 WORTH_S = 20.0
 """Work that a process must have to be started: it takes some 7 s to import torch and load."""
+
+_CONTEXT = get_context("forkserver" if sys.platform == "linux" else "spawn")
+_CONTEXT.set_forkserver_preload([__name__])
 
 RESTARTS = 5
 """How often in a row workers may die without having written a block."""
@@ -110,7 +115,7 @@ def _in_processes(calls: list[tuple], stop: Stop, n_workers: int) -> Iterator[tu
     """
     pool = ProcessPoolExecutor(
         max_workers=min(n_workers, len(calls)),
-        mp_context=get_context("spawn"),  # torch's threads do not survive a fork
+        mp_context=_CONTEXT,
         initializer=_start,
     )
     with pool:

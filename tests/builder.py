@@ -49,6 +49,20 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 class Build:
     """A command that runs in a process of its own."""
 
@@ -75,17 +89,9 @@ class Build:
         return self._code
 
     def workers(self) -> list[int]:
-        """Its processes that sweep."""
-        found = []
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
-                is_worker = b"spawn_main" in (path / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if int(parent) == self.pid and is_worker:
-                found.append(int(path.name))
-        return found
+        """Its processes that sweep: those that its fork server has forked."""
+        servers = [pid for pid in _children(self.pid) if b"forkserver" in _command(pid)]
+        return [pid for server in servers for pid in _children(server)]
 
     def send(self, number: int, to_all: bool = False) -> bool:
         """Send a signal, to its children too if so; whether it was still there to get it."""
