@@ -249,7 +249,7 @@ def test_dictionaries_of_several_hook_points_in_one_sweep(tmp_path: Path) -> Non
     path.write_text(path.read_text() + MORE)
     store = tmp_path / "store"
 
-    with pytest.raises(RecipeError, match=r"--only nothing: .* \['sae', 'later', 'transcoder'\]"):
+    with pytest.raises(RecipeError, match=r"--only nothing: .* sae, later, transcoder"):
         build(order(tmp_path, store, "sae", "nothing"))
     (later,) = build(order(tmp_path, store, "later"))
     assert later.parent.name == "later"

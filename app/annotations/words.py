@@ -136,8 +136,9 @@ def score(found: LabelScore) -> str:
     """How far the tokens that a label names tell where its feature is active."""
     tip = _auc_tip(found)
     if found.auc is None:
-        said = "How well the saved label's tokens predict it: no score"
-        return line([(said, tip), found.reason])
+        why = found.reason.partition(":")[0]
+        said = f"No score of the saved label's tokens: {why[0].lower()}{why[1:]}"
+        return line([(said, f"{found.reason}\n{tip}")])
     named = [alone(text) for text in (*found.examples.tokens, *found.examples.texts)]
     more = ", …" if len(named) > _MOST_NAMED else ""
     facts = [

@@ -25,6 +25,13 @@ def features(page: Page, *numbers: int) -> None:
     expect(page.locator(f"{ROWS} td:first-child")).to_have_text([str(one) for one in numbers])
 
 
+def both(page: Page, words: str) -> None:
+    """Wait for two features side by side, and for the keys and buttons below their heading."""
+    expect(page.locator("h1")).to_contain_text(words)
+    expect(page.get_by_role("button", name="Back to the list")).to_be_visible()
+    expect(page.locator(".fb-tell")).to_be_visible()
+
+
 def test_from_the_scoreboard_to_what_only_one_has(page: Page) -> None:
     page.goto("/compare")
     page.locator(".st-key-scoreboard tbody tr", has_text="early").locator("td a").click()
@@ -33,15 +40,17 @@ def test_from_the_scoreboard_to_what_only_one_has(page: Page) -> None:
     page.get_by_text("early: below 0.6 · 2").click()
     features(page, 4, 1)
     page.locator(ROWS).nth(1).click()
-    expect(page.locator("h1")).to_contain_text("Feature 1 beside 2")
+    both(page, "Feature 1 beside 2")
     expect(page.locator(".fb-relation")).to_contain_text("cosine 0.300")
     page.keyboard.press("ArrowLeft")
-    expect(page.locator("h1")).to_contain_text("Feature 4 beside 0")
-    page.get_by_role("link", name="Open its page").first.click()
+    both(page, "Feature 4 beside 0")
+    its_page = page.get_by_role("link", name="Open its page").first
+    expect(its_page).to_have_attribute("href", re.compile("feature=4"))  # drawn after the heading
+    its_page.click()
     expect(page.locator("h1")).to_contain_text(re.compile("^Feature 4 "))
     expect(page).to_have_url(re.compile(r"/feature\?dictionary=early&feature=4$"))
     page.go_back()
-    expect(page.locator("h1")).to_contain_text("Feature 4 beside 0")
+    both(page, "Feature 4 beside 0")
     page.keyboard.press("l")
     features(page, 4, 1)
     expect(page).to_have_url(re.compile(r"list=only&order=asc$"))
@@ -57,13 +66,13 @@ def test_headings_sort_and_links_open_alone(page: Page) -> None:
     page.reload()
     features(page, 2, 0, 4, 1)
     page.goto(page.locator(f"{ROWS} a").nth(1).evaluate("e => e.href"))
-    expect(page.locator("h1")).to_contain_text("Feature 0 beside 2")
+    both(page, "Feature 0 beside 2")
     page.locator(".st-key-nearest-in-late tbody tr").nth(1).click()
-    expect(page.locator("h1")).to_contain_text("Feature 0 beside 1")
+    both(page, "Feature 0 beside 1")
     page.go_back()
-    expect(page.locator("h1")).to_contain_text("Feature 0 beside 2")
+    both(page, "Feature 0 beside 2")
     page.keyboard.press("x")
-    expect(page.locator("h1")).to_contain_text("Feature 2 beside 0")
+    both(page, "Feature 2 beside 0")
     expect(page.locator(".fb-named").first).to_contain_text("late")
 
 

@@ -96,7 +96,12 @@ def test_a_label_without_a_score_says_why() -> None:
     none = LabelScore(
         None, None, 1, 0, ExampleTokens((), (), False), None, 0, 7, "it names nothing"
     )
-    assert '<span title="">it names nothing</span>' in words.score(none)
+    assert ">No score of the saved label&#x27;s tokens: it names nothing</span>" in words.score(
+        none
+    )
+    long = words.score(replace(none, reason="It names no token: nothing stands between quotes."))
+    assert ">No score of the saved label&#x27;s tokens: it names no token</span>" in long
+    assert 'title="It names no token: nothing stands between quotes.' in long
     one = Explanation("d", "one", 3, "label", "fuzz", "model")
     shown = words.explanations([(one, none)])
     assert "fuzz · model · came without a score" in shown and "No AUC: it names nothing" in shown
