@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -62,16 +63,31 @@ def listed(store: Store, query: FeatureQuery) -> list[int]:
     return [row.feature for row in store.features(query, limit=1000).rows]
 
 
-def top_texts(store: Store, features: Iterable[int]) -> dict[int, list[str]]:
-    """The texts of a feature's top contexts, best first."""
+@pytest.fixture(scope="module")
+def examples(synthetic_store: Path) -> dict[str, list[list[tuple[str, str, int, int]]]]:
+    """By sampler, of each feature's examples: text, document's name, context and position."""
+    with closing(Store(synthetic_store)) as store:
+        bands = {
+            sampler: [store.bands("planted", feature, sampler) for feature in range(120)]
+            for sampler in ("top", "random", "zero")
+        }
     return {
-        feature: [
-            "".join(e.tokens)
-            for band in store.bands("planted", feature, "top")
-            for e in band.examples
+        sampler: [
+            [
+                ("".join(e.tokens), e.document, e.context, e.peak)
+                for band in of_feature
+                for e in band.examples
+            ]
+            for of_feature in of_sampler
         ]
-        for feature in features
+        for sampler, of_sampler in bands.items()
     }
+
+
+@pytest.fixture(scope="module")
+def top_texts(examples: dict[str, list[list[tuple]]]) -> list[list[str]]:
+    """The texts of each feature's top contexts, best first."""
+    return [[text for text, *_ in of_feature] for of_feature in examples["top"]]
 
 
 # Contexts
@@ -104,10 +120,9 @@ def top_texts(store: Store, features: Iterable[int]) -> dict[int, list[str]]:
     ],
 )
 def test_a_text_keeps_the_features_with_it_in_a_top_context(
-    store: Store, text: str, is_regex: bool, pattern: str
+    store: Store, top_texts: list[list[str]], text: str, is_regex: bool, pattern: str
 ) -> None:
-    everything = listed(store, PLAIN)
-    texts = top_texts(store, everything)
+    everything, texts = listed(store, PLAIN), top_texts
     query = replace(PLAIN, text=text, is_regex=is_regex)
     expected = [f for f in everything if any(re.search(pattern, t) for t in texts[f])]
     page = store.features(query, limit=1000)
@@ -133,13 +148,6 @@ def _contexts(found: dict[int, tuple[Found, ...]]) -> set[int]:
     return {reason.context for reasons in found.values() for reason in reasons}
 
 
-def examples_of(store: Store, feature: int, sampler: str) -> list[tuple[str, str, int, int]]:
-    """Of each of a feature's examples: text, document's name, context and position."""
-    bands = store.bands("planted", feature, sampler)
-    examples = [example for band in bands for example in band.examples]
-    return [("".join(e.tokens), e.document, e.context, e.peak) for e in examples]
-
-
 @pytest.mark.parametrize(
     ("within", "sampler", "column", "text", "is_regex", "pattern"),
     [
@@ -152,18 +160,24 @@ def examples_of(store: Store, feature: int, sampler: str) -> list[tuple[str, str
     ],
 )
 def test_a_match_is_so_many_of_so_many_contexts_and_chance_says_how_many_else(
-    store: Store, within: str, sampler: str, column: int, text: str, is_regex: bool, pattern: str
+    store: Store,
+    examples: dict[str, list[list[tuple]]],
+    within: str,
+    sampler: str,
+    column: int,
+    text: str,
+    is_regex: bool,
+    pattern: str,
 ) -> None:
     query = replace(PLAIN, text=text, within=within, is_regex=is_regex, sort="match")
     page = store.features(query, limit=1000)
     expected, silent = {}, {}
     for feature in listed(store, PLAIN):
-        examples = [each[column] for each in examples_of(store, feature, sampler)]
-        n = sum(bool(re.search(pattern, each)) for each in examples)
+        searched = [each[column] for each in examples[sampler][feature]]
+        n = sum(bool(re.search(pattern, each)) for each in searched)
         if n:
-            expected[feature] = (n, len(examples))
-        zeros = examples_of(store, feature, "zero")
-        for each in zeros:  # a token that several features drew counts once
+            expected[feature] = (n, len(searched))
+        for each in examples["zero"][feature]:  # a token that several features drew counts once
             silent[each[2], each[3]] = bool(re.search(pattern, each[column]))
     found = [(row.feature, row.n_matching, row.n_searched) for row in page.rows]
     assert {feature: counts for feature, *counts in found} == {
@@ -266,7 +280,7 @@ def test_features_that_the_dictionary_has_not_are_passed_over(store: Store, said
     assert listed(store, replace(PLAIN, verdicts=frozenset({"junk"}))) == []
 
 
-def test_all_filters_together(store: Store, said: Said) -> None:
+def test_all_filters_together(store: Store, said: Said, top_texts: list[list[str]]) -> None:
     query = replace(
         PLAIN,
         ranges=(("n_active", 100, None),),
@@ -277,13 +291,12 @@ def test_all_filters_together(store: Store, said: Said) -> None:
         sort="random",
         seed=5,
     )
-    texts = top_texts(store, range(120))
     expected = {
         f
         for f in range(120)
         if store.feature("planted", f).n_active >= 100
         and " river" in dict(store.feature("planted", f).peak_tokens)
-        and any("the" in t.lower() for t in texts[f])
+        and any("the" in t.lower() for t in top_texts[f])
         and said.judged.get(f, NO_VERDICT) in query.verdicts
     }
     page = store.features(query, limit=1000)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from featurestore.live.runner import Runner
 from tests.conftest import Once
@@ -24,6 +25,12 @@ def runner(project: Path) -> Iterator[Runner]:
     made = loaded(project / "store")
     yield made
     made._store.close()
+
+
+@pytest.fixture(scope="session")
+def plain_model(project: Path) -> PreTrainedModel:
+    """The project's model as Hugging Face opens it; whoever hooks it takes the hooks away."""
+    return AutoModelForCausalLM.from_pretrained(project / "model")
 
 
 @pytest.fixture(autouse=True)

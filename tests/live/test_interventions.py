@@ -2,12 +2,11 @@
 
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import PreTrainedModel
 
 from featurestore.errors import TextError
 from featurestore.live import interventions
@@ -20,6 +19,7 @@ from tests.tiny_model import CONTEXT_LIMIT
 pytestmark = pytest.mark.long
 
 TEXT = "The cat sat on the mat and the log."
+N_DRAWN = 70
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def slow_edit(
 )
 def test_interventions_are_those_of_a_plain_hook(
     runner: Runner,
-    project: Path,
+    plain_model: PreTrainedModel,
     tokens: Tokens,
     name: str,
     mode: str,
@@ -81,9 +81,8 @@ def test_interventions_are_those_of_a_plain_hook(
     edit = Edit(name, strongest(runner, name, tokens), mode, value, positions)
     pos = len(tokens.ids) - 1
     found = runner.intervene((edit,), tokens, pos, n_new=0)
-    model = AutoModelForCausalLM.from_pretrained(project / "model")
     ids, _ = _with_bos(load(runner, name), tokens)
-    clean, changed, n_changed = slow_edit(runner, model, edit, ids)
+    clean, changed, n_changed = slow_edit(runner, plain_model, edit, ids)
     assert found.n_changed == n_changed
     assert np.allclose(found.kl, slow_kl(clean, changed)[1:], atol=1e-4)
     p, q = clean[-1].double().softmax(0), changed[-1].double().softmax(0)
@@ -140,15 +139,14 @@ def test_the_control_moves_as_far_in_other_directions(
 
 
 def test_edits_of_several_dictionaries_act_together(
-    runner: Runner, project: Path, tokens: Tokens
+    runner: Runner, plain_model: PreTrainedModel, tokens: Tokens
 ) -> None:
     """Each dictionary reads what those below it have left."""
     first = Edit("sae", strongest(runner, "sae", tokens), "scale", 4.0)
     second = Edit("signed", strongest(runner, "signed", tokens), "clamp", 3.0)
     found = runner.intervene((second, first), tokens, 0, n_new=0)
-    model = AutoModelForCausalLM.from_pretrained(project / "model")
     ids, _ = _with_bos(load(runner, "sae"), tokens)
-    clean, _, _ = slow_edit(runner, model, first, ids)
+    clean, _, _ = slow_edit(runner, plain_model, first, ids)
     sae = load(runner, "sae").dictionary
 
     def edit_first(_: torch.nn.Module, args: tuple, output: object) -> object:
@@ -158,9 +156,10 @@ def test_edits_of_several_dictionaries_act_together(
         changed = vectors + change[:, None] * sae.directions[first.feature]
         return (changed, *output[1:]) if isinstance(output, tuple) else changed
 
-    blocks = {"gpt2": "h", "gpt_neox": "layers", "llama": "layers"}[model.config.model_type]
-    model.base_model.get_submodule(f"{blocks}.0").register_forward_hook(edit_first)
-    _, changed, _ = slow_edit(runner, model, second, ids)
+    blocks = {"gpt2": "h", "gpt_neox": "layers", "llama": "layers"}[plain_model.config.model_type]
+    block = plain_model.base_model.get_submodule(f"{blocks}.0")
+    with block.register_forward_hook(edit_first):
+        _, changed, _ = slow_edit(runner, plain_model, second, ids)
     assert np.allclose(found.kl, slow_kl(clean, changed)[1:], atol=1e-4)
 
 
@@ -202,12 +201,11 @@ def slow_greedy(runner: Runner, model: torch.nn.Module, edit: Edit, ids: np.ndar
 
 @pytest.mark.parametrize("positions", [(), (2,)])
 def test_continuations_are_those_of_whole_forwards(
-    runner: Runner, project: Path, tokens: Tokens, positions: tuple[int, ...]
+    runner: Runner, plain_model: PreTrainedModel, tokens: Tokens, positions: tuple[int, ...]
 ) -> None:
     edit = Edit("sae", strongest(runner, "sae", tokens), "clamp", 6.0, positions)
     found = runner.intervene((edit,), tokens, 0, n_new=5)
     greedy, sampled = found.continuations
-    model = AutoModelForCausalLM.from_pretrained(project / "model")
     loaded = load(runner, "sae")
     ids, _ = _with_bos(loaded, tokens)
     text = loaded.model.token_texts
@@ -216,8 +214,8 @@ def test_continuations_are_those_of_whole_forwards(
         return tuple(text[i] for i in (row[: row.index(0) + 1] if 0 in row else row))
 
     none = Edit("sae", edit.feature, "scale", 1.0)
-    assert greedy.before == until_end(slow_greedy(runner, model, none, ids))
-    assert greedy.after == until_end(slow_greedy(runner, model, edit, ids))
+    assert greedy.before == until_end(slow_greedy(runner, plain_model, none, ids))
+    assert greedy.after == until_end(slow_greedy(runner, plain_model, edit, ids))
     again = runner.intervene((edit,), tokens, 0, n_new=5).continuations[1]
     assert (sampled.way, sampled) == ("sampled", again)
     others = {runner.intervene((edit,), tokens, 0, 5, seed).continuations[1] for seed in range(4)}
@@ -233,13 +231,13 @@ def test_samples_follow_the_probabilities(
     edit = (Edit("sae", 0, "scale", 1.0),)
     drawn = [
         runner.intervene(edit, tokens, len(tokens.ids) - 1, 1, seed).continuations[1].before[0]
-        for seed in range(150)
+        for seed in range(N_DRAWN)
     ]
     shown = runner.intervene(edit, tokens, len(tokens.ids) - 1, 0).next_tokens
     for one in shown[:3]:
         n = drawn.count(one.token)
-        spread = np.sqrt(150 * one.before * (1 - one.before))
-        assert abs(n - 150 * one.before) < 4 * spread + 1, one
+        spread = np.sqrt(N_DRAWN * one.before * (1 - one.before))
+        assert abs(n - N_DRAWN * one.before) < 4 * spread + 1, one
 
 
 def test_a_continuation_ends_where_the_model_ends(runner: Runner) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import PreTrainedModel
 
 from featurestore.config import DictionaryConfig
 from featurestore.dictionaries.load import load_dictionary
@@ -33,9 +33,10 @@ def dense(found: TextActivations, n_features: int = 24) -> np.ndarray:
 
 
 @torch.no_grad()
-def slow_activations(project: Path, name: str, ids: list[int]) -> np.ndarray:
+def slow_activations(
+    project: Path, model: PreTrainedModel, name: str, ids: list[int]
+) -> np.ndarray:
     """A plain hook on the Hugging Face model, then the dictionary's own dense encode."""
-    model = AutoModelForCausalLM.from_pretrained(project / "model")
     hook_name = DICTIONARIES[name]["hook_name"]
     module, is_input = module_of(model, hook_name)
     seen = []
@@ -44,17 +45,19 @@ def slow_activations(project: Path, name: str, ids: list[int]) -> np.ndarray:
         value = (args or tuple(kwargs.values())) if is_input else output
         seen.append(value[0] if isinstance(value, tuple) else value)
 
-    module.register_forward_hook(see, with_kwargs=True)
-    model(torch.tensor([[0, *ids]]))
+    with module.register_forward_hook(see, with_kwargs=True):
+        model(torch.tensor([[0, *ids]]))
     dictionary = load_dictionary(DictionaryConfig(name, str(project / name)))
     return dictionary.encode(seen[0][0, 1:]).numpy()
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_activations_are_those_of_a_plain_hook(runner: Runner, project: Path, name: str) -> None:
+def test_activations_are_those_of_a_plain_hook(
+    runner: Runner, project: Path, plain_model: PreTrainedModel, name: str
+) -> None:
     tokens = runner.tokens(name, TEXT)
     (found,) = runner.activations([name], tokens)
-    wanted = slow_activations(project, name, list(tokens.ids))
+    wanted = slow_activations(project, plain_model, name, list(tokens.ids))
     assert found.n_tokens == len(tokens.ids) == len(wanted)
     assert np.allclose(dense(found), wanted, atol=1e-5)
     assert (np.diff(found.feature * 1000 + found.pos) > 0).all()  # by feature, then position

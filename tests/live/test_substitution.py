@@ -1,12 +1,11 @@
 """Against a plain hook on the Hugging Face model, and answers known by hand."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from featurestore.dictionaries.base import Dictionary, Nonlinearity, Origin
 from featurestore.encoder import Encoder
@@ -62,22 +61,23 @@ def slow_kl(before: torch.Tensor, after: torch.Tensor) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_substitution_is_that_of_a_plain_hook(runner: Runner, project: Path, name: str) -> None:
+def test_substitution_is_that_of_a_plain_hook(
+    runner: Runner, plain_model: PreTrainedModel, name: str
+) -> None:
     loaded, tokens = load(runner, name), runner.tokens(name, TEXT)
     found = runner.substitution(name, tokens)
-    model = AutoModelForCausalLM.from_pretrained(project / "model")
     ids, _ = _with_bos(loaded, tokens)
     settings = DICTIONARIES[name]
     hook_out = settings.get("hook_name_out", settings["hook_name"])
-    clean, vectors = hooked(model, settings["hook_name"], ids)
-    _, written = hooked(model, hook_out, ids)
+    clean, vectors = hooked(plain_model, settings["hook_name"], ids)
+    _, written = hooked(plain_model, hook_out, ids)
     activations = loaded.dictionary.encode(vectors[0])
     decoded = loaded.dictionary.decode(activations, torch.from_numpy(ids)[0], vectors[0])
 
     def substitute_all_but_bos(vectors: torch.Tensor) -> torch.Tensor:
         return torch.cat([vectors[:, :1], decoded[None, 1:]], dim=1)
 
-    changed, _ = hooked(model, hook_out, ids, substitute_all_but_bos)
+    changed, _ = hooked(plain_model, hook_out, ids, substitute_all_but_bos)
     assert np.allclose(found.kl, slow_kl(clean, changed)[1:], atol=1e-4)
     assert found.n_active.tolist() == (activations[1:] != 0).sum(dim=1).tolist()
     lost = (written[0] - decoded)[1:].norm(dim=1) / written[0, 1:].norm(dim=1)
