@@ -2,8 +2,11 @@
 // data: { keys: { key: selector of what it clicks or focuses }, told: HTML of the list }. In a selector
 // `A >>> B` is a B in the shadow of a component in A, and `A || B` is B where there is no A.
 // Nothing happens while the user types, holds Ctrl, Alt or Meta, or walks over tokens with arrows.
+// What is typed after a key that leads to a box of another page is for that box.
 
 const STOP = Symbol.for("feature-browser stop"); // of annotations/stop.js: until Esc no key counts
+const LANDING = Symbol.for("feature-browser landing"); // of the window: on the way to a box of another page
+const LONGEST_WAY = 5000; // ms
 let keys = {};
 let isListening = false;
 
@@ -43,6 +46,7 @@ function place(list, button) {
 }
 
 function press(event) {
+  if (window[LANDING]) return collect(window[LANDING], event);
   const selector = keys[event.key];
   const target = event.composedPath()[0];
   leaveNumber(event, target);
@@ -54,8 +58,7 @@ function press(event) {
   event.preventDefault();
   event.stopImmediatePropagation(); // Streamlit's own "r" would run the script a second time
   if (go(find(first)) || !other) return;
-  go(find(other));
-  goSoon(first); // on the page that the other leads to
+  if (go(find(other))) land(first); // on the page that the other leads to
 }
 
 // Once a number was asked for, keys are for its feature again; Streamlit reads the box first.
@@ -74,12 +77,41 @@ function go(found) {
   if (!found) return false;
   if (found.matches("input, textarea, .token")) found.focus();
   else if (!found.disabled) found.click();
+  found.select?.(); // what is typed takes the place of what was searched before
   return true;
 }
 
-function goSoon(selector) {
-  const until = Date.now() + 3000;
+function land(selector) {
+  const landing = (window[LANDING] = { typed: "", isEntered: false });
+  const leave = () => window[LANDING] === landing && (window[LANDING] = null);
+  document.addEventListener("pointerdown", leave, { capture: true, once: true });
+  const until = Date.now() + LONGEST_WAY;
   const wait = setInterval(() => {
-    if (Date.now() > until || go(find(selector))) clearInterval(wait);
-  }, 50);
+    const box = find(selector);
+    if (!box && window[LANDING] === landing && Date.now() < until) return;
+    clearInterval(wait);
+    if (window[LANDING] !== landing) return;
+    window[LANDING] = null;
+    if (go(box)) fill(box, landing);
+  }, 20);
+}
+
+function collect(landing, event) {
+  const isCommand = (event.ctrlKey || event.altKey || event.metaKey) && !event.getModifierState("AltGraph");
+  if (isCommand) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  if (event.key === "Escape") window[LANDING] = null;
+  else if (landing.isEntered) return;
+  else if (event.key === "Enter") landing.isEntered = true;
+  else if (event.key === "Backspace") landing.typed = landing.typed.slice(0, -1);
+  else if (event.key.length === 1) landing.typed += event.key;
+}
+
+// As if typed now: React learns of a value by the event alone.
+function fill(box, { typed, isEntered }) {
+  if (!typed) return;
+  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(box, typed);
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+  if (isEntered) setTimeout(() => box.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true })));
 }

@@ -10,6 +10,7 @@ const BOXES = "input, textarea, select, [contenteditable=true], [role=textbox], 
 const CONTROLS = "button, a, .token, [role=tab], summary";
 const WALKED = "canvas, .token, .histogram, [role=tab], [role=radio], [role=slider]"; // by arrows
 const AWAY = ["g", "/", "c", "?"]; // from the editor: of keyboard.js
+const LANDING = Symbol.for("feature-browser landing"); // of keyboard.js: keys are for a box of the next page
 const DIALOG = "[data-testid=stDialog]"; // Streamlit's own, over the whole page
 
 function point(event) {
@@ -20,6 +21,7 @@ function point(event) {
 function press(event) {
   const editor = shown;
   if (event.key === "Tab") pointed = null;
+  if (window[LANDING]) return;
   if (!editor?.root.isConnected || MODIFIERS.has(event.key)) return;
   if (document.querySelector(DIALOG)) return interrupt(editor);
   const isInside = event.composedPath().includes(editor.root);

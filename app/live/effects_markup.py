@@ -21,9 +21,11 @@ def edit_words(edit: Edit, tokens: Sequence[str]) -> str:
     if not edit.positions:
         return f'<div class="fb-edit">{name} {escape(deed)} everywhere</div>'
     inside = [pos for pos in edit.positions if pos < len(tokens)]
-    chips = " ".join(chip(tokens[pos]) for pos in inside[:_SHOWN_PLACES])
-    more = f" and {len(inside) - _SHOWN_PLACES} more" if len(inside) > _SHOWN_PLACES else ""
-    return f'<div class="fb-edit">{name} {escape(deed)} at {chips}{more}</div>'
+    places = [" ".join(chip(tokens[pos]) for pos in inside[:_SHOWN_PLACES])] if inside else []
+    if len(inside) > _SHOWN_PLACES:
+        places.append(f"{len(inside) - _SHOWN_PLACES} more")
+    places += [f"position {pos}, beyond this text" for pos in edit.positions if pos not in inside]
+    return f'<div class="fb-edit">{name} {escape(deed)} at {" and ".join(places)}</div>'
 
 
 def next_tokens(found: Intervention, token: str) -> str:

@@ -167,7 +167,7 @@ def options(selection: LiveSelection, tokens: Tokens | None) -> None:
                 "Edit as text",
                 type="tertiary",
                 on_click=live.go,
-                args=(replace(live.without_places(selection), context=None, text=text),),
+                args=(replace(live.without_tokens(selection), context=None, text=text),),
                 help="Put its text into the box. Cut anew, it may give other tokens",
             )
         else:

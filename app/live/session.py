@@ -190,7 +190,7 @@ def on_text(boxes: dict[str, str]) -> None:
             refused[key] = text
         elif text != getattr(selection, field):
             selection = selection.listing(**{field: text})
-            selection = without_places(selection) if field == "text" else selection
+            selection = without_tokens(selection) if field == "text" else selection
     go(selection)
 
 
@@ -199,11 +199,14 @@ def refused(key: str) -> str | None:
     return st.session_state.get(REFUSED, {}).get(key)
 
 
-def without_places(selection: LiveSelection) -> LiveSelection:
-    """The selection with no token chosen: places mean nothing in another text."""
-    edits = tuple(replace(edit, positions=()) for edit in selection.edits)
+def without_tokens(selection: LiveSelection) -> LiveSelection:
+    """The selection with no token chosen: those of another text are others.
+
+    Edits stay where they are, and say at which token that is now: at no place they would act
+    everywhere, and two texts that differ in a word could not be compared.
+    """
     by = "max" if selection.by == "at" else selection.by
-    return replace(selection, tokens=(), edits=edits, by=by)
+    return replace(selection, tokens=(), by=by)
 
 
 def on_value(key: str, field: str) -> None:

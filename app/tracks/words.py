@@ -194,11 +194,14 @@ def among(found: Followed, activity: Activity | None) -> str:
     tip = f"{n_chosen:,} of the {len(numbers):,} have a direction, and so a track"
     return markup.line(
         [
-            (f"tracks of {len(numbers):,} features of {name}", tip),
+            (
+                f"tracks of {len(numbers):,} feature{'' if len(numbers) == 1 else 's'} of {name}",
+                tip,
+            ),
             f"{n:,} of {n_chosen:,} ({share}) through all {found.checkpoints.n_steps:,} steps at "
             f"{likeness}",
             (
-                f"of all as active {n_whole:,} of {n_all:,} ({of_all})",
+                f"of all about as active: {n_whole:,} of {n_all:,} ({of_all})",
                 f"Of all features of {name} active on {percent(least)} of tokens or more, as the "
                 "rarest of these is. What is hardly active is hardly trained: it goes on as it was",
             ),

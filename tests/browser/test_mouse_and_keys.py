@@ -1,5 +1,6 @@
 """A hand on the mouse and one on the keys: what is clicked takes no key from the editor."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,17 @@ from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.conftest import serve
 from tests.browser.test_annotations import events, saved
-from tests.browser.test_typing_ahead import EDITOR, EVERY, holds, of, opened, press, shows, verdicts
+from tests.browser.test_typing_ahead import (
+    EDITOR,
+    EVERY,
+    LIST,
+    holds,
+    of,
+    opened,
+    press,
+    shows,
+    verdicts,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
@@ -159,3 +170,43 @@ def test_a_box_clicked_while_a_save_runs_is_typed_into(
     shows(page, feature + 2)
     assert verdicts(store, feature) == [(feature, "monosemantic")]
     assert len(events(store)) <= n_before + 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "found", "delay"), [("return 1", "return 1", 0), ("4rar", "4ra", 70)]
+)
+def test_what_is_typed_after_the_key_of_the_search_is_searched(
+    context: BrowserContext, store: Path, typed: str, found: str, delay: int
+) -> None:
+    """No letter of it is a command of the editor."""
+    n_before = len(events(store))
+    page, _ = opened(context, 47)
+    page.keyboard.press("/")
+    page.keyboard.type(typed, delay=delay)
+    if found != typed:
+        page.keyboard.press("Backspace")
+    page.keyboard.press("Enter")
+    box = page.get_by_role("textbox", name="Find")
+    expect(page).to_have_url(re.compile(f"/search.find={found.replace(' ', '.')}$"))
+    expect(box).to_have_value(found)
+    expect(box).to_be_focused()
+    page.goto(f"{LIST}47")
+    shows(page, 47)
+    holds(page, None, "")
+    assert len(events(store)) == n_before
+
+
+def test_the_key_of_the_search_can_be_taken_back(context: BrowserContext) -> None:
+    page, _ = opened(context, 49)
+    page.keyboard.press("/")
+    page.keyboard.press("x")
+    page.keyboard.press("Escape")
+    box = page.get_by_role("textbox", name="Find")
+    expect(box).to_have_value("")
+    page.goto("/compare")
+    expect(page.locator(".fb-tell")).to_be_visible()
+    page.keyboard.type("/self")
+    expect(box).to_have_value("self")
+    expect(box).to_be_focused()
+    page.keyboard.type("ish")
+    expect(box).to_have_value("selfish")

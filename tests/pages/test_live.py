@@ -80,6 +80,15 @@ def test_chosen_tokens_rank_and_mean_nothing_in_another_text(live: Live) -> None
     assert strips(test)["sort"] == "max"
 
 
+def test_an_edit_keeps_its_places_in_another_text(live: Live) -> None:
+    """With none it would act everywhere, unseen."""
+    test = live(text="abcabc", dictionaries="sae", tab="intervene", edits="sae:3:clamp:2@1", at="1")
+    assert "at <span" in texts(test) and 'title="&quot;b&quot;"' in texts(test)
+    test.text_area(key="live_text").input("axcabc").run()
+    assert test.query_params["edits"] == "sae:3:clamp:2@1" and "at" not in test.query_params
+    assert "everywhere" not in "".join(one for one in texts(test).split("fb-edit")[1:2])
+
+
 def test_tokens_behind_the_text_are_told(live: Live) -> None:
     test = live(text=TEXT, at="2,500", by="at")
     assert "The link chooses tokens behind the end of the text" in texts(test)

@@ -19,7 +19,9 @@ def test_an_edit_in_words() -> None:
     assert "<img" not in shown
     many = edit_words(Edit("topk", 1, "clamp", -8.0, tuple(range(9))), ["a"] * 8)
     assert "set to \u22128 at" in many
-    assert "and 2 more" in many  # the ninth is outside the text
+    assert "and 2 more and position 8, beyond this text" in many
+    outside = edit_words(Edit("topk", 1, "ablate", 0.0, (9,)), ["a"] * 8)
+    assert "switched off at position 9, beyond this text" in outside
 
 
 def test_the_next_token_before_and_after() -> None:

@@ -45,7 +45,7 @@ def test_only_the_tracks_of_chosen_features(tracked_store: Path) -> None:
     said = among_words(found, None)
     assert "tracks of 2 features of t3" in said
     assert "1 of 2 (50.0%) through all 3 steps at cosine ≥ 0.9" in said
-    assert f"of all as active 2 of {n_last}" in said
+    assert f"of all about as active: 2 of {n_last}" in said
 
 
 def test_a_list_is_compared_with_what_is_as_active(tracked_store: Path) -> None:
