@@ -11,6 +11,7 @@ RUNTIME := $(VENV)/runtime.stamp
 TESTING := $(VENV)/testing.stamp
 PIP_INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check
 # Tests wait for the disk at every block and table: they write to memory where it has 4 GB of room.
+# They also share what is compiled, even where Python was told to keep none.
 TEMPORARY := $(shell df -m /dev/shm 2>/dev/null | awk '$$6 == "/dev/shm" && $$4 > 4000 { print $$6 }')
 IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
 
@@ -33,7 +34,7 @@ train-demo: $(RUNTIME)  ## train the demo's models and dictionaries anew (long; 
 	@$(PYTHON) -m featurestore.demo train
 
 test: lint browser  ## set up, lint, run every test in PROCESSES (ARGS="-k store" goes to pytest)
-	@PYTEST_DEBUG_TEMPROOT=$(TEMPORARY) $(PYTHON) -m pytest \
+	@PYTHONDONTWRITEBYTECODE= PYTEST_DEBUG_TEMPROOT=$(TEMPORARY) $(PYTHON) -m pytest \
 	    --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(TESTING)  ## check style and format
