@@ -123,6 +123,7 @@ function replay(editor) {
       box = boxes[boxes.indexOf(box) + (isShift ? -1 : 1)];
     } else if (box && key === "End") continue; // it is there
     else if (box || !key) return halt(editor, { words: "not saved", isDropped: true });
+    else if (key === "/") return search(early.slice(i + 1));
     else if (AWAY.includes(key)) return isLast ? pressAgain(key) : halt(editor, { words: `"${key}" leads elsewhere`, isDropped: true });
     else if (key.length > 1) continue;
     else if (verdict) judge(editor, verdict);
@@ -144,6 +145,12 @@ function depart(editor, rest, leave) {
   leave();
   if (!editor.waiting) editor.early = [];
   else editor.label.focus({ preventScroll: true }); // what is typed now waits there
+}
+
+// What waits after the key of the search is for its box.
+function search(rest) {
+  pressAgain("/");
+  for (const { key } of rest) if (key && window[LANDING]) pressAgain(key);
 }
 
 function pressAgain(key) {

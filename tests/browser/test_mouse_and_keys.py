@@ -191,6 +191,19 @@ def test_what_is_typed_after_the_key_of_the_search_is_searched(
     assert len(events(store)) == n_before
 
 
+def test_the_search_waits_for_the_save_before_it(context: BrowserContext, store: Path) -> None:
+    page, gate = opened(context, 82)
+    gate.mark = EVERY
+    press(page, "1", "Enter", "/")
+    page.keyboard.type("return 1")
+    press(page, "Enter")
+    gate.open()
+    expect(page).to_have_url(re.compile(r"/search\?find=return.1$"))
+    expect(page.get_by_role("textbox", name="Find")).to_have_value("return 1")
+    assert verdicts(store, 82) == [(82, "monosemantic")]
+    assert of(store, 83) == []
+
+
 def test_the_key_of_the_search_can_be_taken_back(context: BrowserContext) -> None:
     page, _ = opened(context, 49)
     page.keyboard.press("/")
