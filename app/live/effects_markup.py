@@ -24,7 +24,9 @@ def edit_words(edit: Edit, tokens: Sequence[str]) -> str:
     places = [" ".join(chip(tokens[pos]) for pos in inside[:_SHOWN_PLACES])] if inside else []
     if len(inside) > _SHOWN_PLACES:
         places.append(f"{len(inside) - _SHOWN_PLACES} more")
-    places += [f"position {pos}, beyond this text" for pos in edit.positions if pos not in inside]
+    if beyond := edit.positions[len(inside) :]:  # they rise
+        others = f" and {len(beyond) - 1:,} more" if len(beyond) > 1 else ""
+        places.append(f"position {beyond[0]}{others}, beyond this text")
     return f'<div class="fb-edit">{name} {escape(deed)} at {" and ".join(places)}</div>'
 
 
