@@ -95,7 +95,10 @@ def _over(found: Ablation) -> str:
 
 def _scope(found: Ablation) -> str:
     error = (
-        "± is the standard error." if found.n_effects > 1 else "One token has no standard error."
+        "± is the standard error as if its tokens were independent, so a lower bound. The tokens "
+        "listed are the most moved of all: a random direction has such, too."
+        if found.n_effects > 1
+        else "One token has no standard error."
     )
     return (
         "In a context it is removed at all its active positions at once; the rest of the vector, "

@@ -61,12 +61,16 @@ def remember(page: str, first: Callable[[], str]) -> None:
 
 def _entry(page: str, first: Callable[[], str]) -> dict[str, str]:
     """What a page shows that was not open yet."""
-    before = next(reversed(st.session_state[LAST].values()), {})
-    named = before.get("dictionary") or before.get("dictionaries", "").partition(",")[0]
+    named = next(filter(None, map(_dictionary, reversed(st.session_state[LAST].values()))), "")
     if page in _OWN and page != "Live":
         return {_OWN[page]: ""} | ({"dictionary": named} if named else {})
     known = named or first()
     return {_OWN.get(page, "dictionary"): known} if known else {}
+
+
+def _dictionary(params: dict[str, str]) -> str:
+    """The one that a page's parameters name: none of a search, for one."""
+    return params.get("dictionary") or params.get("dictionaries", "").partition(",")[0]
 
 
 def is_step_back() -> bool:

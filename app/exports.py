@@ -46,14 +46,16 @@ def features_csv(rows: Iterable[FeatureSummary], said: Said, explained: Explaine
             as_json(row.promoted),
             as_json(row.peak_tokens),
             as_json(row.histogram),
-            *_labels(said.get(row.feature), explained.get(row.feature, ())),
+            *label_cells(said.get(row.feature), explained.get(row.feature, ())),
         ]
         for row in rows
     )
     return table_csv(FEATURES_HEADER, lines)
 
 
-def _labels(content: Content | None, explanations: Iterable[Explanation]) -> tuple[str, str, str]:
+def label_cells(
+    content: Content | None, explanations: Iterable[Explanation]
+) -> tuple[str, str, str]:
     """What people say, and the label of a program that the list shows where they say nothing."""
     explanation = next((one.label for one in explanations), "")
     if content is None:

@@ -60,8 +60,20 @@ def header(selection: Selection, feature: Feature) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="header"):
         came_from = annotations.came_from(selection)
         previous = place.previous if came_from is None else came_from
-        _neighbour("‹ Previous", "previous", selection, previous)
-        _neighbour("Next ›", "next", selection, place.next)
+        st.button(
+            "‹ Previous",
+            key="previous",
+            disabled=previous is None,
+            on_click=session.go,
+            args=(replace(selection, feature=previous),),
+        )
+        st.button(
+            "Next ›",
+            key="next",
+            disabled=place.next is None,
+            on_click=annotations.go_on,
+            args=(selection,),
+        )
         _random(selection, has_others=place.n_kept > (place.place is not None))
         order = markup.order_words(query.sort, query.descending)
         detail = f"{markup.place_words(place)}, {order}"
@@ -72,16 +84,6 @@ def header(selection: Selection, feature: Feature) -> None:
         st.html(f'<div class="fb-title" data-shown="{name}">{title}</div>', width="stretch")
         panels.go_to_number(selection)
         _back(back)
-
-
-def _neighbour(label: str, key: str, selection: Selection, feature: int | None) -> None:
-    st.button(
-        label,
-        key=key,
-        disabled=feature is None,
-        on_click=session.go,
-        args=(replace(selection, feature=feature),),
-    )
 
 
 def _random(selection: Selection, has_others: bool = True) -> None:
@@ -110,7 +112,7 @@ def activity(feature: Feature, info: DictionaryInfo) -> None:
         bound = short(3 / info.n_tokens) if info.n_tokens else "1"
         panels.note(
             f"Dead: active on none of {info.n_tokens:,} tokens. Its density is below {bound} "
-            "(3/N, 95% confidence)."
+            "(3/N, 95% confidence, as if tokens were independent)."
         )
         return
     if feature.peak_tokens:

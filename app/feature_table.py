@@ -16,10 +16,11 @@ from app.annotations import words
 from app.markup import COLUMN_HELP
 from app.numerals import exact, percent, share_of, short
 from app.selection import Selection
-from app.token_text import alone, quoted, visible
+from app.token_text import alone, label_text, quoted, visible
 from featurestore.annotations.records import Content, Explanation
+from featurestore.chance import largest_by_chance
 from featurestore.detail_records import Cluster
-from featurestore.records import ONE_TOKEN_FROM, FeatureSummary, Found
+from featurestore.records import ONE_TOKEN_FROM, DictionaryInfo, FeatureSummary, Found
 
 HERE = Path(__file__).parent
 _component = st.components.v2.component(
@@ -120,9 +121,16 @@ def feature_table(
         clusters = session.store().clusters(selection.query.dictionary_id, numbers)
         listed = replace(listed, clusters=clusters)
     sortable = SORTABLE if on_sort else ()
+    chance = _nearest_by_chance(session.store().dictionary(selection.query.dictionary_id))
     data = {
         "columns": [
-            {"name": name, "label": label, "kind": kind, "title": title, "sort": kind in sortable}
+            {
+                "name": name,
+                "label": label,
+                "kind": kind,
+                "title": f"{title} {chance}" if name == "nearest_cos" else title,
+                "sort": kind in sortable,
+            }
             for name, label, kind, title in listed.columns
         ],
         "rows": [table_row(row, listed, selection) for row in listed.rows],
@@ -130,6 +138,11 @@ def feature_table(
         "descending": selection.query.descending,
     }
     return draw(data, key, on_sort)
+
+
+def _nearest_by_chance(info: DictionaryInfo) -> str:
+    chance = short(largest_by_chance(info.d_out, info.n_features - 1, False))
+    return f"By chance {chance}: what is to be expected of as many random directions."
 
 
 def draw(data: dict[str, Any], key: str, on_sort: Callable[[], None] | None = None) -> int | None:
@@ -223,9 +236,9 @@ def _said(content: Content | None, explanations: Iterable[Explanation]) -> list[
         verdict = content.verdict.value if content.verdict else ""
         mark = words.MARKS[content.verdict] if content.verdict else ""
         tip = words.content(content)
-        return [verdict, mark, visible(content.label) if content.label else "", tip, "person"]
+        return [verdict, mark, label_text(content.label) if content.label else "", tip, "person"]
     for one in explanations:
-        return ["", "", visible(one.label), f"{one.method} · {one.explainer}", "program"]
+        return ["", "", label_text(one.label), f"{one.method} · {one.explainer}", "program"]
     return ["", "", "", "", ""]
 
 

@@ -323,7 +323,7 @@ def nothing_kept(kept: FeaturePage, query: FeatureQuery) -> None:
     if query.token and not kept.matched_tokens:
         panels.note(
             f"No single token of the vocabulary is '{token_text.typed(query.token[:80])}'. "
-            "Clear the filter."
+            "Clear the filter, or look for it as Text."
         )
     else:
         panels.note(

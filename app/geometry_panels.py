@@ -9,6 +9,7 @@ from app import geometry_markup, links, session
 from app.markup import part
 from app.neighbour_table import neighbour_table
 from app.selection import Selection
+from featurestore.chance import largest_by_chance
 from featurestore.records import DictionaryInfo, Feature
 
 
@@ -16,7 +17,8 @@ def neighbours(info: DictionaryInfo, selection: Selection) -> None:
     """The nearest features, as links that keep the list."""
     found = session.store().neighbours(info.dictionary_id, selection.feature)
     if found.by_cosine or found.by_coactivation:
-        neighbour_table(found, selection, partial(_open, selection))
+        chance = largest_by_chance(info.d_out, info.n_features - 1, False)
+        neighbour_table(found, chance, selection, partial(_open, selection))
     else:
         st.html(part("Neighbours", "the store holds none of this feature"))
 

@@ -6,6 +6,8 @@
 
 const STOP = Symbol.for("feature-browser stop"); // of annotations/stop.js: until Esc no key counts
 const LANDING = Symbol.for("feature-browser landing"); // of the window: on the way to a box of another page
+const BOXES = ":is([data-testid='stTextInput'], [data-testid='stNumberInput'], [data-testid='stTextArea']) :is(input, textarea)";
+const ONE_OF = "[data-testid='stSelectbox'] [role=combobox]";
 const LONGEST_WAY = 5000; // ms
 let keys = {};
 let isListening = false;
@@ -13,7 +15,10 @@ let isListening = false;
 export default function ({ data, parentElement }) {
   keys = data.keys;
   // Of the document: the editor of annotations, if there is one, listens on the window and comes first.
-  if (!isListening) document.addEventListener("keydown", press, true);
+  if (!isListening) {
+    document.addEventListener("keydown", press, true);
+    document.addEventListener("click", ({ target }) => target.closest("[role=option]") && leaveChosen(), true);
+  }
   isListening = true;
   // The browser's own popover: it stays while the page is drawn anew, and takes no focus away.
   const list = part(parentElement, "div", "fb-told");
@@ -50,6 +55,7 @@ function press(event) {
   const selector = keys[event.key];
   const target = event.composedPath()[0];
   leaveNumber(event, target);
+  leaveBox(event, target);
   if (!selector || window[STOP] || event.ctrlKey || event.altKey || event.metaKey) return;
   if (target.closest?.("input, textarea, select, [contenteditable=true], [role=textbox]")) return;
   const usesArrows = target.closest?.("canvas, .token, .histogram, [role=tab], [role=radio], [role=slider], [role=combobox], [role=listbox]");
@@ -59,6 +65,24 @@ function press(event) {
   event.stopImmediatePropagation(); // Streamlit's own "r" would run the script a second time
   if (go(find(first)) || !other) return;
   if (go(find(other))) land(first); // on the page that the other leads to
+}
+
+// Keys are keys again after Esc, and once something was chosen from a list: in a box they filter it.
+function leaveBox({ key }, target) {
+  if (key === "Escape" && (target.matches?.(BOXES) || isShut(target))) target.blur();
+  if (key === "Enter" && target.matches?.(ONE_OF)) leaveChosen();
+}
+
+// The list shuts a little later, and may give the box the focus once more.
+function leaveChosen() {
+  for (const ms of [0, 50, 150, 400]) setTimeout(() => {
+    const box = document.activeElement;
+    if (box.matches(ONE_OF) && isShut(box)) box.blur();
+  }, ms);
+}
+
+function isShut(box) {
+  return box.matches?.("[role=combobox]") && box.ariaExpanded !== "true";
 }
 
 // Once a number was asked for, keys are for its feature again; Streamlit reads the box first.

@@ -113,7 +113,8 @@ WORDS = {
     "divergence in nats. Beside it the same for random directions as long, and above: how many "
     "of these move them less, each on its own context.",
     "token share": COLUMN_HELP["token_share"],
-    "nearest": "Largest cosine of its direction with another of the dictionary.",
+    "nearest": "Largest cosine of its direction with another of the dictionary. By chance: what is "
+    "to be expected of as many random directions.",
     "cluster": "Its group on the map of directions; 0 is the largest.",
     "verdict": "What people say of it: monosemantic has one meaning, polysemantic several, junk "
     "none that matters.",

@@ -39,9 +39,14 @@ BY_COACTIVATION = (
 """Number of a neighbour, heading, explanation; the last go where it is narrow."""
 
 
-def neighbour_table(found: Neighbours, selection: Selection, on_open: Callable[[], None]) -> None:
-    """Draw both tables; `on_open` reads the feature from `st.session_state["neighbours"].open`."""
-    draw(payload(found, selection), "neighbours", on_open)
+def neighbour_table(
+    found: Neighbours, chance: float, selection: Selection, on_open: Callable[[], None]
+) -> None:
+    """Draw both tables; `on_open` reads the feature from `st.session_state["neighbours"].open`.
+
+    `chance`: the largest cosine to be expected of as many random directions.
+    """
+    draw(payload(found, chance, selection), "neighbours", on_open)
 
 
 def draw(data: dict[str, Any], key: str, on_open: Callable[[], None]) -> None:
@@ -49,11 +54,13 @@ def draw(data: dict[str, Any], key: str, on_open: Callable[[], None]) -> None:
     _component(data=data, key=key, on_open_change=on_open)
 
 
-def payload(found: Neighbours, selection: Selection) -> dict[str, Any]:
+def payload(found: Neighbours, chance: float, selection: Selection) -> dict[str, Any]:
     """What the script draws; links keep the list that `selection` is of."""
     tables = (
         (
-            *("By direction", "the nearest, dead ones too", "none: it has no length"),
+            "By direction",
+            f"the nearest, dead ones too · largest by chance {short(chance)}",
+            "none: it has no length",
             *(BY_COSINE, found.by_cosine),
         ),
         (

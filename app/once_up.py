@@ -1,5 +1,6 @@
 """What the app does on its own as soon as it answers, while a browser is still on its way."""
 
+import gc
 import importlib
 import os
 import sys
@@ -15,13 +16,21 @@ PATIENCE_S = 60.0
 
 
 def once_up(port: int, opens_window: bool) -> None:
-    """Open a window if asked to, and load what the first page needs."""
+    """Open a window if asked to, load what the first page needs, and set all of it aside."""
     if not _answers(port):
         return
     if opens_window and _has_windows():
         webbrowser.open(f"http://127.0.0.1:{port}")
     for name in FIRST_NEEDED:
         importlib.import_module(name)
+    set_aside()
+
+
+def set_aside() -> None:
+    """Keep what is loaded for good out of the collection that Streamlit makes after every run."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def _answers(port: int) -> bool:

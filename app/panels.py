@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import command_line, links, markup, session
+from app import address, command_line, links, markup, session
 from app.failures import told
 from app.markup import WORDS
 from app.selection import Selection
@@ -28,10 +28,10 @@ _keyboard = st.components.v2.component(
 LABELLING = (
     ("1 2 3 4", "verdict: monosemantic, unsure, polysemantic, junk"),
     ("a", "write a label; n a note; Esc leaves the box"),
-    ("Enter", "save and go on to the next; with Shift save only"),
+    ("Enter", "save and go on to the next; with Shift save only. Both leave the box"),
 )
 KEYS = (
-    ("/", "search: into the box of this page, or to the page Search"),
+    ("/", "search: into the box of this page, or to the page Search; Esc leaves a box"),
     ("g", "go to a feature by its number, on Browse and Feature"),
     ("?", "this list"),
 )
@@ -76,10 +76,13 @@ def keyboard(
 
     `selectors` say what a key clicks or puts the focus on; keyboard.js reads them.
     """
-    parts = {"Keys": keys} if keys else {"Keys": KEYS, "Keys on a feature's page": _feature_keys()}
-    listed = f"{markup.part('Words')}{markup.words(words.items())}" + "".join(
-        f"{markup.part(title)}{markup.keys(rows)}" for title, rows in parts.items()
-    )
+    parts = [("Keys", keys or KEYS)]
+    if keys is None:
+        is_here = st.session_state.get(address.PAGE) == "Feature"
+        parts.insert(0 if is_here else 1, ("Keys on a feature's page", _feature_keys()))
+    told_keys = "".join(f"{markup.part(title)}{markup.keys(rows)}" for title, rows in parts)
+    told_words = f"{markup.part('Words')}{markup.words(words.items())}"
+    listed = f"<div>{told_keys}</div><div>{told_words}</div>"
     data = {"keys": dict(selectors), "told": listed}
     _keyboard(data=data, key="keyboard", width="content")
 

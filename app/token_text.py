@@ -7,7 +7,7 @@ which every token has been escaped.
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from html import escape
 from itertools import takewhile
@@ -25,29 +25,41 @@ LONGEST_CHIP = 24
 
 _GLYPHS = {"\n": "↵", "\t": "⇥", "\r": "⟦CR⟧", "\0": "⟦NUL⟧", "\x1b": "⟦ESC⟧"}
 
+_AT_ENDS = re.compile(r"(?<![^\n\t\r]) +| +(?![^\n\t\r])")
+"""Spaces that begin or end a token or one of its lines, which nobody could count."""
+
+_JOINER = re.compile(r"(?<=[^\x00-\x7f])[\u200c\u200d](?=[^\x00-\x7f])")
+"""Without it some scripts are misspelled, and signs of several parts fall apart."""
+
 _HIDDEN = {"Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn"}
 """Unicode categories that draw nothing or move what stands around them."""
 
 
 def visible(token: str) -> str:
     """A token as it stands in running text: nothing invisible, nothing that reorders."""
-    shown = "".join(_glyph(character) for character in token[:LONGEST_SHOWN])
+    return _shown(token)
+
+
+def label_text(text: str) -> str:
+    """What somebody wrote, likewise, with the joiners that its script needs."""
+    return _shown(text, {found.start() for found in _JOINER.finditer(text)})
+
+
+def _shown(text: str, kept: Collection[int] = ()) -> str:
+    """`kept`: positions of characters that stay as they are."""
+    cut = enumerate(text[:LONGEST_SHOWN])
+    shown = "".join(one if at in kept else _glyph(one) for at, one in cut)
     if shown and unicodedata.combining(shown[0]):
         shown = f"◌{shown}"
-    if len(token) > LONGEST_SHOWN:
-        return f"{shown}… ({len(token):,} characters)"
+    if len(text) > LONGEST_SHOWN:
+        return f"{shown}… ({len(text):,} characters)"
     return shown or "∅"
 
 
 def alone(token: str) -> str:
-    """A token standing by itself: outer spaces shown too, cut to the width of a chip."""
-    inner = token.strip(" ")
-    before = len(token) - len(token.lstrip(" "))
-    after = len(token) - before - len(inner)
-    shown = visible(inner) if inner else ""
-    if len(shown) > LONGEST_CHIP:
-        shown = f"{shown[: LONGEST_CHIP - 1]}…"
-    return f"{_spaces(before)}{shown}{_spaces(after)}" or "∅"
+    """A token standing by itself: its outer spaces and those of a line shown, cut to a chip."""
+    shown = visible(_AT_ENDS.sub(lambda run: _spaces(len(run[0])), token))
+    return shown if len(shown) <= LONGEST_CHIP else f"{shown[: LONGEST_CHIP - 1]}…"
 
 
 def typed(text: str) -> str:

@@ -3,6 +3,7 @@
 Reading one imports nothing heavy, so a mistake is reported at once.
 """
 
+import difflib
 import os
 import re
 import tomllib
@@ -66,7 +67,10 @@ def read_recipe(path: Path) -> Recipe:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RecipeError(f"Recipe '{path}' cannot be read: {error.strerror}.") from error
+        others = {other.name for other in path.parent.glob("*.toml")} - {path.name}
+        close = difflib.get_close_matches(path.name, others, n=1)
+        hint = f" Nearest: '{path.parent / close[0]}'." if close else ""
+        raise RecipeError(f"Recipe '{path}' cannot be read: {error.strerror}.{hint}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"Recipe '{path}' is not valid TOML: {error}.") from error
     _check_top_level(content, path)

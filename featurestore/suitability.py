@@ -44,7 +44,8 @@ def check_hook_points(
             raise DictionaryError(
                 f"Dictionary '{config.id}' ({config.path}) has vectors of {found} dimensions, but "
                 f"'{hook_name}' of model '{model.name}' has {expected}. "
-                "Check the model, the dictionary and its hook point in the recipe."
+                "Check the model, the dictionary and its hook point in the recipe; --only builds "
+                "the dictionaries that it names, without this one."
             )
     if dictionary.standardisation == "centred" and not _may_be_centred(dictionary, model):
         raise DictionaryError(
@@ -98,7 +99,8 @@ def check_processing(
     if share[mine] < 0:
         logger.warning(
             "%s: what it decodes is farther from the vectors at '%s' than their mean is "
-            "(explained variance %.2f on %d tokens). Is it the right hook point and model?",
+            "(explained variance %.2f on about the corpus's first %d tokens). Is it the right hook "
+            "point and model?",
             *(config.id, dictionary.origin.hook_name, share[mine], N_TOKENS),
         )
 

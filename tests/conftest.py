@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from filelock import FileLock
 
+from featurestore.store import Store
 from tests.builder import Builder, builder
+from tests.small_store import publish
 from tests.synthetic_store import write_store
 
 if TYPE_CHECKING:
@@ -43,6 +45,21 @@ def synthetic_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_store(tmp_path_factory.mktemp("synthetic"))
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The store of small_store.py, for tests that only ask."""
+    folder = tmp_path_factory.mktemp("small")
+    publish(folder)
+    return Store(folder)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Store:
+    """The same, for a test that changes it."""
+    publish(tmp_path)
+    return Store(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
     """Makes a folder by its name, once for all test processes; none may change it."""
@@ -64,6 +81,14 @@ def demo_store(once: Once) -> Path:
     from tests.demo_store import build_demo
 
     return once("demo", build_demo) / "store"
+
+
+@pytest.fixture(scope="session")
+def gpt2(once: Once) -> Path:
+    """A folder with a small run of GPT-2, without long passes, and its store."""
+    from tests.tiny_plan import build_small
+
+    return once("gpt2", build_small)
 
 
 @pytest.fixture(scope="session")
@@ -97,3 +122,8 @@ def pytest_collection_finish() -> None:
     """Set aside what is loaded: Streamlit collects garbage after every run of a page."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """What is set aside would outlive the interpreter, and be reported as leaked."""
+    gc.unfreeze()

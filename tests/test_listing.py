@@ -15,35 +15,8 @@ from featurestore.errors import StoreError
 from featurestore.listing import Remarks
 from featurestore.records import FeatureQuery, Found, TextPlace
 from featurestore.store import Store
+from tests.said import PLAIN, Said
 from tests.small_store import publish
-
-PLAIN = FeatureQuery("planted", sort="n_active", include_dead=True)
-LABELS = ("a river", "numbers: one, two", "line ends", "RIVERS and lakes", "100% of '%'")
-
-
-class Said:
-    """What was said, kept in memory."""
-
-    def __init__(self) -> None:
-        self.judged = {feature: list(Verdict)[feature % 4] for feature in range(0, 90, 3)}
-        self.said = [(feature, "label", LABELS[feature % 5]) for feature in range(0, 60, 2)]
-        self.said += [
-            (7, "note", "see\nthe river"),
-            (7, "tag", "riverside"),
-            (7, "note", "river 3"),
-        ]
-        self.explained = [
-            (feature, "explanation", f"tokens of kind {feature}") for feature in range(40)
-        ]
-        self.asked: list[tuple[str, ...]] = []
-
-    def verdicts(self, digest: str) -> dict[int, str]:
-        self.asked.append((digest,))
-        return {feature: str(verdict) for feature, verdict in self.judged.items()}
-
-    def texts(self, digest: str, place: str) -> list[tuple[int, str, str]]:
-        self.asked.append((digest, place))
-        return self.said if place == "annotations" else self.explained
 
 
 @pytest.fixture
@@ -371,55 +344,3 @@ def test_what_there_is_not(store: Store, changes: dict, message: str) -> None:
     ):
         with pytest.raises(StoreError, match=message):
             ask(replace(PLAIN, **changes))
-
-
-# A queue: what is said of a feature takes it out of the list that one walks through
-
-
-def walk(store: Store, said: Said, query: FeatureQuery, skipped: set[int]) -> list[int]:
-    """Judge one feature after the other, and go on by Next from where it was."""
-    (first,) = store.features(query, limit=1).rows
-    visited, feature, n_kept = [], first.feature, store.features(query, limit=0).n_kept
-    while feature is not None and len(visited) < 200:
-        visited.append(feature)
-        if feature not in skipped:
-            said.judged[feature] = Verdict.UNSURE
-            n_kept -= 1
-        place = store.place(query, feature)
-        assert place.n_kept == n_kept
-        assert (place.place is None) == (feature not in skipped)
-        kept = [f for f in visited[:-1] if f in skipped]
-        assert place.previous == (kept[-1] if kept else None)
-        feature = place.next
-    return visited
-
-
-@pytest.mark.parametrize("skipped", [set(), {4, 9, 10, 11, 119}])
-@pytest.mark.parametrize("sort", ["random", "n_active", "max_activation", "decoder_norm"])
-def test_a_queue_is_visited_once_in_order(
-    store: Store, said: Said, sort: str, skipped: set[int]
-) -> None:
-    query = replace(PLAIN, sort=sort, verdicts=frozenset({NO_VERDICT}), seed=2)
-    queue = listed(store, query)
-    assert len(queue) == 90
-    assert walk(store, said, query, skipped) == queue
-    assert listed(store, query) == [f for f in queue if f in skipped]
-
-
-def test_a_label_that_no_longer_matches_keeps_its_neighbours(store: Store, said: Said) -> None:
-    query = replace(PLAIN, text="line", within="annotations", sort="feature", descending=False)
-    queue = listed(store, query)
-    assert queue == [2, 12, 22, 32, 42, 52]
-    said.said = [(f, part, text) for f, part, text in said.said if f != 12]
-    place = store.place(query, 12)
-    assert (place.place, place.n_kept, place.previous, place.next) == (None, 5, 2, 22)
-
-
-def test_what_the_file_leaves_out_has_the_whole_list_after_it(store: Store) -> None:
-    query = replace(
-        PLAIN, ranges=(("feature", 10, None),), verdicts=frozenset({NO_VERDICT}), sort="feature"
-    )
-    assert store.place(query, 5).next == 119
-    assert store.place(query, 5).place is None
-    found = store.place(replace(query, text="no such text"), 20)
-    assert (found.place, found.n_kept, found.previous, found.next) == (None, 0, None, None)

@@ -319,6 +319,16 @@ def test_a_recipe_needs_a_dictionary(tmp_path: Path) -> None:
     assert "no [[dictionaries]]" in refusal(tmp_path, none)
 
 
+def test_a_mistyped_recipe_has_a_nearest_one(tmp_path: Path) -> None:
+    for name in ("recipe.toml", "other.toml"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(tmp_path / "recipee.toml")
+    assert str(caught.value).endswith(f"directory. Nearest: '{tmp_path / 'recipe.toml'}'.")
+    with pytest.raises(RecipeError, match=r"directory\.$"):
+        read_recipe(tmp_path / "no folder" / "recipe.toml")
+
+
 def test_a_recipe_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "bytes.toml").write_bytes(b"seed = \xff")
     for name, expected in {

@@ -15,6 +15,17 @@ from featurestore.sweep import sweep
 from tests.tiny_model import LONG_PASSES_OFF, save_recipe, save_texts
 
 
+def order(folder: Path, store: Path | None = None, *only: str) -> Order:
+    """To build a folder's recipe."""
+    return Order(read_recipe(folder / "recipe.toml"), store or folder / "store", only)
+
+
+def build_small(folder: Path) -> None:
+    """A small run without long passes, and the store that was built from it."""
+    save_recipe(folder, **LONG_PASSES_OFF)
+    build(order(folder))
+
+
 def plan_of(recipe: Path, store: Path) -> Plan:
     """A recipe's plan, with the folders of its runs made."""
     return opened(make_plan(Order(read_recipe(recipe), store)))

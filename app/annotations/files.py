@@ -105,7 +105,7 @@ def _plan(data: bytes, name: str, known: Catalogue) -> None:
     is_new = any(counts[outcome] for outcome in ("add", "change", "conflict"))
     if refusal:
         panels.note(refusal, "error")
-    elif not is_new:
+    elif not is_new and not _is_done("annotations"):
         panels.note("Nothing in it is other than here.")
     if plan.listed():
         st.html(words.plan_rows(plan))
@@ -146,7 +146,7 @@ def import_explanations(known: Catalogue) -> None:
 
 
 def _explanations(data: bytes, name: str, known: Catalogue) -> None:
-    """What a file lacks, and the button that imports it."""
+    """What a file lacks, and the button that imports what of it is new."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="explain"):
         method = st.text_input("Method, if the file has none", key="method", width=220)
         explainer = st.text_input("Explainer, if the file has none", key="explainer", width=220)
@@ -156,14 +156,18 @@ def _explanations(data: bytes, name: str, known: Catalogue) -> None:
             panels.note(str(error), "error")
             return
         table = session.annotations().explanations
-        st.button(
-            f"Import {len(found):,}",
-            on_click=_note,
-            args=(
-                "explanations",
-                lambda: f"Explanations imported: {table.add_all(found):,}.",
-            ),
-            type="primary",
+        new = table.unknown(found)
+        if new:
+            st.button(
+                f"Import {len(new):,}",
+                on_click=_note,
+                args=("explanations", lambda: f"Explanations imported: {table.add_all(new):,}."),
+                type="primary",
+            )
+    if len(found) > len(new) and not _is_done("explanations"):
+        panels.note(
+            f"{len(found) - len(new):,} of {len(found):,} rows change nothing: what they say is "
+            "here already, or a later row takes their place."
         )
 
 
@@ -174,6 +178,12 @@ def _note(form: str, change: Callable[[], str]) -> None:
         st.session_state[_DONE] = form, change(), "plain"
     except FeatureStoreError as error:
         st.session_state[_DONE] = form, str(error), "error"
+
+
+def _is_done(form: str) -> bool:
+    """Whether an import has just been made of this form's file."""
+    made_by, _, kind = st.session_state.get(_DONE, ("", "", ""))
+    return made_by == form and kind == "plain"
 
 
 def _say_done(form: str) -> None:

@@ -32,7 +32,7 @@ DONE = "annotations that this session saved"
 ANSWERED = "uid of what was dealt with last"
 PROBLEM = "why an annotation was not saved"
 SAVED = "annotation that this session saved last"
-CAME = "from which feature Enter led to each, by its list"
+CAME = "from which feature Enter or Next led to each, by its list"
 
 _MOST_DONE = 50
 
@@ -130,12 +130,12 @@ def on_save(info: DictionaryInfo, selection: Selection) -> None:
     sent = st.session_state[KEY].save
     saved = _try(info, sent, lambda given: log().append(_draft(info, given)))
     if saved and sent.get("next") is True and not saved.is_conflict:
-        _go_on(replace(selection, feature=saved.feature))
+        go_on(replace(selection, feature=saved.feature))
 
 
 def on_next(selection: Selection) -> None:
     """Callback of Enter where nothing was changed."""
-    _go_on(replace(selection, feature=_asked(st.session_state[KEY].next, "feature")))
+    go_on(replace(selection, feature=_asked(st.session_state[KEY].next, "feature")))
 
 
 def on_open(selection: Selection) -> None:
@@ -187,7 +187,11 @@ def on_seed() -> None:
     session.go(selection.listing(seed=int(st.session_state["seed"])))
 
 
-def _go_on(selection: Selection) -> None:
+def go_on(selection: Selection) -> None:
+    """Callback of Next, and where Enter leads: the one after this in the list as it is now.
+
+    The way back is kept, since a queue loses what got a verdict.
+    """
     try:
         following = session.store().place(selection.query, selection.feature).next
     except FeatureStoreError:
@@ -203,12 +207,12 @@ def _go_on(selection: Selection) -> None:
 
 
 def came_from(selection: Selection) -> int | None:
-    """The feature from which Enter led to this one, if it did; a queue has lost it by then."""
+    """The feature from which Enter or Next led to this one, if one did."""
     return st.session_state.get(CAME, {}).get((selection.query, selection.feature))
 
 
 def just_saved(info: DictionaryInfo, selection: Selection) -> Event | None:
-    """What was saved as Enter led to this feature, if anything was."""
+    """What was saved last, if it was of the feature that one came from."""
     event = st.session_state.get(SAVED)
     is_it = event and (event.digest, event.feature) == (info.content, came_from(selection))
     return event if is_it else None

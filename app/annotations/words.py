@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from app.markup import line
 from app.numerals import NONE, percent, short
-from app.token_text import alone, visible
+from app.token_text import alone, label_text, visible
 from featurestore.annotations.exchange import content_cells
 from featurestore.annotations.importing import ImportPlan, ImportRow
 from featurestore.annotations.records import (
@@ -116,9 +116,11 @@ def in_force(head: Event, by: str = "") -> str:
     """An annotation that cannot be changed here."""
     said = head.content
     parts = [verdict(said.verdict)] if said.verdict else []
-    parts += [f"<bdi>{escape(text)}</bdi>" for text in (said.label, said.note)]
-    parts += [f'<span class="fb-tag">{escape(tag)}</span>' for tag in said.tags]
-    return f'<div class="fb-said">{" ".join(parts)} <small>{escape(saved(head, by))}</small></div>'
+    parts += [f"<bdi>{escape(said.label)}</bdi>"] if said.label else []
+    tags = "".join(f' <span class="fb-tag">{escape(tag)}</span>' for tag in said.tags)
+    note = f'<p class="fb-remark" dir="auto">{escape(said.note)}</p>' if said.note else ""
+    who = f"<small>{escape(saved(head, by))}</small>"
+    return f'<div class="fb-said">{" · ".join(parts)}{tags} {who}{note}</div>'
 
 
 def history(events: Iterable[Event]) -> str:
@@ -154,7 +156,7 @@ def score(found: LabelScore) -> str:
 def explanations(known: Iterable[tuple[Explanation, LabelScore]]) -> str:
     """What programs said of a feature, their scores, and ours."""
     return "".join(
-        f'<div class="fb-explained"><bdi>{escape(visible(one.label))}</bdi> <small>'
+        f'<div class="fb-explained"><bdi>{escape(label_text(one.label))}</bdi> <small>'
         f"{escape(' · '.join(filter(None, (one.method, one.explainer, _score(one)))))} · "
         f'<span title="{escape(found.reason or _auc_tip(found))}">{_auc(found)}</span></small>'
         f"{_no_auc(found)}</div>"
@@ -223,7 +225,8 @@ def plan(found: ImportPlan) -> str:
     counts = "".join(
         f"<span>{escape(outcome)} {count:,}</span>" for outcome, count in found.counts().items()
     )
-    ignored = f"<p>Columns that are not read: {escape(', '.join(found.ignored))}</p>"
+    names = escape(", ".join(found.ignored))
+    ignored = f'<p class="fb-scope">Columns that are not read: {names}</p>'
     return f'<div class="fb-line"><div>{counts}</div></div>{ignored if found.ignored else ""}'
 
 

@@ -50,9 +50,13 @@ class Mark:
 
 
 def tradeoff(
-    marks: Sequence[Mark], front: Sequence[tuple[float, float]], titles: tuple[str, str]
+    marks: Sequence[Mark],
+    front: Sequence[tuple[float, float]],
+    titles: tuple[str, str],
+    level: float | None = None,
 ) -> go.Figure:
-    """Points by kind over a logarithmic x; `front` is the line that none lies beyond.
+    """Points by kind over a logarithmic x; `front` is the line that none lies beyond, `level` a
+    value of y with a meaning, drawn across.
 
     A point's custom data begin with its name.
     """
@@ -72,7 +76,10 @@ def tradeoff(
     for kind in sorted({mark.kind for mark in marks}):
         chosen = [pair for pair in zip(marks, sides, strict=True) if pair[0].kind == kind]
         traces.append(_points(kind, chosen))
-    return go.Figure({"data": traces, "layout": _plane([mark.x for mark in marks], titles)})
+    figure = go.Figure({"data": traces, "layout": _plane([mark.x for mark in marks], titles)})
+    if level is not None:
+        figure.add_hline(level, line={"color": "rgba(138,138,138,.8)", "width": 1})
+    return figure
 
 
 def unnamed(marks: Sequence[Mark]) -> int:

@@ -132,6 +132,7 @@ def _tradeoff(placed: tuple[Entry, ...], marks: list[charts.Mark], column: str) 
         marks,
         [(one.value("l0"), one.value(column)) for one in front],
         ("L0", words.PLOTS[column]),
+        level=1 if column == "kl_ratio" else None,  # as far as any error of that length
     )
     st.plotly_chart(
         figure,

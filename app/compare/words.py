@@ -67,7 +67,8 @@ WORDS = {
     "CE": "Loss of the next token, in nats: clean; with every vector decoded; with zeros; with the "
     "mean vector.",
     "CE recovered": "(zero − decoded) / (zero − clean). 1 if nothing is lost, 0 if "
-    "zeros do as well. None unless zeros cost more than 2 standard errors of their cost.",
+    "zeros do as well; above 1 if the loss is below the model's own. None unless zeros cost more "
+    "than 2 standard errors of their cost.",
     "KL decoded": "KL of the clean prediction from the one with decoded vectors, in nats.",
     "KL random": "Its control: the model's vectors moved as far as the error is long, in random "
     "directions (3 draws).",

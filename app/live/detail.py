@@ -7,14 +7,16 @@ import numpy as np
 import streamlit as st
 
 from app import links, markup, panels, session, token_text
+from app.annotations import session as annotations
+from app.annotations import words
 from app.live import panels as live_panels
 from app.live import session as live
 from app.live.selection import LiveSelection
 from app.numerals import exact, short
 from app.token_view import token_view
-from featurestore.errors import UnknownFeature
+from featurestore.errors import AnnotationsError, UnknownFeature
 from featurestore.live.records import Edit, TextActivations
-from featurestore.records import Feature
+from featurestore.records import DictionaryInfo, Feature
 
 SHOWN = "how contexts are shown beside a text"
 
@@ -34,6 +36,7 @@ def detail(selection: LiveSelection, activations: OnTexts) -> None:
         _close(selection)
         return
     _head(selection, name, number)
+    _said(store.dictionary(name), number)
     _numbers(
         feature,
         {
@@ -71,6 +74,17 @@ def _head(selection: LiveSelection, name: str, number: int) -> None:
         listed = live_panels.on_feature_page(selection, name)
         st.page_link(links.FEATURE, label="Its page", query_params=links.feature(listed, number))
         _close(selection)
+
+
+def _said(info: DictionaryInfo, number: int) -> None:
+    """What is in force of it."""
+    try:
+        head = annotations.log().current(info.content, [number]).get(number)
+    except AnnotationsError as error:
+        panels.note(str(error), "error")
+        return
+    if head is not None and not head.content.is_empty:
+        st.html(words.in_force(head))
 
 
 def _close(selection: LiveSelection) -> None:

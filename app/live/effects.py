@@ -15,6 +15,9 @@ from featurestore.live.records import Edit, Intervention, Tokens
 from featurestore.records import DictionaryInfo
 
 MODES = {"ablate": "switch off", "scale": "multiply by", "clamp": "set to"}
+_EVERYWHERE = "everywhere"
+_VALUE = 2.0
+_PROBLEM = "why an edit was not added"
 _CLICKS = "Click tokens to change features at these alone, and to read what follows the last one"
 _COLUMNS = (
     Column("name", "", "text", "What is measured at each token"),
@@ -25,6 +28,8 @@ _COLUMNS = (
 def intervene(selection: LiveSelection, infos: tuple[DictionaryInfo, ...], tokens: Tokens) -> None:
     """Change features, and see what comes next before and after."""
     _new_edit(selection, infos, tokens)
+    if _PROBLEM in st.session_state:
+        panels.note(st.session_state.pop(_PROBLEM), "error")
     if not selection.edits:
         panels.note(
             "No feature is changed yet. Add one above, or open a feature of the text and switch it "
@@ -50,29 +55,19 @@ def _new_edit(selection: LiveSelection, infos: tuple[DictionaryInfo, ...], token
         at = names.index(opened[0]) if opened[0] in names else 0
         name = st.selectbox("Dictionary", names, at, key=f"edit_dictionary {opened}", width=220)
         number = opened[1] if name == opened[0] and opened[1] < limits[name] else 0
-        feature = st.number_input(
-            "Feature", 0, limits[name] - 1, number, key=f"edit_feature {name} {opened}", width=100
-        )
+        # Without bounds: the box would keep back what is beyond them, and an older number count.
+        st.number_input("Feature", value=number, key=f"edit_feature {name} {opened}", width=100)
         mode = st.selectbox(
             "What to do", list(MODES), key="edit_mode", format_func=MODES.__getitem__, width=120
         )
-        value = 0.0
         if mode != "ablate":
-            value = st.number_input("Value", value=2.0, key=f"edit_{mode}", format="%g", width=90)
-        where = "everywhere"
+            st.number_input("Value", value=_VALUE, key=f"edit_{mode}", format="%g", width=90)
         if selection.tokens:
             n = len(selection.tokens)
             places = f"at the {n} chosen token{'' if n == 1 else 's'}"
-            where = st.selectbox("Where", ["everywhere", places], key="edit_where", width=190)
-        positions = () if where == "everywhere" else selection.tokens
-        edit = Edit(name, int(feature), mode, float(value), positions)
-        st.button(
-            "Add",
-            type="primary",
-            on_click=live.go,
-            args=(with_edit(selection, edit),),
-            key="add_edit",
-        )
+            st.selectbox("Where", [places, _EVERYWHERE], key="edit_where", width=190)
+        added = (selection, limits, opened)
+        st.button("Add", type="primary", on_click=_add, args=added, key="add_edit")
         session.seed({"live_new": selection.n_new, "live_seed": selection.seed})
         st.number_input(
             "Continue by",
@@ -80,7 +75,7 @@ def _new_edit(selection: LiveSelection, infos: tuple[DictionaryInfo, ...], token
             key="live_new",
             on_change=live.on_value,
             args=("live_new", "n_new"),
-            help="Tokens; 0 for no continuation",
+            help="Tokens after the end of the text; 0 for none",
             width=100,
         )
         st.number_input(
@@ -92,6 +87,22 @@ def _new_edit(selection: LiveSelection, infos: tuple[DictionaryInfo, ...], token
             help="Of the sampled continuation",
             width=90,
         )
+
+
+def _add(selection: LiveSelection, limits: dict[str, int], opened: tuple[str, int]) -> None:
+    """Callback. What stands in the boxes now is what counts, not what stood there when drawn."""
+    boxes = st.session_state
+    name, mode = boxes[f"edit_dictionary {opened}"], boxes["edit_mode"]
+    feature = boxes.get(f"edit_feature {name} {opened}", 0)
+    if not 0 <= feature < limits[name]:
+        boxes[_PROBLEM] = (
+            f"No feature {feature:,} in '{name}': its features are 0 to {limits[name] - 1:,}."
+        )
+        return
+    value = 0.0 if mode == "ablate" else boxes.get(f"edit_{mode}", _VALUE)
+    is_everywhere = not selection.tokens or boxes["edit_where"] == _EVERYWHERE
+    positions = () if is_everywhere else selection.tokens
+    live.go(with_edit(selection, Edit(name, feature, mode, value, positions)))
 
 
 def _list_of_edits(selection: LiveSelection, tokens: Tokens) -> None:

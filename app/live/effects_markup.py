@@ -44,6 +44,7 @@ def next_tokens(found: Intervention, token: str) -> str:
         + '<table class="fb-next"><thead><tr><th>token</th><th>before</th><th></th>'
         '<th>after</th><th></th><th title="In percentage points">change</th></tr></thead>'
         f"<tbody>{rows}</tbody></table>"
+        '<p class="fb-scope">The likeliest before, the likeliest after, and those changed most.</p>'
     )
 
 
@@ -80,8 +81,8 @@ def _percent(share: float) -> str:
 def continuations(found: Sequence[Continuation], seed: int) -> str:
     """What the model writes on, side by side; from where they part the text is marked."""
     details = {
-        "greedy": "the most likely token each time",
-        "sampled": f"seed {seed}, the same random numbers for both",
+        "greedy": "after the whole text, the most likely token each time",
+        "sampled": f"after the whole text, seed {seed}, the same random numbers for both",
     }
     return "".join(
         part(f"Continuation, {one.way}", details[one.way])

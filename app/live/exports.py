@@ -2,27 +2,34 @@
 
 from collections.abc import Iterable, Sequence
 
+from app.exports import LABEL_COLUMNS
 from app.live.ranking import Contrasted, Ranked, Side
+from app.live.rows import Labels
 from featurestore.live.records import Intervention, Substitution, TextActivations
 from featurestore.spreadsheet import as_json, table_csv
 
 _FEATURE = ("dictionary_id", "feature", "density", "stored_max")
 
 
-def ranked_csv(rows: Iterable[Ranked], tokens: Sequence[str]) -> bytes:
+def ranked_csv(rows: Iterable[Ranked], tokens: Sequence[str], labels: Labels) -> bytes:
     """Features of a text, one per line; activations as JSON: position, token, value."""
     columns = (*_FEATURE, "max", "sum", "n", "share")
-    lines = ([*(getattr(row, column) for column in columns), _places(row, tokens)] for row in rows)
-    return table_csv([*columns, "activations"], lines, names=("dictionary_id",))
+    lines = (
+        [*(getattr(row, column) for column in columns), _places(row, tokens), *_said(row, labels)]
+        for row in rows
+    )
+    header = [*columns, "activations", *LABEL_COLUMNS]
+    return table_csv(header, lines, names=("dictionary_id",))
 
 
 def contrasted_csv(
-    rows: Iterable[Contrasted], first: Sequence[str], second: Sequence[str]
+    rows: Iterable[Contrasted], first: Sequence[str], second: Sequence[str], labels: Labels
 ) -> bytes:
     """Features of two texts, one per line; activations as JSON: position, token, value."""
     sides = ("max", "mean", "n", "n_tokens")
     header = [*_FEATURE, "max_difference", "mean_difference"]
     header += [f"{side}_{text}" for text in "ab" for side in (*sides, "activations")]
+    header += LABEL_COLUMNS
     lines = (
         [
             *(getattr(row, column) for column in _FEATURE),
@@ -32,6 +39,7 @@ def contrasted_csv(
             _places(row.first, first),
             *(getattr(row.second, name) for name in sides),
             _places(row.second, second),
+            *_said(row, labels),
         ]
         for row in rows
     )
@@ -68,6 +76,10 @@ def next_tokens_csv(found: Intervention) -> bytes:
     """Probabilities of the next token before and after an intervention."""
     lines = ([one.token, one.before, one.after] for one in found.next_tokens)
     return table_csv(["token", "before", "after"], lines)
+
+
+def _said(row: Ranked | Contrasted, labels: Labels) -> tuple[str, str, str]:
+    return labels.get((row.dictionary_id, row.feature), ("", "", ""))
 
 
 def _places(active: Ranked | Side, tokens: Sequence[str]) -> str:

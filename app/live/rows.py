@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from app.annotations.words import MARKS
 from app.live.ranking import Contrasted, Ranked
 from app.live.strips import Column, Row, Strip
 from app.numerals import short
 from app.token_text import alone
+from featurestore.annotations.records import Verdict
 from featurestore.live.records import Edit, Intervention, Substitution, TextActivations
 from featurestore.records import DictionaryInfo, FeatureSummary
 
@@ -15,7 +17,10 @@ N_CHIPS = 4
 
 Summaries = Mapping[tuple[str, int], FeatureSummary]
 Hrefs = Mapping[tuple[str, int], str]
+Labels = Mapping[tuple[str, int], tuple[str, str, str]]
+"""Verdict, label, and a program's label, of each feature that anything is said of."""
 
+_LABEL = Column("label", "label", "text", "What people say of it; else (what a program says)")
 _PROMOTES = Column("promotes", "promotes", "tokens", "Tokens whose logit it raises most")
 _DENSITY = Column("rarity", "density", "number", "Share of the corpus's tokens; rarest first", True)
 _MAX = Column("max", "max", "number", "Largest activation on this text", True)
@@ -26,7 +31,7 @@ _REST = (
     _DENSITY,
     _PROMOTES,
 )
-CONTRAST_COLUMNS = (
+_CONTRAST = (
     Column("max_a", "max A", "number", "Largest activation on text A"),
     Column("max_b", "max B", "number", "Largest activation on text B"),
     Column("max", "Δ max", "number", "Difference of the largest activations, A − B", True),
@@ -47,15 +52,21 @@ MEASURE_COLUMNS = (
 )
 
 
-def name_column(is_one: bool) -> Column:
-    """The first column of features; of several dictionaries it names theirs."""
-    where = "its number" if is_one else "dictionary and number"
-    return Column("feature", "feature", "link", f"A feature by {where}; opens its page")
-
-
-def feature_columns(is_one: bool, has_chosen: bool) -> list[Column]:
+def feature_columns(is_one: bool, has_chosen: bool, has_labels: bool) -> list[Column]:
     """Columns of the features of one text."""
-    return [name_column(is_one), _MAX, _AT if has_chosen else _SUM, *_REST]
+    return [*_names(is_one, has_labels), _MAX, _AT if has_chosen else _SUM, *_REST]
+
+
+def contrast_columns(is_one: bool, has_labels: bool) -> list[Column]:
+    """Columns of the features of two texts."""
+    return [*_names(is_one, has_labels), *_CONTRAST]
+
+
+def _names(is_one: bool, has_labels: bool) -> list[Column]:
+    """What names a feature: its number, of several dictionaries theirs too, and a label."""
+    where = "its number" if is_one else "dictionary and number"
+    link = Column("feature", "feature", "link", f"A feature by {where}; opens its page")
+    return [link, _LABEL] if has_labels else [link]
 
 
 def feature_key(dictionary_id: str, feature: int) -> str:
@@ -63,8 +74,19 @@ def feature_key(dictionary_id: str, feature: int) -> str:
     return f"{dictionary_id}/{feature}"
 
 
-def _name(dictionary_id: str, feature: int, is_one: bool) -> str:
-    return str(feature) if is_one else f"{dictionary_id} {feature}"
+def _named(dictionary_id: str, feature: int, is_one: bool, labels: Labels) -> tuple[str, ...]:
+    """The cells of `_names`."""
+    name = str(feature) if is_one else f"{dictionary_id} {feature}"
+    if not labels:
+        return (name,)
+    said = labels.get((dictionary_id, feature))
+    return name, _in_words(*said) if said else ""
+
+
+def _in_words(verdict: str, label: str, explanation: str) -> str:
+    """A verdict's sign and a label; a program's stands in brackets."""
+    sign = MARKS[Verdict(verdict)] if verdict else ""
+    return " ".join(part for part in (sign, label) if part) or f"({explanation})"
 
 
 def _chips(summary: FeatureSummary | None) -> tuple[str, ...]:
@@ -76,6 +98,7 @@ def feature_rows(
     tokens: Sequence[str],
     summaries: Summaries,
     hrefs: Hrefs,
+    labels: Labels,
     is_one: bool,
     has_chosen: bool,
 ) -> list[Row]:
@@ -84,7 +107,7 @@ def feature_rows(
         Row(
             feature_key(one.dictionary_id, one.feature),
             (
-                _name(one.dictionary_id, one.feature, is_one),
+                *_named(one.dictionary_id, one.feature, is_one, labels),
                 *(one.max, one.at if has_chosen else one.sum, one.share, one.density),
                 _chips(summaries.get((one.dictionary_id, one.feature))),
             ),
@@ -101,6 +124,7 @@ def contrast_rows(
     texts: tuple[Sequence[str], Sequence[str]],
     summaries: Summaries,
     hrefs: Hrefs,
+    labels: Labels,
     is_one: bool,
 ) -> list[Row]:
     """Features of two texts, side by side."""
@@ -108,7 +132,7 @@ def contrast_rows(
         Row(
             feature_key(one.dictionary_id, one.feature),
             (
-                _name(one.dictionary_id, one.feature, is_one),
+                *_named(one.dictionary_id, one.feature, is_one, labels),
                 *(one.first.max, one.second.max),
                 *(one.first.max - one.second.max, one.first.mean - one.second.mean),
                 one.density,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from app.once_up import set_aside
 from featurestore.errors import Busy, FeatureStoreError
 from featurestore.live.records import Limits
 from featurestore.records import DictionaryInfo
@@ -147,16 +148,9 @@ class Service:
                     self._runner = self._make()
                 self._runner.load(info, told)
             if len(self._wanted) == 1:  # it is the last
-                _set_aside()
+                set_aside()
         except FeatureStoreError as error:
             return str(error)
         except (OSError, MemoryError, RuntimeError) as error:
             return f"'{info.dictionary_id}' cannot be loaded: {type(error).__name__}."
         return None
-
-
-def _set_aside() -> None:
-    """Keep what is loaded for good out of the collection that Streamlit makes after every run."""
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()

@@ -15,7 +15,7 @@ import streamlit as st
 
 from app import parts
 from app.numerals import exact, short
-from app.token_text import alone, entry, quoted, spell, visible
+from app.token_text import alone, entry, label_text, quoted, spell
 
 HERE = Path(__file__).parent
 _component = st.components.v2.component(
@@ -192,4 +192,4 @@ def _cell(cell: Any, kind: Kind) -> object:  # noqa: ANN401 - what it is depends
 
 
 def _plain(text: str) -> str:
-    return visible(text) if text else ""
+    return label_text(text) if text else ""

@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import filters, links, markup, numerals, panels, session
-from app.live import exports, rows
+from app.live import exports, labels, rows
 from app.live import panels as live_panels
 from app.live import session as live
 from app.live.detail import detail
@@ -143,20 +143,21 @@ def _contrast_strips(
         _filters(selection, infos)
         panels.export(
             "features-of-two-texts.csv",
-            lambda: exports.contrasted_csv(found.records(every), first.texts, second.texts),
+            lambda: _contrasted_csv(found.records(every), infos, first, second),
             "All features that the filters keep, on both texts",
         )
     page = found.records(_rows(selection, found))
-    is_one = len(infos) == 1
+    is_one, said = len(infos) == 1, labels.of_rows(infos, page)
     key = "strips contrast"
     followed = strips(
         [live_panels.text_panel(first, "Text A"), live_panels.text_panel(second, "Text B")],
-        [rows.name_column(is_one), *rows.CONTRAST_COLUMNS],
+        rows.contrast_columns(is_one, bool(said)),
         rows.contrast_rows(
             page,
             (first.texts, second.texts),
             _summaries(page),
             _hrefs(selection, page),
+            said,
             is_one,
         ),
         sort=selection.contrast_by,
@@ -175,12 +176,19 @@ def _feature_strips(
     selection: LiveSelection, infos: Infos, tokens: Tokens, ranked: tuple[Ranked, ...]
 ) -> None:
     is_one, has_chosen = len(infos) == 1, bool(selection.tokens)
+    said = labels.of_rows(infos, ranked)
     key = "strips features"
     followed = strips(
         [live_panels.text_panel(tokens, "Text")],
-        rows.feature_columns(is_one, has_chosen),
+        rows.feature_columns(is_one, has_chosen, bool(said)),
         rows.feature_rows(
-            ranked, tokens.texts, _summaries(ranked), _hrefs(selection, ranked), is_one, has_chosen
+            ranked,
+            tokens.texts,
+            _summaries(ranked),
+            _hrefs(selection, ranked),
+            said,
+            is_one,
+            has_chosen,
         ),
         sort=selection.by,
         descending=selection.by != "rarity",
@@ -311,9 +319,20 @@ def _kept_line(ranking: Ranking, selection: LiveSelection, infos: Infos, tokens:
         _filters(selection, infos)
         panels.export(
             "features-on-text.csv",
-            lambda: exports.ranked_csv(ranking.records(range(ranking.n_kept)), tokens.texts),
+            lambda: _ranked_csv(ranking.records(range(ranking.n_kept)), infos, tokens),
             "All features that the filters keep, with their activations on this text",
         )
+
+
+def _ranked_csv(every: tuple[Ranked, ...], infos: Infos, tokens: Tokens) -> bytes:
+    return exports.ranked_csv(every, tokens.texts, labels.labels(infos, every))
+
+
+def _contrasted_csv(
+    every: tuple[Contrasted, ...], infos: Infos, first: Tokens, second: Tokens
+) -> bytes:
+    said = labels.labels(infos, every)
+    return exports.contrasted_csv(every, first.texts, second.texts, said)
 
 
 def _count_line(n_kept: int, n_active: int, *facts: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from app.annotations.words import MARKS
-from app.token_text import alone, visible
+from app.token_text import alone, label_text
 from featurestore.detail_records import Cluster, FeatureMap, MapPoint, Measure
 
 N_COLOURS = 8
@@ -154,7 +154,7 @@ def said_part(points: Points, said: Said, key: str) -> tuple[np.ndarray, bytes]:
     known = {**said.explanations, **said.labels}
     numbers = points.feature.tolist()
     labels = [
-        [at, visible(known[numbers[at]]), int(numbers[at] not in said.labels)]
+        [at, label_text(known[numbers[at]]), int(numbers[at] not in said.labels)]
         for at in points.indices(known).tolist()
     ]
     verdict = np.zeros(len(points), np.uint8)

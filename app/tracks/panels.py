@@ -37,7 +37,7 @@ def open_tracks() -> Followed:
     if len(infos) < 2:
         if known:
             names = selections.families(known.values())
-            panels.note(words.nothing_to_follow(selection, names))
+            panels.note(words.nothing_to_follow(selection, names, len(known)))
         elif not session.catalogue().problems:
             panels.say_empty()
         st.stop()

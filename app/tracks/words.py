@@ -278,15 +278,15 @@ HOW = {
 }
 
 
-def nothing_to_follow(selection: TrackSelection, names: Sequence[str]) -> str:
-    """Why no tracks are shown."""
+def nothing_to_follow(selection: TrackSelection, names: Sequence[str], n: int) -> str:
+    """Why no tracks are shown of a store of `n` dictionaries."""
     if selection.tracked:
         return "Choose a second dictionary: features are followed from one to the next."
     if names:
         return f"Choose a family ({', '.join(names)}), or two dictionaries or more."
     return (
         "No family of this store has two members. Give “family” and “step” to the checkpoints of a "
-        "run in the recipe, or choose any two dictionaries."
+        f"run in the recipe{', or choose any two dictionaries' if n > 1 else ''}."
     )
 
 

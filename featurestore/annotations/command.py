@@ -93,7 +93,7 @@ def _import(options: argparse.Namespace) -> None:
     sys.stdout.writelines(f"{line}\n" for line in report(plan))
     if options.apply:
         written = apply(plan, log, options.author, options.conflicts)
-        sys.stdout.write(f"{written:,} annotations written\n")
+        sys.stdout.write(f"{written:,} annotation{'' if written == 1 else 's'} written\n")
         return
     if refusal := plan.refusal("keep"):  # --conflicts is of no help then
         raise TableError(refusal)

@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, exists, insert, select
@@ -57,6 +57,14 @@ class ExplanationTable:
             with self.database.writing() as connection:
                 connection.execute(insert(EXPLANATIONS), rows)
         return len(rows)
+
+    def unknown(self, explanations: Iterable[Explanation]) -> list[Explanation]:
+        """Those that would change what counts: the last of each feature, method and explainer, but
+        for what is said here already, whenever that was.
+        """
+        last = {(e.digest, e.feature, e.method, e.explainer): e for e in explanations}
+        here = {replace(one, at="") for one in self.all({one.digest for one in last.values()})}
+        return [one for one in last.values() if replace(one, at="") not in here]
 
     def of(
         self, digest: str, features: Iterable[int] | None = None

@@ -103,12 +103,11 @@ class ImportPlan:
         counted = Counter(row.outcome for row in rows)
         counts = ", ".join(f"{n:,} {outcome}" for outcome, n in counted.items())
         first = rows[0]
-        decided = "; conflicts can also be kept as they are here, or taken from the file"
-        if "conflict" not in counted:
-            decided = ""
+        decided = "Keep conflicts as they are here, take them from the file, or correct"
+        mend = decided if "conflict" in counted else "Correct"
         return (
             f"{self.name}: {counts}, so nothing can be imported. The first is {first.place}: "
-            f"{first.reason} Correct these rows or delete them{decided}."
+            f"{first.reason} {mend} these rows or delete them."
         )
 
 

@@ -111,11 +111,13 @@ def _import(options: argparse.Namespace) -> None:
         raise TableError(f"'{options.file}' cannot be read: {error.strerror}.") from error
     known = Store(options.store).catalogue().dictionaries
     found = read_explanations(data, options.file.name, known, options.method, options.explainer)
-    ExplanationTable(_database(options, read_only=False)).add_all(found)
+    table = ExplanationTable(_database(options, read_only=False))
+    n_new = table.add_all(table.unknown(found))
+    n_dictionaries = len({e.digest for e in found})
     sys.stdout.write(
         f"{len(found):,} explanations of {len({(e.digest, e.feature) for e in found}):,} features "
-        f"in {len({e.digest for e in found}):,} dictionaries; "
-        f"{sum(e.score is not None for e in found):,} with a score\n"
+        f"in {n_dictionaries:,} {'dictionary' if n_dictionaries == 1 else 'dictionaries'}; "
+        f"{sum(e.score is not None for e in found):,} with a score; {n_new:,} of them new\n"
     )
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Float64
 
+from featurestore.chance import largest_by_chance
 from featurestore.dictionaries.base import Dictionary
 from featurestore.errors import LinkError, WeightsError
 from featurestore.inference import LanguageModel
@@ -21,7 +22,6 @@ from featurestore.linking.stream import place, refusal
 from featurestore.linking.weights import VirtualWeights
 from featurestore.links import LinkFile, link_path
 from featurestore.matching.activity import Sweeps
-from featurestore.matching.chance import largest_by_chance
 from featurestore.matching.pair import Open, is_signless
 from featurestore.matching.similarity import Similarity
 from featurestore.passes.pairs import Pairs, ranks

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float64
 
+from featurestore.chance import largest_by_chance
 from featurestore.dictionaries.base import Dictionary
 from featurestore.errors import WeightsError
 from featurestore.matching.activity import Relations, Sweeps
 from featurestore.matching.assignment import match
-from featurestore.matching.chance import largest_by_chance
 from featurestore.matching.similarity import Nearest, Similarity
 from featurestore.matching.table import pairs_of, side_rows, with_relations
 from featurestore.pair_file import PairFile, check_comparable, in_order, pair_path

@@ -71,7 +71,7 @@ def test_a_file_there_and_back(
     ]
     assert log.all_current()[0].content.label == "cats"
     assert annotations("import", path, "--store", store, "--apply", "--author", "bob") == 0
-    assert capsys.readouterr().out.endswith("1 annotations written\n")
+    assert capsys.readouterr().out.endswith("1 annotation written\n")
     event = log.all_current()[0]
     assert (event.content.label, event.author, event.kind) == ("CATS\x1b[31m", "bob", "import")
 

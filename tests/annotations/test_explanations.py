@@ -37,6 +37,18 @@ def test_one_without_a_time_gets_that_of_now(table: ExplanationTable) -> None:
     assert table.all()[0].at.startswith("20") and table.all()[0].at.endswith("+00:00")
 
 
+def test_what_would_change_nothing(table: ExplanationTable) -> None:
+    newer, far = replace(ONE, label="rivers"), replace(ONE, feature=9)
+    given = [ONE, newer, far]  # the first is passed over at once
+    assert table.unknown(given) == [newer, far]
+    table.add_all([newer])
+    assert table.unknown([replace(one, at="") for one in given]) == [replace(far, at="")]
+    assert table.unknown([newer, ONE]) == [ONE]  # another word than the newest
+    table.add_all([far])
+    assert table.unknown(given) == []
+    assert table.unknown([replace(ONE, digest="e" * 64)]) != []
+
+
 def test_nothing_is_an_answer(table: ExplanationTable) -> None:
     assert table.add_all([]) == 0
     assert table.all() == () and table.of(DIGEST) == {} and table.texts(DIGEST) == []

@@ -322,7 +322,7 @@ def test_conflicts_are_refused_kept_or_taken(
     plan = plan_of(
         exported.replace('"a"', '"c"') + '"one","1","","d","","","","","",""', log, known
     )
-    kept_or_taken = "1 conflict, so nothing can be imported.*; conflicts can also be kept"
+    kept_or_taken = "1 conflict, so nothing can be imported.* Keep conflicts as they are here"
     with pytest.raises(TableError, match=kept_or_taken):
         apply(plan, log, "bob")
     assert said(log) == {("one", 0): Content(label="b")}

@@ -9,8 +9,9 @@ TOGETHER = Neighbour(4, False, (), 0.1, 30, 0.25, -0.5, 0.8, 0.31)
 
 
 def test_both_tables_with_links_that_keep_the_list() -> None:
-    data = payload(Neighbours((NEAR,), (TOGETHER,)), SELECTION)
+    data = payload(Neighbours((NEAR,), (TOGETHER,)), 0.254, SELECTION)
     by_cosine, together = data["tables"]
+    assert by_cosine["detail"] == "the nearest, dead ones too · largest by chance 0.254"
     (row,) = by_cosine["rows"]
     assert row["href"] == "feature?dictionary=planted&feature=12&token=%3Csea%3E&tab=bands"
     assert row["is_dead"] and row["open"] == 12
@@ -29,9 +30,9 @@ def test_both_tables_with_links_that_keep_the_list() -> None:
 
 
 def test_an_empty_table_says_why() -> None:
-    by_cosine, together = payload(Neighbours((), (TOGETHER,)), SELECTION)["tables"]
+    by_cosine, together = payload(Neighbours((), (TOGETHER,)), 0.254, SELECTION)["tables"]
     assert by_cosine["detail"] == "none: it has no length"
     assert together["detail"] == "on the same tokens"
-    assert payload(Neighbours((NEAR,), ()), SELECTION)["tables"][1]["detail"] == (
+    assert payload(Neighbours((NEAR,), ()), 0.254, SELECTION)["tables"][1]["detail"] == (
         "no other is active where it is"
     )

@@ -1,3 +1,4 @@
+import gc
 import sys
 import threading
 import webbrowser
@@ -48,6 +49,18 @@ def test_what_the_first_page_needs_is_loaded_and_a_window_opened(
         once_up.once_up(port, opens_window=True)
     assert opened == [f"http://127.0.0.1:{port}"]
     assert sys.modules.pop("loaded_once_up").__file__ == str(tmp_path / "loaded_once_up.py")
+
+
+def test_what_is_loaded_is_not_collected_again(
+    opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(once_up, "FIRST_NEEDED", ())
+    loaded: list[object] = []
+    with answering() as port:
+        once_up.once_up(port, opens_window=False)
+    later: list[object] = []
+    seen = {id(one) for one in gc.get_objects()}
+    assert id(loaded) not in seen and id(later) in seen
 
 
 def test_no_window_where_there_are_none(opened: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import pytest
 from app.token_text import (
     alone,
     chip,
+    label_text,
     lens_tables,
     meant,
     payload,
@@ -43,9 +44,28 @@ def test_running_text_hides_nothing(token: str, shown: str) -> None:
     assert visible(token) == shown
 
 
+def test_a_label_keeps_the_joiners_of_its_script() -> None:
+    family, persian = "\U0001f469\u200d\U0001f467", "\u0645\u06cc\u200c\u062e"
+    assert label_text(f"{family} {persian}") == f"{family} {persian}"
+    assert visible(persian) == "\u0645\u06cc⟦U+200C⟧\u062e"
+    hidden = "ju\u200dnk \u202e\u0645"  # a joiner that joins nothing is as hidden as others
+    assert label_text(hidden) == visible(hidden) == "ju⟦U+200D⟧nk ⟦U+202E⟧\u0645"
+    assert label_text("\u0645" * 121) == f"{chr(0x645) * 120}… (121 characters)"
+    assert label_text("") == "∅"
+
+
 @pytest.mark.parametrize(
     ("token", "shown"),
-    [(" a ", "␣a␣"), ("   ", "␣␣␣"), (" " * 9, "␣×9"), ("a b", "a b"), ("y" * 99, "y" * 23 + "…")],
+    [
+        (" a ", "␣a␣"),
+        ("   ", "␣␣␣"),
+        (" " * 9, "␣×9"),
+        ("a  b", "a  b"),
+        ("\n" + " " * 8 + "\n", "↵␣×8↵"),
+        ("\t b \n  c", "⇥␣b␣↵␣␣c"),
+        ("y" * 99, "y" * 23 + "…"),
+        ("", "∅"),
+    ],
 )
 def test_a_token_alone_shows_its_spaces(token: str, shown: str) -> None:
     assert alone(token) == shown

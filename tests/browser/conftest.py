@@ -47,6 +47,12 @@ def chromium(playwright: Playwright) -> str:
     return next(filter(None, map(shutil.which, names)), playwright.chromium.executable_path)
 
 
+@pytest.fixture(scope="module")
+def store(synthetic_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy for the tests of one file, since annotations stay beside it."""
+    return shutil.copytree(synthetic_store, tmp_path_factory.mktemp("annotated") / "store")
+
+
 @pytest.fixture(scope="session")
 def server(synthetic_store: Path) -> Iterator[str]:
     """The address of the app on the store of known features."""

@@ -1,79 +1,25 @@
-"""People label features in real browsers: by keyboard, at once, and while the app dies."""
+"""People label features in a real browser, by keyboard: what they saved stands where it should."""
 
 import csv
 import io
-import os
 import re
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
-from sqlalchemy import Column, select
+from playwright.sync_api import Page, expect
 
-from featurestore.annotations.database import EVENTS, Database, default_url
-from featurestore.annotations.records import URL_VARIABLE
-from tests.browser.conftest import serve, server_process
-from tests.postgres_server import new_database, postgres_server
+from tests.browser.conftest import serve
+from tests.browser.labelling import events, number, open_feature, saved, write
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 HOSTILE = '<img src=x onerror=alert(1)> **b** =HYPERLINK("x") \u202egnp'
-KILLS = int(os.environ.get("FEATURE_BROWSER_KILLS", "1"))
-"""On a database of each kind."""
-EDITS = int(os.environ.get("FEATURE_BROWSER_EDITS", "4"))
-"""Of each of two people; both are few here and many where there is time."""
-
-
-@pytest.fixture(scope="module")
-def store(synthetic_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy, since annotations stay beside it."""
-    return shutil.copytree(synthetic_store, tmp_path_factory.mktemp("annotated") / "store")
 
 
 @pytest.fixture(scope="module")
 def server(store: Path) -> Iterator[str]:
     yield from serve(store)
-
-
-def events(store: Path) -> list[tuple]:
-    """All that was ever saved: feature, author, label, whether it was a conflict."""
-    columns = [EVENTS.c[name] for name in ("feature", "author", "label", "is_conflict")]
-    return saved_in(default_url(store), *columns)
-
-
-def saved_in(url: str, *columns: Column) -> list[tuple]:
-    """What a program that starts now finds, in the order that it was saved in."""
-    database = Database(url)
-    with database.reading() as connection:
-        found = connection.execute(select(*columns).order_by(EVENTS.c.number)).all()
-    database.close()
-    return [tuple(row) for row in found]
-
-
-def open_feature(page: Page, feature: int) -> None:
-    """Of a dictionary that is not the one of the queue."""
-    page.goto(f"/feature?dictionary=early&feature={feature}")
-    expect(page.locator(f".editor[data-feature='{feature}']")).to_be_visible()
-
-
-def write(page: Page, verdict: str, label: str, author: str | None = None) -> None:
-    """Judge and label with the keyboard alone; Enter is left to the caller."""
-    if author is not None:
-        page.locator(".editor [name=author]").fill(author)
-    page.keyboard.press("Escape")
-    page.keyboard.press(verdict)
-    page.keyboard.press("a")
-    page.keyboard.type(label)
-
-
-def number(page: Page) -> int:
-    return int(page.locator(".editor").get_attribute("data-feature"))
-
-
-def saved(page: Page, words: str) -> None:
-    expect(page.locator(".editor .state")).to_contain_text(words)
 
 
 def test_a_whole_round_of_labelling(page: Page, store: Path) -> None:
@@ -137,8 +83,8 @@ def test_what_was_just_saved_can_be_gone_back_to(page: Page) -> None:
     page.keyboard.press("Enter")
     told = page.locator(".st-key-just_saved")
     expect(told).to_contain_text(f"Saved: feature {first} · unsure · {HOSTILE}")
+    expect(page.locator(f".editor[data-feature='{first}']")).to_have_count(0)
     second = number(page)
-    assert second != first
     page.keyboard.press("ArrowLeft")
     expect(page.locator(f".editor[data-feature='{first}']")).to_be_visible()
     expect(page.locator(".editor [name=label]")).to_have_value(HOSTILE)
@@ -159,6 +105,24 @@ def test_what_was_just_saved_can_be_gone_back_to(page: Page) -> None:
     expect(page.locator(f".editor[data-feature='{first}'] .junk")).to_have_attribute(
         "aria-pressed", "true"
     )
+
+
+def test_next_leads_back_to_what_was_saved_alone(page: Page) -> None:
+    """It has left the queue by then, and Next leads past what a colleague has judged meanwhile."""
+    page.goto("/annotations?dictionary=planted&sort=random&seed=12")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".editor")).to_be_visible()
+    first = number(page)
+    write(page, "2", "saved alone", "Ann")
+    page.keyboard.press("Shift+Enter")
+    saved(page, "Ann, just now")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(f".editor[data-feature='{first}']")).to_have_count(0)
+    told = page.locator(".st-key-just_saved")
+    expect(told).to_contain_text(f"Saved: feature {first} · unsure · saved alone")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(f".editor[data-feature='{first}']")).to_be_visible()
+    expect(page.locator(".editor [name=label]")).to_have_value("saved alone")
 
 
 PRESS = """(box, keys) => keys.forEach(key => box.dispatchEvent(new KeyboardEvent(
@@ -273,91 +237,6 @@ def test_what_is_too_long_is_told_and_not_cut(page: Page, store: Path) -> None:
     assert [label for feature, _, label, _ in events(store) if feature == 15][-1] == "x"
 
 
-def people(browser: Browser, server: str) -> Iterator[tuple[str, BrowserContext, Page]]:
-    for name in ("Ann", "Bob"):
-        context = browser.new_context(base_url=server, viewport={"width": 1440, "height": 900})
-        page = context.new_page()
-        page.set_default_timeout(15_000)
-        yield name, context, page
-
-
-def test_two_people_at_once(browser: Browser, server: str, store: Path) -> None:
-    """Each opens a feature, then both save: the second is told, and nothing is lost."""
-    n_before, features = len(events(store)), [20 + i % 6 for i in range(EDITS)]
-    (ann, one, his), (bob, other, hers) = people(browser, server)
-    told = 0
-    for i, feature in enumerate(features):
-        for page in (his, hers):
-            open_feature(page, feature)
-        for name, page in ((ann, his), (bob, hers)):
-            page.locator(".editor [name=label]").fill("")
-            write(page, "1", f"{name} {i}", name if not i else None)
-            page.keyboard.press("Shift+Enter")
-            expect(page.locator(".editor .state")).not_to_contain_text(re.compile("saving|not s"))
-        told += hers.locator(".conflict").count()
-    found = events(store)[n_before:]
-    assert [event[1] for event in found] == [ann, bob] * EDITS
-    assert [event[2] for event in found] == [f"{n} {i}" for i in range(EDITS) for n in (ann, bob)]
-    assert [event[3] for event in found] == [0, 1] * EDITS
-    assert told == sum(i // 6 + 1 for i in range(EDITS))  # open ones of a feature add up
-
-    conflict = hers.locator(".conflict").last
-    expect(conflict).to_contain_text(f"Ann {EDITS - 1}")
-    expect(conflict).to_contain_text(f"Bob {EDITS - 1}")
-    n_open = hers.locator(".conflict").count()
-    conflict.get_by_role("button", name="Take the other").click()
-    expect(hers.locator(".conflict")).to_have_count(n_open - 1)
-    expect(hers.locator(".editor [name=label]")).to_have_value(f"Bob {EDITS - 1}")
-    for context in (one, other):
-        context.close()
-
-
-def test_undo_takes_back_one_s_own_and_nobody_else_s(
-    browser: Browser, server: str, store: Path
-) -> None:
-    (_, one, ann), (_, other, bob) = people(browser, server)
-    undo = {page: page.get_by_role("button", name="Undo") for page in (ann, bob)}
-    n_before = len(events(store))
-    open_feature(ann, 30)
-    write(ann, "1", "Ann's", "Ann")
-    ann.keyboard.press("Shift+Enter")
-    saved(ann, "Ann, just now")
-    expect(undo[ann]).to_be_enabled()
-
-    open_feature(bob, 30)
-    expect(undo[bob]).to_be_disabled()  # nobody is named yet
-    bob.locator(".editor [name=author]").fill("Ann")
-    expect(undo[bob]).to_be_enabled()
-    bob.locator(".editor [name=author]").fill("Bob")
-    expect(undo[bob]).to_be_disabled()
-    expect(undo[bob]).to_have_attribute("title", re.compile("^Ann saved what is in force.*History"))
-    undo[bob].evaluate("button => { button.disabled = false; button.click(); }")
-    problem = bob.locator(".editor .problem")
-    expect(problem).to_contain_text("Ann saved what is in force, and nobody undoes what others")
-    assert events(store)[n_before:] == [(30, "Ann", "Ann's", False)]
-    bob.keyboard.press("Escape")
-    bob.locator(".editor [name=label]").fill("Bob's")
-    bob.keyboard.press("Shift+Enter")
-    saved(bob, "Bob, just now")
-    expect(undo[bob]).to_be_enabled()
-
-    ann.locator(".editor [name=label]").fill("Ann's, too late")
-    ann.keyboard.press("Shift+Enter")
-    expect(ann.locator(".conflict")).to_have_count(1)
-    expect(undo[ann]).to_be_disabled()
-    expect(undo[ann]).to_have_attribute("title", re.compile("^Decide below instead"))
-    undo[bob].click()  # whose page does not know of the conflict yet
-    expect(problem).to_contain_text("has a conflict, so nothing was undone: decide first")
-    expect(bob.locator(".conflict")).to_have_count(1)
-    expect(bob.locator(".editor [name=label]")).to_have_value("Bob's")
-    expect(undo[bob]).to_be_disabled()
-    bob.get_by_role("button", name="Keep what is in force").click()
-    expect(bob.locator(".conflict")).to_have_count(0)
-    expect(undo[bob]).to_be_enabled()
-    for context in (one, other):
-        context.close()
-
-
 def test_what_needs_a_person_stands_first_in_an_import(page: Page) -> None:
     page.set_viewport_size({"width": 800, "height": 900})
     page.goto("/annotations?dictionary=planted")
@@ -377,52 +256,6 @@ def test_what_needs_a_person_stands_first_in_an_import(page: Page) -> None:
     assert above and below and above["y"] < below["y"]
     whole = page.locator("[data-testid=stMainBlockContainer]").evaluate("e => e.clientWidth")
     assert below["width"] > 0.8 * whole
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a database that nothing was saved in, once of each kind."""
-    if request.param == "sqlite":
-        yield default_url(tmp_path)
-        return
-    with postgres_server() as server, new_database(server) as address:
-        yield address
-
-
-def test_nothing_acknowledged_is_lost_when_the_app_is_killed(
-    browser: Browser,
-    synthetic_store: Path,
-    tmp_path: Path,
-    url: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv(URL_VARIABLE, url)
-    store = shutil.copytree(synthetic_store, tmp_path / "store")
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    acknowledged = set()
-    for i in range(KILLS):
-        serving = serve(store)
-        address = next(serving)
-        page.goto(f"{address}/feature?dictionary=planted&sort=feature&order=asc&feature={i % 90}")
-        expect(page.locator(".editor")).to_be_visible()
-        for j in range(3 + i % 4):
-            feature, label = number(page), f"kill {i} {j}"
-            page.locator(".editor [name=label]").fill("")
-            write(page, "1", label, "Ann")
-            page.keyboard.press("Enter")
-            if j == 2 + i % 4:
-                page.wait_for_timeout(37 * (i + 1) % 400)  # somewhere inside the last save
-                server_process(address).kill()
-                break
-            expect(page.locator(f".editor[data-feature='{feature}']")).to_have_count(0)
-            acknowledged.add(label)
-        with pytest.raises(StopIteration):
-            next(serving)
-    kept = [label for (label,) in saved_in(url, EVENTS.c.label)]
-    assert acknowledged <= set(kept)
-    assert len(kept) <= len(acknowledged) + KILLS
-    context.close()
 
 
 def test_nothing_sticks_out_at_800_pixels(page: Page) -> None:

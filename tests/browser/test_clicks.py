@@ -93,6 +93,18 @@ def test_the_address_says_what_a_page_entered_by_the_menu_shows(page: Page) -> N
     expect(page.locator("[role=combobox]").first).to_have_value("planted")
 
 
+def test_the_menu_keeps_to_the_dictionary_through_a_search(page: Page) -> None:
+    """A search is of all dictionaries, and its address names none."""
+    page.goto("/feature?dictionary=planted&feature=3")
+    heading(page, 3)
+    menu = page.get_by_test_id("stTopNavLinkContainer")
+    for name, path in (("Search", "/search"), ("Compare", "/compare"), ("Browse", "/")):
+        menu.filter(has_text=name).click()
+        expect(page).to_have_url(re.compile(re.escape(path) + r"\?"))
+    expect(page).to_have_url(re.compile("dictionary=planted"))
+    expect(page.locator("[role=combobox]").first).to_have_value("planted")
+
+
 def test_back_takes_back_the_first_thing_done_on_a_page_opened_bare(page: Page) -> None:
     page.goto("/")
     expect(page).to_have_url(re.compile(r"/\?dictionary=[a-z-]+$"))
@@ -126,6 +138,41 @@ def test_a_key_leads_to_the_contexts_and_one_to_the_search(page: Page) -> None:
     page.keyboard.press("/")
     expect(page).to_have_url(re.compile(r"/search\?find="))
     expect(page.get_by_role("textbox", name="Find")).to_be_focused()
+
+
+def test_esc_leaves_a_box(page: Page) -> None:
+    """So that keys are keys again."""
+    page.goto("/?dictionary=planted")
+    box = page.get_by_role("textbox", name="Token")
+    expect(page.get_by_label("Go to feature")).to_be_visible()  # of all widgets the last to load
+    for _ in range(2):
+        page.keyboard.press("/")
+        expect(box).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(box).not_to_be_focused()
+    page.keyboard.press("g")
+    expect(page.get_by_label("Go to feature")).to_be_focused()
+
+
+@pytest.mark.parametrize("is_clicked", [True, False])
+def test_a_list_is_left_once_something_is_chosen(page: Page, is_clicked: bool) -> None:
+    page.goto("/feature?dictionary=early&feature=3")
+    heading(page, 3)
+    picker = page.get_by_role("combobox", name="Dictionary")
+    picker.click()
+    if is_clicked:
+        page.get_by_role("option", name="planted").click()
+    else:
+        page.keyboard.type("planted")
+        expect(page.get_by_role("option")).to_have_count(1)
+        page.keyboard.press("Enter")
+    expect(picker).not_to_be_focused()
+    expect(page).to_have_url(re.compile("dictionary=planted"))
+    picker.click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("option")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(picker).not_to_be_focused()
 
 
 @pytest.mark.parametrize("path", ["/compare", "/pair", "/tracks"])

@@ -31,9 +31,19 @@ def canvas(page: Page) -> Locator:
     return page.locator(".st-key-map canvas.points")
 
 
+STANDS = """() => {
+    const { y } = document.querySelector(".st-key-map").getBoundingClientRect();
+    const isSame = y === window.lastY;
+    window.lastY = y;
+    return isSame;
+}"""
+"""Whether the map is where it was when last asked: boxes above it come late in a new browser."""
+
+
 def open_map(page: Page, query: str) -> None:
     page.goto(f"/map?{query}")
     expect(page.locator(".st-key-map .legend")).not_to_be_empty()
+    page.wait_for_function(STANDS, polling=250)
 
 
 def on_screen(page: Page, points: Iterable[MapPoint]) -> dict[int, tuple[float, float]]:

@@ -1,7 +1,6 @@
 """A hand on the mouse and one on the keys: what is clicked takes no key from the editor."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,25 +8,21 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.conftest import serve
-from tests.browser.test_annotations import events, saved
-from tests.browser.test_typing_ahead import (
+from tests.browser.labelling import (
     EDITOR,
     EVERY,
     LIST,
+    events,
     holds,
     of,
     opened,
     press,
+    saved,
     shows,
     verdicts,
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
-
-
-@pytest.fixture(scope="module")
-def store(synthetic_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shutil.copytree(synthetic_store, tmp_path_factory.mktemp("mouse") / "store")
 
 
 @pytest.fixture(scope="module")

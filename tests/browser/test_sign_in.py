@@ -1,6 +1,5 @@
 """People sign in with a provider of OpenID Connect, and what they label is by them."""
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,11 +24,6 @@ def provider() -> Iterator[Provider]:
     with identity_provider(PEOPLE) as found:
         yield found
     assert found.refusals == []
-
-
-@pytest.fixture(scope="module")
-def store(synthetic_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shutil.copytree(synthetic_store, tmp_path_factory.mktemp("signed") / "store")
 
 
 @pytest.fixture(scope="module")

@@ -134,12 +134,15 @@ def test_import_is_all_or_nothing(
     file.write_text(f"{header}planted,0,rivers,gpt,0.5,20\nplanted,0,a,,,\nearly,3,seas,,,\n")
     assert run(*line) == 0
     assert capsys.readouterr().out == (
-        "3 explanations of 2 features in 2 dictionaries; 1 with a score\n"
+        "3 explanations of 2 features in 2 dictionaries; 1 with a score; 3 of them new\n"
     )
     kept = ExplanationTable(Database(url, read_only=True)).all([DIGEST])
     told = {(e.feature, e.label, e.method, e.explainer, e.score, e.n) for e in kept}
     assert told == {(0, "rivers", "fuzz", "gpt", 0.5, 20), (0, "a", "fuzz", "", None, None)}
     assert all(e.at for e in kept)
+    assert run(*line) == 0
+    assert "; 0 of them new\n" in capsys.readouterr().out
+    assert ExplanationTable(Database(url, read_only=True)).all([DIGEST]) == kept
 
 
 def scores(printed: str) -> list[dict[str, str]]:

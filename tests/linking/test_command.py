@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from featurestore.__main__ import main
+from featurestore.chance import largest_by_chance
 from featurestore.config import DictionaryConfig
 from featurestore.dictionaries.native import load
 from featurestore.inference import load_model
 from featurestore.link_records import LinkInfo
 from featurestore.linking import link as module
 from featurestore.linking.readers import readers_of
-from featurestore.matching.chance import largest_by_chance
 from featurestore.store import Store
 from tests.linking.conftest import LINKED
 from tests.matching.conftest import build_some

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from featurestore.__main__ import main
+from featurestore.chance import largest_by_chance
 from featurestore.config import DictionaryConfig
 from featurestore.dictionaries.native import load
 from featurestore.errors import NotCompared
 from featurestore.matching import pair as module
-from featurestore.matching.chance import largest_by_chance
 from featurestore.pair_records import PairInfo
 from featurestore.store import Store
 from tests.matching.conftest import build_some

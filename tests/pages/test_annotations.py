@@ -239,3 +239,18 @@ def test_the_editor_stays_where_a_save_has_failed(
     test.run()  # and without one the reason stands in its place
     assert not [c for c in test.get("bidi_component") if "verdicts" in c.proto.json]
     assert "The server is gone." in texts(test)
+
+
+def test_explanations_are_imported_once(open_page: Open, annotated: Path) -> None:
+    test = open_page(links.ANNOTATIONS, annotated, dictionary="planted")
+    rows = 'planted,4,"the ""river""",m,0.5,9\nplanted,8,seas,,,\n'
+    file = ("a.csv", f"dictionary,feature,label,explainer,score,n\n{rows}".encode(), "text/csv")
+    test.file_uploader(key="explanation_file").set_value(file).run()
+    test.text_input(key="method").set_value("fuzz").run()
+    assert "1 of 2 rows change nothing" in texts(test)  # it says what the store's own says
+    next(button for button in test.button if button.label == "Import 1").click().run()
+    assert "Explanations imported: 1." in texts(test)
+    assert "rows change nothing" not in texts(test)
+    test.run()
+    assert "2 of 2 rows change nothing" in texts(test)
+    assert not [button for button in test.button if button.label.startswith("Import")]

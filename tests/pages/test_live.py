@@ -11,7 +11,12 @@ from streamlit.testing.v1 import AppTest
 
 from app import command_line, links
 from app.live.service import Service
+from featurestore.annotations.database import Database, default_url
+from featurestore.annotations.explanations import ExplanationTable
+from featurestore.annotations.log import AnnotationLog
+from featurestore.annotations.records import Content, Draft, Explanation, Verdict
 from featurestore.errors import Busy
+from featurestore.store import Store
 from tests.live_project import IDS, build_project
 from tests.pages.conftest import MAIN, Open, texts
 
@@ -61,6 +66,28 @@ def test_features_of_a_text(live: Live) -> None:
     assert {row["key"].partition("/")[0] for row in data["rows"]} == {*IDS}
     largest = [abs(float(row["cells"][1][1].replace("−", "-"))) for row in data["rows"]]
     assert largest == sorted(largest, reverse=True)
+
+
+def test_labels_stand_beside_features(open_page: Open, project: Path, tmp_path: Path) -> None:
+    store = shutil.copytree(project, tmp_path / "copy") / "store"
+    digest = Store(store).dictionary("sae").content
+    shown = {"text": TEXT, "dictionaries": "sae"}
+    plain = strips(open_page(links.LIVE, store, **shown))
+    assert [column["name"] for column in plain["columns"]][:2] == ["feature", "max"]
+    first, second, *_ = (int(row["cells"][0]) for row in plain["rows"])
+    database = Database(default_url(store))
+    content = Content(Verdict.JUNK, "<b>cats", "a note")
+    AnnotationLog(database).append(Draft("1", "Ann", digest, "sae", first, 0, content))
+    ExplanationTable(database).add_all([Explanation(digest, "sae", second, "mats", "fuzz")])
+    database.close()
+    test = open_page(links.LIVE, store, **shown, open=f"sae:{first}")
+    data = strips(test)
+    assert [column["name"] for column in data["columns"]][:2] == ["feature", "label"]
+    assert [row["cells"][1] for row in data["rows"]][:3] == ["✕ <b>cats", "(mats)", ""]
+    assert "&lt;b&gt;cats" in texts(test) and "a note" in texts(test)  # of the open one
+    other = strips(open_page(links.LIVE, store, **shown, other="Mats.", tab="contrast"))
+    assert [column["name"] for column in other["columns"]][:2] == ["feature", "label"]
+    assert {row["cells"][1] for row in other["rows"]} >= {"✕ <b>cats", ""}
 
 
 def test_the_text_goes_into_the_link(live: Live) -> None:
@@ -154,6 +181,41 @@ def test_edits_are_added_and_removed(live: Live) -> None:
     assert "Next token" in texts(test)
     test.button(key="remove 0").click().run()
     assert "edits" not in test.query_params
+
+
+def test_what_stands_in_the_boxes_is_what_is_added(live: Live) -> None:
+    test = live(text=TEXT, tab="intervene", dictionaries="sae")
+    (box,) = (one for one in test.number_input if one.label == "Feature")
+    box.set_value(7)
+    test.button(key="add_edit").click().run()  # at once
+    assert test.query_params["edits"] == "sae:7:ablate"
+    (box,) = (one for one in test.number_input if one.label == "Feature")
+    box.set_value(-1)
+    test.button(key="add_edit").click().run()
+    assert "No feature -1 in" in texts(test)
+    (box,) = (one for one in test.number_input if one.label == "Feature")
+    box.set_value(24).run()
+    test.button(key="add_edit").click().run()
+    assert "No feature 24 in &#x27;sae&#x27;: its features are 0 to 23." in texts(test)
+    assert test.query_params["edits"] == "sae:7:ablate"
+    test.selectbox(key="edit_mode").select("scale").run()
+    (box,) = (one for one in test.number_input if one.label == "Feature")
+    test.number_input(key="edit_scale").set_value(0.5)
+    box.set_value(3)
+    test.button(key="add_edit").click().run()
+    assert test.query_params["edits"] == "sae:7:ablate;sae:3:scale:0.5"
+    assert "No feature" not in texts(test)
+
+
+def test_chosen_tokens_are_where_an_edit_is_unless_everywhere_is_asked_for(live: Live) -> None:
+    test = live(text=TEXT, tab="intervene", dictionaries="sae", at="2,3", by="at")
+    assert test.selectbox(key="edit_where").value == "at the 2 chosen tokens"
+    test.button(key="add_edit").click().run()
+    assert test.query_params["edits"] == "sae:0:ablate@2-3"
+    test = live(text=TEXT, tab="intervene", dictionaries="sae", at="2,3", by="at")
+    test.selectbox(key="edit_where").select("everywhere").run()
+    test.button(key="add_edit").click().run()
+    assert test.query_params["edits"] == "sae:0:ablate"
 
 
 def test_an_open_feature_stands_beside_its_contexts(live: Live) -> None:

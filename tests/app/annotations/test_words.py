@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -70,6 +71,15 @@ def test_every_text_of_a_stranger_is_escaped() -> None:
     for page in pages:
         assert "&lt;img" in page
         assert "<img" not in page
+
+
+def test_label_note_and_tags_are_told_apart() -> None:
+    said = Content(Verdict.JUNK, "rivers", "first\n\nthird", ("a", "b"))
+    assert re.sub("<small>.*</small>", "", words.in_force(event(content=said))) == (
+        '<div class="fb-said"><span class="fb-verdict fb-junk"><i>✕</i> junk</span> · '
+        '<bdi>rivers</bdi> <span class="fb-tag">a</span> <span class="fb-tag">b</span> '
+        '<p class="fb-remark" dir="auto">first\n\nthird</p></div>'
+    )
 
 
 def test_a_conflict_names_both() -> None:

@@ -14,7 +14,9 @@ def test_points_by_kind_over_a_logarithmic_axis() -> None:
     assert (sae.name, list(sae.x), list(sae.y)) == ("sae", [3, 300], [0.5, 0.2])
     assert [point[0] for point in sae.customdata] == ["a", "c"]
     assert pca.marker.symbol != sae.marker.symbol  # colour is not the only sign
-    assert figure.layout.xaxis.type == "log"
+    assert figure.layout.xaxis.type == "log" and not figure.layout.shapes
+    (line,) = charts.tradeoff(marks, [], ("L0", "KL ratio"), level=1).layout.shapes
+    assert (line.y0, line.y1) == (1, 1)
     assert list(figure.layout.xaxis.tickvals) == [2, 5, 10, 20, 50, 100, 200, 500]
 
 

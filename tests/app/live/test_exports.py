@@ -17,20 +17,22 @@ def lines(content: bytes) -> list[dict[str, str]]:
 
 def test_features_of_a_text_come_with_their_tokens() -> None:
     one = Ranked("=d", 3, 2.5, 4.0, 0.0, 2, 0.1, None, None, (0, 2), (1.5, 2.5))
-    (row,) = lines(exports.ranked_csv([one], TOKENS))
+    (row,) = lines(exports.ranked_csv([one], TOKENS, {("=d", 3): ("junk", "=1+1", "")}))
     assert row["dictionary_id"] == "'=d"
     assert (row["feature"], row["max"], row["n"], row["share"]) == ("3", "2.5", "2", "")
+    assert (row["verdict"], row["label"], row["explanation"]) == ("junk", "'=1+1", "")
     assert json.loads(row["activations"]) == [[0, "=a", 1.5], [2, "\n", 2.5]]
 
 
 def test_features_of_two_texts_come_with_both_and_their_differences() -> None:
     sides = Side(2.0, 0.5, 1, 3, (1,), (2.0,)), Side(3.0, 0.25, 1, 1, (0,), (3.0,))
     one = Contrasted("d", 3, 0.1, 9.0, 2.0, *sides)
-    (row,) = lines(exports.contrasted_csv([one], TOKENS, ("x",)))
+    (row,) = lines(exports.contrasted_csv([one], TOKENS, ("x",), {}))
     assert (row["max_difference"], row["mean_difference"]) == ("-1.0", "0.25")
     assert (row["max_a"], row["mean_a"], row["n_a"], row["n_tokens_a"]) == ("2.0", "0.5", "1", "3")
     assert json.loads(row["activations_a"]) == [[1, " b", 2.0]]
     assert (row["max_b"], row["n_b"], row["n_tokens_b"]) == ("3.0", "1", "1")
+    assert (row["verdict"], row["label"], row["explanation"]) == ("", "", "")
     assert json.loads(row["activations_b"]) == [[0, "x", 3.0]]
 
 

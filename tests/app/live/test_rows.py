@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from app.live import rows
 from app.live.ranking import Contrasted, Ranked, Side
@@ -48,8 +49,8 @@ def info(**changes: object) -> DictionaryInfo:
 
 def test_a_feature_is_shaded_on_the_scale_of_its_page() -> None:
     summaries = {("topk", 416): SUMMARY}
-    (row,) = rows.feature_rows([RANKED], TOKENS, summaries, HREFS, True, False)
-    columns = [column.name for column in rows.feature_columns(True, False)]
+    (row,) = rows.feature_rows([RANKED], TOKENS, summaries, HREFS, {}, True, False)
+    columns = [column.name for column in rows.feature_columns(True, False, False)]
     cells = dict(zip(columns, row.cells, strict=True))
     assert cells == {
         "feature": "416",
@@ -65,16 +66,35 @@ def test_a_feature_is_shaded_on_the_scale_of_its_page() -> None:
     assert strip.label == "active on 2 of 4 tokens, most on \u2423in: 5.50"
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (("junk", "lists", "unused"), "✕ lists"),
+        (("junk", "", "unused"), "✕"),
+        (("", "lists", ""), "lists"),
+        (("", "", "a program's"), "(a program's)"),
+        (None, ""),
+    ],
+)
+def test_what_is_said_stands_beside_the_number(
+    said: tuple[str, str, str] | None, shown: str
+) -> None:
+    labels = {("other", 1): ("", "a", "")} | ({("topk", 416): said} if said else {})
+    (row,) = rows.feature_rows([RANKED], TOKENS, {}, HREFS, labels, True, False)
+    columns = rows.feature_columns(True, False, True)
+    assert dict(zip([c.name for c in columns], row.cells, strict=True))["label"] == shown
+
+
 def test_of_several_dictionaries_a_feature_names_its_own() -> None:
-    (row,) = rows.feature_rows([RANKED], TOKENS, {}, HREFS, False, True)
+    (row,) = rows.feature_rows([RANKED], TOKENS, {}, HREFS, {}, False, True)
     assert row.cells[0] == "topk 416"
     assert row.cells[2] == 5.5  # at the chosen tokens
-    assert [c.name for c in rows.feature_columns(False, True)][2] == "at"
+    assert [c.name for c in rows.feature_columns(False, True, False)][2] == "at"
 
 
 def test_a_feature_beyond_its_stored_maximum_sets_the_scale() -> None:
     beyond = Ranked(**(vars(RANKED) | {"stored_max": None, "max": -12.0}))
-    (row,) = rows.feature_rows([beyond], TOKENS, {}, HREFS, True, False)
+    (row,) = rows.feature_rows([beyond], TOKENS, {}, HREFS, {}, True, False)
     assert row.scale == 12.0
 
 
@@ -84,14 +104,16 @@ def test_a_contrast_has_a_strip_for_each_text() -> None:
         Side(5.5, 1.75, 2, 4, (1, 3), (1.5, 5.5)),
         Side(1.5, 0.5, 1, 3, (0,), (1.5,)),
     )
-    (row,) = rows.contrast_rows([one], (TOKENS, TOKENS[:3]), {}, HREFS, True)
-    cells = dict(zip([c.name for c in rows.CONTRAST_COLUMNS], row.cells[1:], strict=True))
+    (row,) = rows.contrast_rows([one], (TOKENS, TOKENS[:3]), {}, HREFS, {}, True)
+    cells = dict(zip([c.name for c in rows.contrast_columns(True, False)], row.cells, strict=True))
     assert cells["max"] == 4.0
     assert cells["mean"] == 1.25
     assert [strip.pos for strip in row.strips] == [(1, 3), (0,)]
     sides = Side(0.0, 0.0, 0, 4, (), ()), Side(1.0, 0.1, 1, 3, (0,), (1.0,))
     silent = Contrasted("topk", 1, 0.0, None, 0.0, *sides)
-    (row,) = rows.contrast_rows([silent], (TOKENS, TOKENS), {}, {("topk", 1): "feature?y"}, True)
+    (row,) = rows.contrast_rows(
+        [silent], (TOKENS, TOKENS), {}, {("topk", 1): "feature?y"}, {}, True
+    )
     assert row.strips[0].label == "silent"
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from featurestore.matching.chance import largest_by_chance
+from featurestore.chance import largest_by_chance
 
 
 @pytest.mark.parametrize("is_absolute", [False, True])
