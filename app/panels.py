@@ -113,6 +113,7 @@ def dictionary() -> tuple[DictionaryInfo, Selection]:
                 key="dictionary",
                 format_func=lambda one: one if one == asked else labels[one],
                 placeholder="Choose a dictionary",
+                filter_mode="contains",
                 on_change=session.on_dictionary,
                 label_visibility="collapsed",
                 width=290,

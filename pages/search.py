@@ -15,4 +15,4 @@ else:
         hits(found)
         n_with_hits += 1
     if not n_with_hits:
-        nothing_found(infos, selection.find)
+        nothing_found(infos, selection)

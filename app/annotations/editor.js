@@ -1,5 +1,5 @@
 // What a person says of a feature: verdict, label, note, tags. Parts of it are drafts.js, waiting.js (what is
-// on its way to the app), typing.js (keys) and stop.js (what ends typing ahead).
+// on its way to the app), leading.js (ways to other features), typing.js (keys) and stop.js (what ends typing ahead).
 //
 // data: { feature, key, shown, seen, content: {verdict, label, note, tags}, verdicts: [[value, mark]], saved,
 // by, conflicts: [{revision, said, current, other}], problem, author, answered, done: [[uid, revision]] }
@@ -39,6 +39,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     window.addEventListener("keydown", press, true);
     window.addEventListener("pointerdown", point, true);
     window.addEventListener("click", click, true); // not earlier: words that go move what was pressed
+    window.addEventListener("popstate", back);
     isListening = true;
   }
   return () => { if (shown === editor) shown = null; };

@@ -18,12 +18,11 @@ from featurestore.annotations.exchange import tags_text
 from featurestore.annotations.records import Content
 
 HERE = Path(__file__).parent
+_SCRIPTS = ("drafts", "stop", "waiting", "leading", "typing", "editor")
 _component = st.components.v2.component(
     "feature_browser_editor",
     css=parts.style(HERE / "editor.css"),
-    js=parts.script(
-        *(HERE / f"{name}.js" for name in ("drafts", "stop", "waiting", "typing", "editor"))
-    ),
+    js=parts.script(*(HERE / f"{name}.js" for name in _SCRIPTS)),
 )
 
 KEY = "annotation"

@@ -109,7 +109,9 @@ function replay(editor) {
     const verdict = editor.data.verdicts[Number(key) - 1]?.[0];
     const isLast = i === early.length - 1;
     if (isAnothers(editor) && changes(editor, one, box)) return halt(editor, { words: `${editor.data.by}'s words came first`, isDropped: true });
-    if (clicked) box = clicked;
+    if (one.isThere?.(editor.data.shown)) box = null;
+    else if (one.isThere) return depart(editor, early.slice(i + 1), () => follow(editor, one.isThere));
+    else if (clicked) box = clicked;
     else if (key === "Enter" && box === editor.note && !isCommand) box.value += "\n";
     else if (key === "Enter" && isShift && !isChanged(editor)) continue; // nothing to save
     else if (key === "Enter") return depart(editor, early.slice(i + 1), () => save(editor, !isShift));

@@ -2,8 +2,6 @@
 //
 // A message is answered by its uid; a move, once the editor shows another feature.
 
-const MOVES = { ArrowLeft: "previous", ArrowRight: "next", r: "random" }; // keys, and the buttons they click
-const KEYED = "st-key-"; // Streamlit's class for what has a key
 const LONGEST_WAIT = 15_000; // ms
 const SILENT = "The app has not answered for 15 s. What you typed is kept here.";
 const GONE = "The app does not answer. What you typed is kept here: start it again, then save.";
@@ -36,44 +34,6 @@ function send(editor, name, value) {
   if (!isConnected()) return fail(editor, awaited, GONE);
   wait(editor, awaited);
   editor.send(name, sent);
-}
-
-function move(editor, name) {
-  const button = document.querySelector(`.st-key-${name} button`);
-  const isMove = Object.values(MOVES).includes(name);
-  if (!isConnected()) fail(editor, {}, GONE);
-  else if (!button || button.disabled) halt(editor, { words: isMove ? `no ${name} feature in the list` : "not done" });
-  else button.click();
-}
-
-// The key of a button that leads to another feature.
-function wayOf(target) {
-  const keyed = target.closest?.("button")?.closest(`[class*="${KEYED}"]`);
-  const name = [...(keyed?.classList ?? [])].find((one) => one.startsWith(KEYED))?.slice(KEYED.length);
-  return Object.values(MOVES).includes(name) || name?.startsWith("change-") ? name : null;
-}
-
-// All clicks of the page come here first: those of the mouse, and those of `move`.
-function click(event) {
-  goOn();
-  const editor = shown;
-  if (!editor?.root.isConnected) return;
-  const box = typable(editor).find((one) => one === event.composedPath()[0]);
-  if (box && !isReady(editor)) return keep(editor, { box });
-  const name = wayOf(event.target);
-  if (!name) return;
-  if (isReady(editor)) return wait(editor, { from: editor.data.shown });
-  keep(editor, { move: name });
-  event.preventDefault();
-  event.stopImmediatePropagation();
-}
-
-// A number that is asked for leads on, too; what is typed before its box has lost the focus is for that feature.
-function ask(editor, { key, target }) {
-  const isOther = target.value && Number(target.value) !== editor.data.feature;
-  if (key === "Enter" && isOther && isReady(editor) && target.matches(".st-key-number input")) {
-    wait(editor, { from: editor.data.shown, isAsked: true });
-  }
 }
 
 function wait(editor, awaited) {

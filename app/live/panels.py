@@ -65,6 +65,7 @@ def open_live() -> tuple[LiveSelection, tuple[DictionaryInfo, ...]]:
             key="live_dictionaries",
             format_func=lambda one: one if one in selection.dictionaries else labels[one],
             placeholder="Choose dictionaries",
+            filter_mode="contains",
             max_selections=MAX_DICTIONARIES,
             on_change=live.on_dictionaries,
             label_visibility="collapsed",

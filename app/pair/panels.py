@@ -100,6 +100,7 @@ def _picker(
         key=name,
         format_func=label,
         placeholder="Choose a dictionary",
+        filter_mode="contains",
         on_change=pairs.on_picker,
         args=(name,),
         label_visibility="collapsed",

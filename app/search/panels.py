@@ -48,6 +48,7 @@ def open_search() -> tuple[SearchSelection, tuple[DictionaryInfo, ...]]:
             index=None,
             key="of",
             placeholder="all dictionaries",
+            filter_mode="contains",
             on_change=search.on_control,
             args=("of",),
             width=190,
@@ -96,9 +97,12 @@ def every_hit(selection: SearchSelection, infos: tuple[DictionaryInfo, ...]) -> 
         st.stop()
 
 
-def nothing_found(infos: tuple[DictionaryInfo, ...], text: str) -> None:
+def nothing_found(infos: tuple[DictionaryInfo, ...], selection: SearchSelection) -> None:
     """Say that no dictionary has the text, or that there is none to search."""
-    advice = " Fewer letters may find more." if len(text) > 1 else ""
+    if selection.is_regex:
+        advice = " In a regex capitals count; with (?i) before it they do not."
+    else:
+        advice = " Fewer letters may find more." if len(selection.find) > 1 else ""
     if len(infos) > 1:
         panels.note(f"None of {len(infos):,} dictionaries has it.{advice}")
     elif infos:

@@ -71,6 +71,7 @@ def _choice(selection: TrackSelection, known: dict[str, DictionaryInfo]) -> None
             key="tracked",
             format_func=lambda one: one if one in selection.tracked else labels[one],
             placeholder="Choose two or more",
+            filter_mode="contains",
             max_selections=selections.MAX_TRACKED,
             on_change=tracking.on_tracked,
             width="stretch",

@@ -144,6 +144,7 @@ def test_esc_leaves_a_box(page: Page) -> None:
     """So that keys are keys again."""
     page.goto("/?dictionary=planted")
     box = page.get_by_role("textbox", name="Token")
+    expect(page.locator(".fb-tell")).to_be_visible()  # the page's keys
     expect(page.get_by_label("Go to feature")).to_be_visible()  # of all widgets the last to load
     for _ in range(2):
         page.keyboard.press("/")

@@ -76,6 +76,9 @@ def test_a_bad_pattern_or_nothing_is_told(open_page: Open, find: str, said: str)
 def test_one_dictionary_that_has_nothing_is_named(open_page: Open) -> None:
     said = texts(open_page(links.SEARCH, find="zzzzz-nowhere", of="early"))
     assert "early does not have it. Fewer letters" in said
+    said = texts(open_page(links.SEARCH, find="RIVER", of="early", regex="1"))
+    assert "early does not have it. In a regex capitals count; with (?i)" in said
+    assert hits(open_page(links.SEARCH, find="(?i)RIVER", of="early", regex="1"))
 
 
 def test_contexts_stand_beside_chance_as_in_browse(open_page: Open) -> None:

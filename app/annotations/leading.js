@@ -1,0 +1,82 @@
+// What leads to another feature: buttons, of which some have keys; a number or a dictionary that is chosen; a
+// link; the browser's Back. What is typed after one of them is for the feature that it leads to.
+
+const MOVES = { ArrowLeft: "previous", ArrowRight: "next", r: "random" }; // keys, and the buttons they click
+const KEYED = "st-key-"; // Streamlit's class for what has a key
+const NUMBER = ".st-key-number input";
+const PICKER = ".st-key-picker [role=combobox]";
+
+function move(editor, name) {
+  const button = document.querySelector(`.st-key-${name} button`);
+  const isMove = Object.values(MOVES).includes(name);
+  if (!isConnected()) fail(editor, {}, GONE);
+  else if (!button || button.disabled) halt(editor, { words: isMove ? `no ${name} feature in the list` : "not done" });
+  else button.click();
+}
+
+// The key of a button that leads to another feature.
+function wayOf(target) {
+  const keyed = target.closest?.("button")?.closest(`[class*="${KEYED}"]`);
+  const name = [...(keyed?.classList ?? [])].find((one) => one.startsWith(KEYED))?.slice(KEYED.length);
+  return Object.values(MOVES).includes(name) || name?.startsWith("change-") ? name : null;
+}
+
+// All clicks of the page come here first: those of the mouse, and those of `move`.
+function click(event) {
+  goOn();
+  const editor = shown;
+  if (!editor?.root.isConnected) return;
+  const [target] = event.composedPath();
+  const box = typable(editor).find((one) => one === target);
+  if (box && !isReady(editor)) return keep(editor, { box });
+  const name = wayOf(event.target);
+  if (!name) return follow(editor, byOption(target) ?? byLink(event, target));
+  if (isReady(editor)) return wait(editor, { from: editor.data.shown });
+  keep(editor, { move: name });
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}
+
+// Keys of boxes that are not the editor's.
+function ask(editor, { key, target }) {
+  if (key === "Enter" && target.matches(NUMBER) && target.value) {
+    const number = Math.trunc(Number(target.value)); // as the app takes it
+    follow(editor, (name) => name.endsWith(` ${number}`));
+  } else if (["Enter", "Tab"].includes(key) && target.matches(PICKER)) {
+    follow(editor, byOption(document.getElementById(target.getAttribute("aria-activedescendant"))));
+  }
+}
+
+function back() {
+  if (shown?.root.isConnected) follow(shown, byAddress(location.href));
+}
+
+// The app is asked already. `isThere` tells by the name of a feature whether it is the one that was asked
+// for; null, where none was. Focus may still be in the box of the question: keys are not for it.
+function follow(editor, isThere) {
+  if (!isThere) return;
+  if (!isReady(editor)) keep(editor, { isThere });
+  else if (!isThere(editor.data.shown)) wait(editor, { from: editor.data.shown, isAsked: true });
+}
+
+// Of the picker of dictionaries: an option begins with the dictionary's name.
+function byOption(target) {
+  const option = target?.closest?.("[role=option]");
+  const list = document.querySelector(PICKER)?.getAttribute("aria-controls");
+  if (!option || option.closest("[role=listbox]")?.id !== list) return null;
+  const text = `${option.textContent} · `;
+  return (name) => text.startsWith(`${name.slice(0, name.lastIndexOf(" "))} · `);
+}
+
+function byLink(event, target) {
+  const isElsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey; // a tab of its own
+  const link = isElsewhere ? null : target.closest?.("a[href]");
+  return link ? byAddress(link.href) : null;
+}
+
+function byAddress(address) {
+  const { pathname, searchParams } = new URL(address);
+  const asked = [searchParams.get("dictionary"), searchParams.get("feature")];
+  if (!pathname.endsWith("/feature") || asked.includes(null)) return null;
+  return (name) => name === asked.join(" ");
+}
