@@ -5,6 +5,7 @@
 // What is typed after a key that leads to a box of another page is for that box.
 
 const STOP = Symbol.for("feature-browser stop"); // of annotations/stop.js: until Esc no key counts
+const KEYS = Symbol.for("feature-browser keys"); // of the window: they count
 const LANDING = Symbol.for("feature-browser landing"); // of the window: on the way to a box of another page
 const BOXES = ":is([data-testid='stTextInput'], [data-testid='stNumberInput'], [data-testid='stTextArea']) :is(input, textarea)";
 const ONE_OF = "[data-testid='stSelectbox'] [role=combobox]";
@@ -19,7 +20,7 @@ export default function ({ data, parentElement }) {
     document.addEventListener("keydown", press, true);
     document.addEventListener("click", ({ target }) => target.closest("[role=option]") && leaveChosen(), true);
   }
-  isListening = true;
+  isListening = window[KEYS] = true;
   // The browser's own popover: it stays while the page is drawn anew, and takes no focus away.
   const list = part(parentElement, "div", "fb-told");
   list.popover = "auto";

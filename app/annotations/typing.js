@@ -10,6 +10,7 @@ const BOXES = "input, textarea, select, [contenteditable=true], [role=textbox], 
 const CONTROLS = "button, a, .token, [role=tab], summary";
 const WALKED = "canvas, .token, .histogram, [role=tab], [role=radio], [role=slider]"; // by arrows
 const AWAY = ["g", "/", "c", "?"]; // from the editor: of keyboard.js
+const KEYS = Symbol.for("feature-browser keys"); // of keyboard.js: it has come
 const LANDING = Symbol.for("feature-browser landing"); // of keyboard.js: keys are for a box of the next page
 const DIALOG = "[data-testid=stDialog]"; // Streamlit's own, over the whole page
 
@@ -37,12 +38,19 @@ function apply(editor, event, isInside) {
   editor.early = []; // meant for a feature that was never drawn
   const target = event.composedPath()[0];
   if (isInside && target.matches(BOXES)) return submit(editor, event);
-  if (!isSave(event) && (isCommand(event) || !isOurs(editor, event) || AWAY.includes(event.key))) return false;
+  if (!isSave(event) && (isCommand(event) || !isOurs(editor, event))) return false;
+  if (AWAY.includes(event.key)) return !window[KEYS] && dropAway(editor, event.key);
   const verdict = editor.data.verdicts[Number(event.key) - 1]?.[0];
   if (verdict) judge(editor, verdict);
   else if (event.key === "Enter") save(editor, !event.shiftKey);
   else if (MOVES[event.key]) move(editor, MOVES[event.key]);
   else boxOf(editor, event.key).focus();
+  return true;
+}
+
+// What is typed after it is not the editor's.
+function dropAway(editor, key) {
+  halt(editor, { words: `"${key}" came before the page was ready`, isDropped: true });
   return true;
 }
 

@@ -90,6 +90,7 @@ def opened(context: BrowserContext, feature: int, author: str = "Ann") -> tuple[
     page.goto(f"{LIST}{feature}")
     shows(page, feature)
     expect(page.locator(".st-key-next button")).to_be_visible()  # in a new browser it comes late
+    expect(page.locator(".fb-tell")).to_be_visible()
     page.locator(".editor [name=author]").fill(author)
     page.keyboard.press("Escape")
     return page, gate

@@ -186,6 +186,20 @@ def test_what_is_typed_after_the_key_of_the_search_is_searched(
     assert len(events(store)) == n_before
 
 
+def test_a_key_of_the_page_that_is_not_there_yet_stops_what_follows_it(
+    context: BrowserContext, store: Path
+) -> None:
+    n_before = len(events(store))
+    page, _ = opened(context, 47)
+    page.evaluate("delete window[Symbol.for('feature-browser keys')]")
+    page.keyboard.type("/ra1")
+    page.keyboard.press("Enter")
+    saved(page, '"/" came before the page was ready; what was typed after it was dropped')
+    shows(page, 47)
+    holds(page, None, "")
+    assert len(events(store)) == n_before
+
+
 def test_the_search_waits_for_the_save_before_it(context: BrowserContext, store: Path) -> None:
     page, gate = opened(context, 82)
     gate.mark = EVERY
