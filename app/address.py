@@ -109,6 +109,13 @@ def show(params: dict[str, str]) -> None:
     st.query_params.from_dict(params)
 
 
+def keep() -> None:
+    """Callback of a click that leads nowhere: its address may be of before the last one."""
+    shown = given()
+    if shown != st.query_params.to_dict():
+        show(shown)
+
+
 def tell() -> None:
     """Make the address bar say what is shown, where it does not.
 

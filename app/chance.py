@@ -66,10 +66,12 @@ def of_random_directions(kept: FeaturePage, query: FeatureQuery) -> list[tuple[s
 
 
 def _control(info: DictionaryInfo) -> DictionaryInfo | None:
-    """Random directions that read what a dictionary reads."""
+    """Random directions that read what a dictionary reads, with as many contexts of each."""
 
-    def reads(one: DictionaryInfo) -> tuple[str | None, ...]:
-        return one.hook_name, one.digests.get("model"), one.digests.get("corpus")
+    def reads(one: DictionaryInfo) -> tuple[str | int | None, ...]:
+        model, corpus = (one.digests.get(name) for name in ("model", "corpus"))
+        kept = one.recipe["passes"]
+        return one.hook_name, model, corpus, kept["n_random"], kept["n_top"]
 
     if info.kind == "random":
         return None

@@ -6,6 +6,7 @@ from html import escape
 import streamlit as st
 
 from app import (
+    address,
     command_line,
     exports,
     feature_flags,
@@ -146,7 +147,7 @@ def logit_histogram(feature: Feature) -> None:
     """All logits of the direction; drawn only if unfolded."""
     if feature.logit_histogram is None:
         return
-    fold = st.expander("All logits", key="all_logits", on_change="rerun")
+    fold = st.expander("All logits", key="all_logits", on_change=address.keep)
     if fold.open:
         with fold:
             st.html(markup.part("Histogram of logits", "over the vocabulary"))

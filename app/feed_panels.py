@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import feed_table, panels, session
+from app import address, feed_table, panels, session
 from app.neighbour_table import draw
 from app.selection import Selection
 from featurestore.link_records import Links
@@ -22,7 +22,7 @@ def feeds(info: DictionaryInfo, selection: Selection) -> None:
     """The strongest links either way; nothing where the dictionary has none."""
     if not any(session.store().links.paths(info.dictionary_id)):
         return
-    fold = st.expander(_LABEL, key="links", on_change="rerun")
+    fold = st.expander(_LABEL, key="links", on_change=address.keep)
     if fold.open:
         with fold:
             _tables(session.store().links.of(info.dictionary_id, selection.feature), selection)

@@ -7,7 +7,7 @@
 const STOP = Symbol.for("feature-browser stop"); // of annotations/stop.js: until Esc no key counts
 const KEYS = Symbol.for("feature-browser keys"); // of the window: they count
 const LANDING = Symbol.for("feature-browser landing"); // of the window: on the way to a box of another page
-const BOXES = ":is([data-testid='stTextInput'], [data-testid='stNumberInput'], [data-testid='stTextArea']) :is(input, textarea)";
+const TEXT_BOXES = ":is([data-testid='stTextInput'], [data-testid='stNumberInput'], [data-testid='stTextArea']) :is(input, textarea)";
 const ONE_OF = "[data-testid='stSelectbox'] [role=combobox]";
 const LONGEST_WAY = 5000; // ms
 let keys = {};
@@ -70,7 +70,10 @@ function press(event) {
 
 // Keys are keys again after Esc, and once something was chosen from a list: in a box they filter it.
 function leaveBox({ key }, target) {
-  if (key === "Escape" && (target.matches?.(BOXES) || isShut(target))) target.blur();
+  if (key === "Escape" && keys.g && target.matches?.(keys.g)) {
+    fill(target, { typed: "" }); // a number that is left in it is asked for
+    setTimeout(() => target.blur());
+  } else if (key === "Escape" && (target.matches?.(TEXT_BOXES) || isShut(target))) target.blur();
   if (key === "Enter" && target.matches?.(ONE_OF)) leaveChosen();
 }
 
@@ -117,7 +120,7 @@ function land(selector) {
     clearInterval(wait);
     if (window[LANDING] !== landing) return;
     window[LANDING] = null;
-    if (go(box)) fill(box, landing);
+    if (go(box) && landing.typed) fill(box, landing);
   }, 20);
 }
 
@@ -135,7 +138,6 @@ function collect(landing, event) {
 
 // As if typed now: React learns of a value by the event alone.
 function fill(box, { typed, isEntered }) {
-  if (!typed) return;
   Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(box, typed);
   box.dispatchEvent(new Event("input", { bubbles: true }));
   if (isEntered) setTimeout(() => box.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true })));

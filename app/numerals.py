@@ -44,8 +44,11 @@ def percent(share: float) -> str:
 
 def chance_of(least: int, n: int, share: float) -> float:
     """P(X >= least) for X binomial: of n independent cases, each with the chance `share`."""
-    counts = range(least, n + 1)
-    return sum(math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in counts)
+    return sum(_chance_of_exactly(k, n, share) for k in range(least, n + 1))
+
+
+def _chance_of_exactly(k: int, n: int, share: float) -> float:
+    return math.comb(n, k) * share**k * (1 - share) ** (n - k)
 
 
 def beyond_chance(share: float, n: int, at_most: float = 0.01) -> int | None:
@@ -53,7 +56,13 @@ def beyond_chance(share: float, n: int, at_most: float = 0.01) -> int | None:
 
     The smallest k with P(X >= k) < `at_most`; None if not even n of n are so many.
     """
-    return next((k for k in range(n + 1) if chance_of(k, n, share) < at_most), None)
+    chance, fewest = 0.0, None
+    for k in range(n, -1, -1):
+        chance += _chance_of_exactly(k, n, share)
+        if chance >= at_most:
+            break
+        fewest = k
+    return fewest
 
 
 def share_of(percentage: float, n: int) -> str:

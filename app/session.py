@@ -26,6 +26,7 @@ from featurestore.records import Catalogue, FeatureQuery, Flag
 from featurestore.store import Store
 
 WANTED = "a feature that was asked for by number"
+STAYS = "how many moves led to no other feature"
 
 EXPORTED_AT_ONCE = 20_000
 """Rows of a list that are fetched by one question, which has a time limit."""
@@ -189,9 +190,20 @@ def on_random(selection: Selection) -> None:
             if found != selection.feature:
                 break
     except FeatureStoreError:
-        return  # the page, which is drawn next, meets the same error and tells it
-    if found is not None:
-        go(replace(selection, feature=found))
+        return stay()  # the page, which is drawn next, meets the same error and tells it
+    if found in (None, selection.feature):
+        return stay()
+    go(replace(selection, feature=found))
+
+
+def stay() -> None:
+    """End of a callback that would lead to another feature, where there is none."""
+    st.session_state[STAYS] = n_stays() + 1
+
+
+def n_stays() -> int:
+    """How often that was so."""
+    return st.session_state.get(STAYS, 0)
 
 
 def alive(query: FeatureQuery) -> FeatureQuery:

@@ -299,7 +299,13 @@ def _manifest(planted: Planted) -> dict[str, Any]:
         "seed": 0,
         "dtype": "float32",
         "built_at": "2026-11-21T12:00:00Z",
-        "recipe": {"passes": {"n_scored": 0 if planted.quality is None else n_contexts}},
+        "recipe": {
+            "passes": {
+                "n_scored": 0 if planted.quality is None else n_contexts,
+                "n_top": 24,
+                "n_random": 20,
+            }
+        },
         "digests": {"dictionary": f"digest of {planted.dictionary_id}"}
         | {"corpus": f"{len(planted.vocab)} words"},
         "versions": {"python": "3.11.7", "duckdb": "2.0.0"},

@@ -2,7 +2,8 @@
 // on its way to the app), leading.js (ways to other features), typing.js (keys) and stop.js (what ends typing ahead).
 //
 // data: { feature, key, shown, seen, content: {verdict, label, note, tags}, verdicts: [[value, mark]], saved,
-// by, conflicts: [{revision, said, current, other}], problem, author, answered, done: [[uid, revision]] }
+// by, conflicts: [{revision, said, current, other}], problem, author, answered, done: [[uid, revision]],
+// stays: number }
 //
 // Whatever is typed is kept in this browser until the app says that it is saved: a crash of the app,
 // a full disk or a reload loses nothing. Texts of others reach the page through textContent alone.
@@ -32,6 +33,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (isOther || arrived) leave(editor);
   paint(editor);
   if (arrived?.uid && data.problem) refuse(editor, arrived);
+  else if (arrived && !arrived.uid && !isOther) halt(editor, { words: "no other feature came" });
   else if (isClash(editor, arrived, isOther)) halt(editor, { words: "conflict", isConflict: true });
   else if (arrived?.isNext && !isOther) halt(editor, { words: `${data.saved} (the last of the list)` });
   else if (isReady(editor)) replay(editor);
@@ -39,6 +41,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     window.addEventListener("keydown", press, true);
     window.addEventListener("pointerdown", point, true);
     window.addEventListener("click", click, true); // not earlier: words that go move what was pressed
+    window.addEventListener("focusout", left, true);
     window.addEventListener("popstate", back);
     isListening = true;
   }
@@ -60,14 +63,14 @@ function isClash({ data, early }, arrived, isOther) {
   return isLate || ((arrived?.uid || early.length > 0) && isOther && data.conflicts.length > 0);
 }
 
-// What is clicked while something is on its way waits as its key does, if it has one.
-function button(editor, parent, className, text, title, onClick, key) {
+// What is clicked while something is on its way waits as its key does, `waiting`, if it has one.
+function button(editor, parent, className, text, title, onClick, waiting) {
   const made = make("button", className, text);
   made.type = "button";
   made.title = title;
   made.addEventListener("click", () => {
     if (isReady(editor)) onClick();
-    else if (key) keep(editor, { key, isButton: true });
+    else if (waiting) keep(editor, { ...waiting, isButton: true });
   });
   parent.append(made);
   return made;
@@ -105,8 +108,8 @@ function build(parent) {
   editor.author.value = recall(AUTHOR) ?? "";
   root.append(pair);
   const bar = make("div", "bar");
-  editor.next = button(editor, bar, "primary", "Save and next", "Enter", () => save(editor, true), "Enter");
-  editor.save = button(editor, bar, "", "Save", "Shift+Enter", () => save(editor, false));
+  editor.next = button(editor, bar, "primary", "Save and next", "Enter", () => save(editor, true), { key: "Enter" });
+  editor.save = button(editor, bar, "", "Save", "Shift+Enter", () => save(editor, false), { key: "Enter", isShift: true });
   editor.undo = button(editor, bar, "", "Undo", "Back to what was saved before", () => undo(editor));
   editor.discard = button(editor, bar, "", "Discard", "Drop what is not saved", () => discard(editor));
   editor.state = make("span", "state");
@@ -157,7 +160,7 @@ function paint(editor) {
   editor.verdicts.replaceChildren();
   data.verdicts.forEach(([value, mark], i) => {
     const tip = judgeTip(editor, value, i + 1);
-    const made = button(editor, editor.verdicts, value, "", tip, () => judge(editor, value), String(i + 1));
+    const made = button(editor, editor.verdicts, value, "", tip, () => judge(editor, value), { key: String(i + 1) });
     made.append(make("i", "", mark), make("span", "", value), make("kbd", "", String(i + 1)));
     made.setAttribute("aria-pressed", String(editor.verdict === value));
   });

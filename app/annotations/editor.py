@@ -61,6 +61,8 @@ class Editing:
     """Who is signed in; "" where people type their names."""
     answered: str = ""
     """Uid of what the browser sent last, once that has been dealt with."""
+    stays: int = 0
+    """How many moves of this session led to no other feature."""
     done: tuple[tuple[str, int], ...] = ()
     """What this session has saved lately: uid, and the revision it became; 0 for a conflict."""
 
@@ -106,5 +108,6 @@ def payload(shown: Editing) -> dict[str, Any]:
         "problem": shown.problem,
         "author": shown.author,
         "answered": shown.answered,
+        "stays": shown.stays,
         "done": [list(one) for one in shown.done],
     }

@@ -167,7 +167,7 @@ def _explanations(data: bytes, name: str, known: Catalogue) -> None:
     if len(found) > len(new) and not _is_done("explanations"):
         panels.note(
             f"{len(found) - len(new):,} of {len(found):,} rows change nothing: what they say is "
-            "here already, or a later row takes their place."
+            "here already."
         )
 
 

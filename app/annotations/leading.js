@@ -5,6 +5,7 @@ const MOVES = { ArrowLeft: "previous", ArrowRight: "next", r: "random" }; // key
 const KEYED = "st-key-"; // Streamlit's class for what has a key
 const NUMBER = ".st-key-number input";
 const PICKER = ".st-key-picker [role=combobox]";
+let entered = null; // the box of a number that was asked for by Enter: it loses the focus next
 
 function move(editor, name) {
   const button = document.querySelector(`.st-key-${name} button`);
@@ -27,10 +28,11 @@ function click(event) {
   const editor = shown;
   if (!editor?.root.isConnected) return;
   const [target] = event.composedPath();
+  if (target === editor.asking) editor.asking = null; // something else is typed into it
   const box = typable(editor).find((one) => one === target);
   if (box && !isReady(editor)) return keep(editor, { box });
   const name = wayOf(event.target);
-  if (!name) return follow(editor, byOption(target) ?? byLink(event, target));
+  if (!name) return follow(editor, byOption(target) ?? byLink(event, target), document.querySelector(PICKER));
   if (isReady(editor)) return wait(editor, { from: editor.data.shown });
   keep(editor, { move: name });
   event.preventDefault();
@@ -39,12 +41,18 @@ function click(event) {
 
 // Keys of boxes that are not the editor's.
 function ask(editor, { key, target }) {
-  if (key === "Enter" && target.matches(NUMBER) && target.value) {
-    const number = Math.trunc(Number(target.value)); // as the app takes it
-    follow(editor, (name) => name.endsWith(` ${number}`));
+  if (key === "Enter" && target.matches(NUMBER)) {
+    follow(editor, byNumber(target), target);
+    entered = target;
   } else if (["Enter", "Tab"].includes(key) && target.matches(PICKER)) {
-    follow(editor, byOption(document.getElementById(target.getAttribute("aria-activedescendant"))));
+    follow(editor, byOption(document.getElementById(target.getAttribute("aria-activedescendant"))), target);
   }
+}
+
+// Streamlit reads a box that loses the focus.
+function left({ target }) {
+  if (shown?.root.isConnected && target !== entered && target.matches?.(NUMBER)) follow(shown, byNumber(target));
+  entered = null;
 }
 
 function back() {
@@ -52,11 +60,19 @@ function back() {
 }
 
 // The app is asked already. `isThere` tells by the name of a feature whether it is the one that was asked
-// for; null, where none was. Focus may still be in the box of the question: keys are not for it.
-function follow(editor, isThere) {
+// for; null, where none was. Keys are not for `box`, of the question, though it may have the focus still.
+function follow(editor, isThere, box = null) {
   if (!isThere) return;
   if (!isReady(editor)) keep(editor, { isThere });
-  else if (!isThere(editor.data.shown)) wait(editor, { from: editor.data.shown, isAsked: true });
+  else if (isThere(editor.data.shown)) return;
+  else wait(editor, { from: editor.data.shown });
+  editor.asking = box;
+}
+
+// A number that is none leads to a page that says so.
+function byNumber({ value }) {
+  const number = /^\d+$/.test(value) ? String(Number(value)) : "none";
+  return value === "" ? null : (name) => name.endsWith(` ${number}`);
 }
 
 // Of the picker of dictionaries: an option begins with the dictionary's name.
@@ -69,7 +85,7 @@ function byOption(target) {
 }
 
 function byLink(event, target) {
-  const isElsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey; // a tab of its own
+  const isElsewhere = event.ctrlKey || event.metaKey || event.shiftKey; // a tab of its own
   const link = isElsewhere ? null : target.closest?.("a[href]");
   return link ? byAddress(link.href) : null;
 }

@@ -86,6 +86,7 @@ def editing(info: DictionaryInfo, feature: int) -> tuple[Editing, tuple[Event, .
         heading_name(info.dictionary_id, feature),
         problem=told(problem),
         answered=st.session_state.get(ANSWERED, ""),
+        stays=session.n_stays(),
         done=done,
         author=people.person() or "",
     )
@@ -195,10 +196,10 @@ def go_on(selection: Selection) -> None:
     try:
         following = session.store().place(selection.query, selection.feature).next
     except FeatureStoreError:
-        return  # the page, which is drawn next, meets the same error and tells it
+        return session.stay()  # the page, which is drawn next, meets the same error and tells it
     if following is None:
         st.toast("That was the last one of the list.")
-        return
+        return session.stay()
     came = st.session_state.setdefault(CAME, {})
     came[selection.query, following] = selection.feature
     if len(came) > _MOST_DONE:

@@ -23,11 +23,12 @@ function press(event) {
   const editor = shown;
   if (event.key === "Tab") pointed = null;
   if (window[LANDING]) return;
-  if (!editor?.root.isConnected || MODIFIERS.has(event.key)) return;
+  if (!editor?.root.isConnected) return event.key === "Escape" && goOn();
+  if (MODIFIERS.has(event.key)) return;
   if (document.querySelector(DIALOG)) return interrupt(editor);
   const isInside = event.composedPath().includes(editor.root);
   const isElsewhere = !isInside && event.composedPath()[0].closest?.(BOXES);
-  if (isElsewhere && !editor.waiting?.isAsked) return ask(editor, event);
+  if (isElsewhere && !(editor.waiting && isElsewhere === editor.asking)) return ask(editor, event);
   const take = stopped() ? dismiss : isReady(editor) ? apply : hold;
   if (!take(editor, event, isInside)) return;
   event.preventDefault();

@@ -37,7 +37,9 @@ function send(editor, name, value) {
 }
 
 function wait(editor, awaited) {
+  awaited.stays = editor.data.stays; // a move may lead nowhere
   editor.waiting = awaited;
+  editor.asking = null;
   goOn();
   const until = Date.now() + LONGEST_WAIT;
   const watch = setInterval(() => {
@@ -66,5 +68,6 @@ function tell(editor, words) {
 // What has come of what was on its way; null as long as nothing has.
 function arrival({ waiting, data }) {
   if (!waiting) return null;
-  return (waiting.uid ? waiting.uid === data.answered : waiting.from !== data.shown) ? waiting : null;
+  const isThere = waiting.uid ? waiting.uid === data.answered : waiting.from !== data.shown || waiting.stays !== data.stays;
+  return isThere ? waiting : null;
 }

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from app import links, markup, panels, session, token_text
+from app import address, links, markup, panels, session, token_text
 from app.annotations import session as annotations
 from app.annotations import words
 from app.live import panels as live_panels
@@ -59,6 +59,7 @@ def detail(selection: LiveSelection, activations: OnTexts) -> None:
 
 def _on_shown() -> None:
     st.session_state[SHOWN] = st.session_state["tokens"].shown
+    address.keep()
 
 
 def _head(selection: LiveSelection, name: str, number: int) -> None:
@@ -79,12 +80,14 @@ def _head(selection: LiveSelection, name: str, number: int) -> None:
 def _said(info: DictionaryInfo, number: int) -> None:
     """What is in force of it."""
     try:
-        head = annotations.log().current(info.content, [number]).get(number)
+        log = annotations.log()
+        head = log.current(info.content, [number]).get(number)
+        undone = log.undone(info.content, number)
     except AnnotationsError as error:
         panels.note(str(error), "error")
         return
     if head is not None and not head.content.is_empty:
-        st.html(words.in_force(head))
+        st.html(words.in_force(head, undone.author if undone else ""))
 
 
 def _close(selection: LiveSelection) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import command_line, markup, panels, session
+from app import address, command_line, markup, panels, session
 from app.live import selection as selections
 from app.live import session as live
 from app.live.selection import MAX_DICTIONARIES, LiveSelection
@@ -291,7 +291,7 @@ def unsorted(
         selected=[selection.tokens],
         row=None,
         key=key,
-        on_sort=live.nothing,
+        on_sort=address.keep,
         on_tokens=lambda: live.on_tokens(key),
         on_open=on_open,
     )

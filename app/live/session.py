@@ -287,7 +287,3 @@ def with_edit(selection: LiveSelection, edit: Edit) -> None:
 def without_edit(selection: LiveSelection, edit: Edit) -> None:
     """Callback: let a feature be."""
     go(selections.without_edit(selection, edit))
-
-
-def nothing() -> None:
-    """Callback of a click that changes nothing."""

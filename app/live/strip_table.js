@@ -36,7 +36,7 @@ function drawHead(panel) {
   const { data } = panel;
   const head = make("thead");
   const line = make("tr");
-  line.append(...data.columns.map((column) => heading(panel, column)));
+  line.append(...data.columns.map((column) => headCell(panel, column)));
   for (const view of panel.views) {
     const cell = make("th", "cells");
     const title = data.texts[view.at].title || "tokens";
@@ -52,27 +52,9 @@ function drawHead(panel) {
   return head;
 }
 
-function heading(panel, column) {
-  const { sort, descending } = panel.data;
-  const cell = make("th", column.kind);
+function headCell(panel, column) {
+  const cell = heading(column, panel.data, (...said) => panel.send(...said), column.kind);
   cell.dataset.name = column.name;
-  cell.scope = "col";
-  cell.title = column.title;
-  if (!column.sort) {
-    cell.textContent = column.label;
-    return cell;
-  }
-  const isSorted = column.name === sort;
-  cell.setAttribute("aria-sort", !isSorted ? "none" : descending ? "descending" : "ascending");
-  const button = make("button", "", column.label);
-  button.type = "button";
-  button.dataset.column = column.name;
-  button.append(make("span", "arrow", isSorted ? (descending ? "▼" : "▲") : ""));
-  cell.addEventListener("click", () => { // the button's clicks, too
-    button.focus();
-    panel.send("sort", column.name);
-  });
-  cell.append(button);
   return cell;
 }
 
@@ -126,10 +108,8 @@ function chip([shown, title, count]) {
 }
 
 function clickRow(panel, row, event) {
-  const isModified = event.ctrlKey || event.metaKey || event.shiftKey || event.button;
+  if (isForBrowser(event)) return;
   const link = event.target.closest("a");
-  const isSelecting = String(getSelection()).length > 0 && !link;
-  if (isModified || isSelecting) return;
   event.preventDefault();
   if (link) panel.send("follow", row.key);
   else open(panel, row.key);

@@ -25,7 +25,8 @@ _component = st.components.v2.component(
         *(
             HERE / f"{part}.js"
             for part in ("strips", "strip_texts", "strip_table", "strip_shades", "strip_pointing")
-        )
+        ),
+        parts.HEADINGS_JS,
     ),
 )
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import filters, links, markup, numerals, panels, session
+from app import address, filters, links, markup, numerals, panels, session
 from app.live import exports, labels, rows
 from app.live import panels as live_panels
 from app.live import session as live
@@ -166,7 +166,7 @@ def _contrast_strips(
         row=_open_row(selection),
         key=key,
         on_sort=lambda: live.on_contrast(key),
-        on_tokens=live.nothing,
+        on_tokens=address.keep,
         on_open=lambda: live.on_feature(key),
     )
     _follow(selection, followed)

@@ -103,3 +103,9 @@ def test_how_many_are_beyond_chance(share: float, n: int, fewest: int | None) ->
 )
 def test_the_chance_of_so_many_or_more(least: int, n: int, share: float, chance: float) -> None:
     assert chance_of(least, n, share) == pytest.approx(chance, abs=1e-12)
+
+
+@pytest.mark.parametrize(("share", "n"), [(0.3, 1000), (0.5, 999), (0.01, 400)])
+def test_many_cases_are_beyond_chance_from_where_their_chance_says(share: float, n: int) -> None:
+    fewest = beyond_chance(share, n)
+    assert chance_of(fewest, n, share) < 0.01 <= chance_of(fewest - 1, n, share)

@@ -45,6 +45,8 @@ def test_what_the_first_page_needs_is_loaded_and_a_window_opened(
     (tmp_path / "loaded_once_up.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # the way out of some networks
+    monkeypatch.delenv("no_proxy", raising=False)
     with answering() as port:
         once_up.once_up(port, opens_window=True)
     assert opened == [f"http://127.0.0.1:{port}"]

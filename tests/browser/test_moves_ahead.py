@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from app.map.chosen import written
 from tests.browser.conftest import serve, server_process
@@ -156,89 +156,6 @@ def test_a_key_that_leads_elsewhere_waits_if_it_is_the_last(context: BrowserCont
     saved(page, '"g" leads elsewhere; what was typed after it was dropped')
     shows(page, 68)
     holds(page, "unsure", "")
-
-
-def test_a_number_that_is_asked_for_is_waited_for(context: BrowserContext, store: Path) -> None:
-    n_before = len(events(store))
-    page, gate = opened(context, 6)
-    page.keyboard.press("g")
-    expect(page.locator(".st-key-number input")).to_be_focused()
-    leads_on(page, gate, "1", "1", "5", "Enter", "2", "a", "x", delay=0)
-    shows(page, 115)
-    holds(page, "unsure", "x")
-    assert len(events(store)) == n_before
-
-
-@pytest.mark.parametrize("is_clicked", [True, False])
-def test_a_dictionary_that_is_chosen_is_waited_for(
-    context: BrowserContext, store: Path, is_clicked: bool
-) -> None:
-    n_before = len(events(store))
-    page, gate = opened(context, 14)
-    gate.mark = EVERY
-    choose(page, "early", is_clicked)
-    page.keyboard.type("2ax")
-    page.keyboard.press("Escape")
-    gate.open()
-    shows(page, 14)
-    expect(page.locator("[data-shown='early 14']")).to_be_visible()
-    holds(page, "unsure", "x")
-    page.get_by_role("button", name="Discard").click()
-    choose(page, "early", is_clicked=True)  # the same: nothing is on its way
-    expect(page.get_by_role("combobox", name="Dictionary")).not_to_be_focused()
-    page.keyboard.press("3")
-    holds(page, "polysemantic", "")
-    page.get_by_role("button", name="Discard").click()
-    assert len(events(store)) == n_before
-
-
-def test_a_dictionary_that_is_chosen_during_a_save_is_waited_for_after_it(
-    context: BrowserContext, store: Path
-) -> None:
-    page, gate = opened(context, 16)
-    gate.mark = EVERY
-    press(page, "1", "Enter")
-    choose(page, "early", is_clicked=True)
-    press(page, "4", "Shift+Enter", "2")
-    gate.open()
-    expect(page.locator("[data-shown='early 17']")).to_be_visible()
-    holds(page, "unsure", "")
-    assert verdicts(store, 16, 17) == [(16, "monosemantic"), (17, "junk")]
-    page.get_by_role("button", name="Discard").click()
-    page.goto(f"{LIST}17")
-    shows(page, 17)
-    holds(page, None, "")  # the verdict is of the other dictionary's
-
-
-def choose(page: Page, dictionary: str, is_clicked: bool) -> None:
-    picker = page.get_by_role("combobox", name="Dictionary")
-    picker.click()
-    if is_clicked:
-        page.get_by_role("option", name=dictionary).click()
-    else:
-        page.keyboard.type(dictionary)
-        expect(page.get_by_role("option")).to_have_count(1)
-        page.keyboard.press("Enter")
-
-
-def test_a_link_and_the_way_back_are_waited_for(context: BrowserContext) -> None:
-    page, gate = opened(context, 18)
-    link = page.locator(".neighbours a").first
-    number = int(link.inner_text())
-    gate.mark = EVERY
-    link.click()
-    page.keyboard.press("2")
-    gate.open()
-    shows(page, number)
-    holds(page, "unsure", "")
-    page.get_by_role("button", name="Discard").click()
-    gate.mark = EVERY
-    page.go_back()
-    page.keyboard.press("4")
-    gate.open()
-    shows(page, 18)
-    holds(page, "junk", "")
-    page.get_by_role("button", name="Discard").click()
 
 
 @pytest.mark.parametrize(("delay", "is_saved"), [(0, True), (400, True), (0, False)])

@@ -226,6 +226,7 @@ def test_a_text_in_sampled_contexts_counts_them(open_page: Open) -> None:
         ({"kind": "random"}, True),
         ({"kind": "random", "hook_name": "blocks.1.hook_resid_post"}, False),
         ({"kind": "random", "digests": {"corpus": "another"}}, False),
+        ({"kind": "random", "recipe": {"passes": {"n_top": 24, "n_random": 21}}}, False),
         ({"kind": "sae"}, False),
     ],
 )

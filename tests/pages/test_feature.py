@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import command_line, links
+from app.map.chosen import written
 from featurestore.store import Store
 from tests.pages.conftest import Open, texts
 from tests.pair_store import write_pair_store
@@ -74,6 +75,16 @@ def test_random_stays_in_the_list_and_never_shows_a_dead_one(open_page: Open) ->
         seen.add(test.query_params["feature"])
     assert seen <= {"3", "4", "74", "11", "9"}
     assert len(seen) > 1
+
+
+def test_a_random_one_of_a_list_with_no_other_that_is_active_leads_nowhere(open_page: Open) -> None:
+    """So that whoever types ahead is told, and nothing waits."""
+    among = written((3, 5))
+    test = open_page(links.FEATURE, dictionary="planted", feature="3", among=among, dead="1")
+    stays = component(test, "stays")["stays"]
+    test.button(key="random").click().run()
+    assert test.query_params["feature"] == "3"
+    assert component(test, "stays")["stays"] == stays + 1
 
 
 def test_a_list_of_one_leads_to_no_random_other(open_page: Open) -> None:

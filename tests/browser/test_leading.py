@@ -1,0 +1,182 @@
+"""Ways to another feature that are no buttons: a number, a dictionary, a link, Back; and none."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from app.map.chosen import written
+from tests.browser.conftest import serve
+from tests.browser.labelling import (
+    EVERY,
+    LIST,
+    events,
+    holds,
+    leads_on,
+    opened,
+    press,
+    saved,
+    shows,
+    verdicts,
+)
+
+pytestmark = [pytest.mark.browser, pytest.mark.long]
+
+
+@pytest.fixture(scope="module")
+def server(store: Path) -> Iterator[str]:
+    yield from serve(store)
+
+
+def test_a_number_that_is_asked_for_is_waited_for(context: BrowserContext, store: Path) -> None:
+    n_before = len(events(store))
+    page, gate = opened(context, 6)
+    page.keyboard.press("g")
+    expect(page.locator(".st-key-number input")).to_be_focused()
+    leads_on(page, gate, "1", "1", "5", "Enter", "2", "a", "x", delay=0)
+    shows(page, 115)
+    holds(page, "unsure", "x")
+    assert len(events(store)) == n_before
+
+
+@pytest.mark.parametrize("is_clicked", [True, False])
+def test_a_dictionary_that_is_chosen_is_waited_for(
+    context: BrowserContext, store: Path, is_clicked: bool
+) -> None:
+    n_before = len(events(store))
+    page, gate = opened(context, 14)
+    gate.mark = EVERY
+    choose(page, "early", is_clicked)
+    page.keyboard.type("2ax")
+    page.keyboard.press("Escape")
+    gate.open()
+    shows(page, 14)
+    expect(page.locator("[data-shown='early 14']")).to_be_visible()
+    holds(page, "unsure", "x")
+    page.get_by_role("button", name="Discard").click()
+    choose(page, "early", is_clicked=True)  # the same: nothing is on its way
+    expect(page.get_by_role("combobox", name="Dictionary")).not_to_be_focused()
+    page.keyboard.press("3")
+    holds(page, "polysemantic", "")
+    page.get_by_role("button", name="Discard").click()
+    assert len(events(store)) == n_before
+
+
+def test_a_dictionary_that_is_chosen_during_a_save_is_waited_for_after_it(
+    context: BrowserContext, store: Path
+) -> None:
+    page, gate = opened(context, 16)
+    gate.mark = EVERY
+    press(page, "1", "Enter")
+    choose(page, "early", is_clicked=True)
+    press(page, "4", "Shift+Enter", "2")
+    gate.open()
+    expect(page.locator("[data-shown='early 17']")).to_be_visible()
+    holds(page, "unsure", "")
+    assert verdicts(store, 16, 17) == [(16, "monosemantic"), (17, "junk")]
+    page.get_by_role("button", name="Discard").click()
+    page.goto(f"{LIST}17")
+    shows(page, 17)
+    holds(page, None, "")  # the verdict is of the other dictionary's
+
+
+def choose(page: Page, dictionary: str, is_clicked: bool) -> None:
+    picker = page.get_by_role("combobox", name="Dictionary")
+    picker.click()
+    if is_clicked:
+        page.get_by_role("option", name=dictionary).click()
+    else:
+        page.keyboard.type(dictionary)
+        expect(page.get_by_role("option")).to_have_count(1)
+        page.keyboard.press("Enter")
+
+
+def test_a_link_and_the_way_back_are_waited_for(context: BrowserContext) -> None:
+    page, gate = opened(context, 18)
+    link = page.locator(".neighbours a").first
+    number = int(link.inner_text())
+    gate.mark = EVERY
+    link.click()
+    page.keyboard.press("2")
+    gate.open()
+    shows(page, number)
+    holds(page, "unsure", "")
+    page.get_by_role("button", name="Discard").click()
+    gate.mark = EVERY
+    page.go_back()
+    page.keyboard.press("4")
+    gate.open()
+    shows(page, 18)
+    holds(page, "junk", "")
+    page.get_by_role("button", name="Discard").click()
+
+
+def test_what_is_typed_into_another_box_meanwhile_stays_in_it(context: BrowserContext) -> None:
+    page, gate = opened(context, 18)
+    box = page.locator(".st-key-number input")
+    gate.mark = EVERY
+    page.locator(".neighbours a").first.click()
+    box.click()
+    page.keyboard.type("21")
+    expect(box).to_have_value("21")
+    press(page, "Enter", "2")
+    gate.open()
+    shows(page, 21)
+    holds(page, "unsure", "")
+    page.get_by_role("button", name="Discard").click()
+
+
+def test_a_number_is_taken_back_by_esc_and_waited_for_where_its_box_is_left(
+    context: BrowserContext,
+) -> None:
+    page, gate = opened(context, 21)
+    box = page.locator(".st-key-number input")
+    box.click()
+    press(page, "2", "3", "Escape")
+    expect(box).not_to_be_focused()
+    expect(box).to_have_value("")
+    press(page, "3")
+    holds(page, "polysemantic", "")
+    shows(page, 21)
+    page.get_by_role("button", name="Discard").click()
+    page.keyboard.press("Escape")
+    box.click()
+    gate.mark = EVERY
+    page.keyboard.type("23")
+    page.locator("h1").click()  # elsewhere
+    page.keyboard.type("4")
+    gate.open()
+    shows(page, 23)
+    holds(page, "junk", "")
+    page.get_by_role("button", name="Discard").click()
+
+
+def test_a_move_that_leads_nowhere_drops_what_was_typed_after_it(context: BrowserContext) -> None:
+    page, _ = opened(context, 21)
+    page.goto(f"/feature?dictionary=planted&among={written((20, 21))}&dead=1&feature=21")
+    shows(page, 21)
+    expect(page.locator(".st-key-random button").first).to_be_enabled()
+    page.keyboard.type("r4")
+    saved(page, "no other feature came; what was typed after it was dropped. Esc to go on")
+    holds(page, None, "")
+    page.keyboard.type("2")
+    holds(page, None, "")
+    press(page, "Escape", "2")
+    holds(page, "unsure", "")
+    page.get_by_role("button", name="Discard").click()
+
+
+def test_a_stop_ends_by_esc_on_a_page_without_an_editor_too(context: BrowserContext) -> None:
+    page, _ = opened(context, 22, author="")
+    page.get_by_role("link", name="Compare", exact=True).click()
+    expect(page.locator(".editor")).to_have_count(0)
+    page.get_by_role("link", name="Feature", exact=True).click()
+    shows(page, 22)
+    press(page, "1", "Enter")
+    saved(page, "your name first")
+    page.go_back()
+    expect(page.locator(".editor")).to_have_count(0)
+    expect(page.locator(".fb-tell")).to_be_visible()
+    press(page, "Escape", "/")
+    expect(page.get_by_role("textbox", name="Find")).to_be_focused()
