@@ -284,7 +284,7 @@ def provenance(info: DictionaryInfo, path: str | None = None) -> str:
         "step": info.step,
         "model step": info.model_step,
         "corpus": info.corpus_name,
-        "contexts": f"{info.n_contexts:,} of {info.context_length} tokens",
+        "contexts": f"{info.n_contexts:,} of at most {info.context_length} tokens",
         "tokens counted": f"{info.n_tokens:,}",
         "left out": left_out(info),
         "seed": info.seed,

@@ -66,6 +66,7 @@ def open_live() -> tuple[LiveSelection, tuple[DictionaryInfo, ...]]:
             format_func=lambda one: one if one in selection.dictionaries else labels[one],
             placeholder="Choose dictionaries",
             filter_mode="contains",
+            select_all=False,  # or Enter takes all that match what is typed
             max_selections=MAX_DICTIONARIES,
             on_change=live.on_dictionaries,
             label_visibility="collapsed",

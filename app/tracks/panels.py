@@ -1,5 +1,6 @@
 """The pieces of the page about training: what is followed and how, the charts, the list."""
 
+from collections.abc import Iterable
 from functools import partial
 
 import streamlit as st
@@ -15,7 +16,6 @@ from app.tracks.selection import TrackSelection
 from featurestore.checkpoints import can_follow_numbers, read_checkpoints
 from featurestore.errors import FeatureStoreError
 from featurestore.records import DictionaryInfo, FeatureQuery, FeatureSummary
-from featurestore.track_records import Activity
 
 _SELECTORS = {**panels.TO_SEARCH, "?": ".fb-tell"}
 _BOUNDS = {
@@ -72,6 +72,7 @@ def _choice(selection: TrackSelection, known: dict[str, DictionaryInfo]) -> None
             format_func=lambda one: one if one in selection.tracked else labels[one],
             placeholder="Choose two or more",
             filter_mode="contains",
+            select_all=False,  # or Enter takes all that match what is typed
             max_selections=selections.MAX_TRACKED,
             on_change=tracking.on_tracked,
             width="stretch",
@@ -146,9 +147,8 @@ def listed(found: Followed) -> None:
     selection = found.selection
     session.seed({"track_kept": selection.kept})
     counts = {name: int(mask.sum()) for name, mask in found.masks.items()}
-    last = found.infos[-1]
-    activity = _activity(last)
-    order = rows.ordered(found, activity)
+    active = _activities(found.infos)
+    order = rows.ordered(found, active)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="track_list"):
         st.segmented_control(
             "Tracks",
@@ -171,7 +171,7 @@ def listed(found: Followed) -> None:
         panels.note("No track is like that. Move a bound, or show all.")
         return
     opened = found.find(*selection.feature) if selection.feature else None
-    drawn = table.track_rows(found, shown, _summaries(found, shown), activity, opened)
+    drawn = table.track_rows(found, shown, _summaries(found, shown), active, opened)
     table.draw(drawn, table.KEY, tracking.on_sort, tracking.on_open)
     filters.page_numbers(len(order), page, tracking.on_page)
 
@@ -181,9 +181,9 @@ def _among(found: Followed) -> None:
     if found.selection.among is None:
         return
     name, _ = found.selection.among
-    activity = _activity(found.infos[found.checkpoints.ids.index(name)])
+    active = _activities((found.infos[found.checkpoints.ids.index(name)],))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="among"):
-        st.html(words.among(found, activity), width="content")
+        st.html(words.among(found, active[0] if active else None), width="content")
         st.button("Show all", type="tertiary", on_click=tracking.on_all)
 
 
@@ -204,9 +204,9 @@ def list_tracks(info: DictionaryInfo, query: FeatureQuery) -> None:
             st.toast(str(error))
 
 
-def _activity(info: DictionaryInfo) -> Activity | None:
+def _activities(infos: Iterable[DictionaryInfo]) -> rows.Activities:
     try:
-        return tracking.activity(info)
+        return tuple(map(tracking.activity, infos))
     except FeatureStoreError as error:
         panels.note(str(error), "error")
         return None

@@ -17,6 +17,8 @@ from featurestore.tracks import follow, has_drifted, lost_at, spread_to_final
 
 Mask = Bool[np.ndarray, " n_tracks"]
 Order = Int64[np.ndarray, " n_kept"]
+Activities = Sequence[Activity] | None
+"""Of each step; None if they cannot be read."""
 Whole = tuple[int, int]
 """How many tracks there are from the first step to the last, and of how many."""
 
@@ -137,14 +139,14 @@ def mode_of(
     return "number" if numbers_persist(checkpoints.onward) else "match"
 
 
-def column(found: Followed, by: By, activity: Activity | None) -> Float64[np.ndarray, " n_tracks"]:
+def column(found: Followed, by: By, active: Activities = None) -> Float64[np.ndarray, " n_tracks"]:
     """The number of each track that a list is sorted by; NaN for none."""
     tracks = found.tracks
     if by in ("born", "until", "length", "feature"):
         columns = {"born": tracks.first, "until": tracks.last, "length": found.length}
         return columns.get(by, found.last_feature).astype(float)
     if by == "density":
-        return _density(found, activity)
+        return _density(found, active)
     if by == "final":
         return _began(found)
     reduce = np.fmin.reduce if by == "least" else _mean
@@ -163,21 +165,21 @@ def _began(found: Followed) -> Float64[np.ndarray, " n_tracks"]:
     return final[np.arange(len(found.tracks)), found.tracks.first]
 
 
-def _density(found: Followed, activity: Activity | None) -> Float64[np.ndarray, " n_tracks"]:
-    """Of those that reach the last step."""
+def _density(found: Followed, active: Activities) -> Float64[np.ndarray, " n_tracks"]:
+    """Of each at its last step."""
     values = np.full(len(found.tracks), np.nan)
-    if activity is not None:
-        reaches = found.tracks.last == found.checkpoints.n_steps - 1
-        values[reaches] = activity.density[found.last_feature[reaches]]
+    for step, activity in enumerate(active or ()):
+        ends = found.tracks.last == step
+        values[ends] = activity.density[found.last_feature[ends]]
     return values
 
 
-def ordered(found: Followed, activity: Activity | None = None) -> Order:
+def ordered(found: Followed, active: Activities = None) -> Order:
     """Places of the tracks that are listed: those without the number last, then by the longest."""
     selection = found.selection
-    values = column(found, selection.by, activity)
+    values = column(found, selection.by, active)
     signed = -values if selection.descending else values
-    ties = [found.last_feature, -found.tracks.last, -np.nan_to_num(column(found, "mean", None))]
+    ties = [found.last_feature, -found.tracks.last, -np.nan_to_num(column(found, "mean"))]
     order = np.lexsort([*ties, -found.length, signed])  # NaN sorts last
     return order[found.masks[selection.kept][order]]
 
@@ -198,7 +200,7 @@ def tracks_csv(found: Followed, order: Iterable[int]) -> bytes:
         *(f"{measure} from {one} to the next" for one in ids[:-1]),
         *(f"{measure} from {one} to the last" for one in ids[:-1]),
     ]
-    least, mean = column(found, "least", None), column(found, "mean", None)
+    least, mean = column(found, "least"), column(found, "mean")
     lines = (
         [
             *(ids[tracks.last[at]], int(found.last_feature[at]), ids[tracks.first[at]]),

@@ -11,10 +11,9 @@ from app import parts
 from app.numerals import exact, short
 from app.token_text import alone, quoted
 from app.tracks import words
-from app.tracks.rows import Followed, column, known
+from app.tracks.rows import Activities, Followed, column, known
 from app.tracks.selection import written
 from featurestore.records import FeatureSummary
-from featurestore.track_records import Activity
 
 HERE = Path(__file__).parent
 KEY = "tracks"
@@ -52,11 +51,11 @@ def track_rows(
     found: Followed,
     places: Iterable[int],
     summaries: Mapping[tuple[str, int], FeatureSummary],
-    activity: Activity | None,
+    active: Activities,
     opened: int | None,
 ) -> Rows:
     """A row a track."""
-    numbers = {by: column(found, by, activity) for by in ("least", "mean", "final", "density")}
+    numbers = {by: column(found, by, active) for by in ("least", "mean", "final", "density")}
     places = list(places)
     rows = [_track_row(found, at, numbers, summaries) for at in places]
     columns = [

@@ -63,7 +63,7 @@ HEADINGS: dict[By, tuple[str, str]] = {
         "first–last",
         "How much of what it began as is in the last dictionary, its own last step or not",
     ),
-    "density": ("density", "Share of tokens on which it is active, at the last step"),
+    "density": ("density", "Share of tokens on which it is active, at its last step"),
 }
 STRIP = ("held by the last step", "At each step: how much of the feature the last step holds")
 PEAKS = ("peaks on", "Tokens at the peaks of its top contexts, at its last step")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.tracks.rows import ordered, steps_csv, tracks_csv
+from app.tracks.rows import column, ordered, steps_csv, tracks_csv
 from app.tracks.words import among as among_words
 from featurestore.store import Store
 from featurestore.track_records import Activity
@@ -14,8 +14,8 @@ from tests.app.tracks.made_up import follow
 
 def members(folder: Path, **chosen: object) -> list[list[int]]:
     found = follow(folder, **chosen)
-    activity = Store(folder).activity(found.infos[-1].dictionary_id)
-    return found.tracks.feature[ordered(found, activity)].tolist()
+    active = [Store(folder).activity(info.dictionary_id) for info in found.infos]
+    return found.tracks.feature[ordered(found, active)].tolist()
 
 
 def test_numbers_are_followed_where_they_persist(tracked_store: Path) -> None:
@@ -72,6 +72,15 @@ def test_orders(tracked_store: Path) -> None:
         assert all(sum(number >= 0 for number in row) == 1 for row in last)
     assert members(tracked_store, by="final", descending=False)[0] == [1, 1, -1]
     assert members(tracked_store, by="density")[0] == [-1, 4, 4]  # active on half of all tokens
+
+
+def test_a_density_is_that_of_the_last_step_of_the_track(tracked_store: Path) -> None:
+    found = follow(tracked_store)
+    of_steps = [np.full(n, step / 8) for step, n in enumerate(found.checkpoints.n_features)]
+    active = [Activity(density.astype(int), density, density) for density in of_steps]
+    assert {0, 1, 2} >= set(found.tracks.last) > {2}
+    assert column(found, "density", active).tolist() == (found.tracks.last / 8).tolist()
+    assert np.isnan(column(found, "density")).all()
 
 
 def read(data: bytes) -> list[dict[str, str]]:

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from app.numerals import exact, short
 from app.tracks.rows import ordered
 from app.tracks.table import track_rows
 from featurestore.store import Store
@@ -8,9 +9,11 @@ from tests.app.tracks.made_up import follow
 
 def test_a_row_a_track(tracked_store: Path) -> None:
     found = follow(tracked_store)
-    summaries = {("t2", 1): Store(tracked_store).summaries("t2", [1])[1]}
+    store = Store(tracked_store)
+    summaries = {("t2", 1): store.summaries("t2", [1])[1]}
+    active = [store.activity(info.dictionary_id) for info in found.infos]
     opened = found.find("t1", 1)
-    drawn = track_rows(found, ordered(found), summaries, None, opened)
+    drawn = track_rows(found, ordered(found), summaries, active, opened)
     assert drawn.opened == "t2:1"
     row = next(one for one in drawn.rows if one["id"] == "t2:1")
     names = [column["name"] for column in drawn.columns]
@@ -20,7 +23,8 @@ def test_a_row_a_track(tracked_store: Path) -> None:
     assert cells["until"] == ["200", "step 200: died after it"]
     assert cells["length"] == ["2", "2 of 3 steps"]
     assert cells["least"][0] == cells["mean"][0] == "0.950"
-    assert cells["density"][0] == "–"  # it does not reach the last step
+    density = float(active[1].density[1])
+    assert cells["density"] == [short(density), exact(density)]
     assert cells["tokens"] == [["dog", '"dog" ×1']]
 
 
