@@ -77,7 +77,10 @@ def test_labels_stand_beside_features(open_page: Open, project: Path, tmp_path: 
     first, second, *_ = (int(row["cells"][0]) for row in plain["rows"])
     database = Database(default_url(store))
     content = Content(Verdict.JUNK, "<b>cats", "a note")
-    AnnotationLog(database).append(Draft("1", "Ann", digest, "sae", first, 0, content))
+    log = AnnotationLog(database)
+    seen = log.append(Draft("1", "Ann", digest, "sae", first, 0, content)).revision
+    seen = log.append(Draft("2", "Bob", digest, "sae", first, seen, Content())).revision
+    log.undo("3", "Bob", digest, "sae", first, seen)
     ExplanationTable(database).add_all([Explanation(digest, "sae", second, "mats", "fuzz")])
     database.close()
     test = open_page(links.LIVE, store, **shown, open=f"sae:{first}")
@@ -85,6 +88,7 @@ def test_labels_stand_beside_features(open_page: Open, project: Path, tmp_path: 
     assert [column["name"] for column in data["columns"]][:2] == ["feature", "label"]
     assert [row["cells"][1] for row in data["rows"]][:3] == ["✕ <b>cats", "(mats)", ""]
     assert "&lt;b&gt;cats" in texts(test) and "a note" in texts(test)  # of the open one
+    assert "Ann again: undone by Bob" in texts(test)
     other = strips(open_page(links.LIVE, store, **shown, other="Mats.", tab="contrast"))
     assert [column["name"] for column in other["columns"]][:2] == ["feature", "label"]
     assert {row["cells"][1] for row in other["rows"]} >= {"✕ <b>cats", ""}
