@@ -1,5 +1,5 @@
 // Keys of the page, and the button "?" that tells them.
-// data: { keys: { key: selector of what it clicks or focuses }, told: HTML of the list }. In a selector
+// data: { keys: { key: selector of what it clicks or focuses }, told: HTML of the list, mayLabel }. In a selector
 // `A >>> B` is a B in the shadow of a component in A, and `A || B` is B where there is no A.
 // Nothing happens while the user types, holds Ctrl, Alt or Meta, or walks over tokens with arrows.
 // What is typed after a key that leads to a box of another page is for that box.
@@ -9,16 +9,19 @@ const KEYS = Symbol.for("feature-browser keys"); // of the window: they count
 const LANDING = Symbol.for("feature-browser landing"); // of the window: on the way to a box of another page
 const TEXT_BOXES = ":is([data-testid='stTextInput'], [data-testid='stNumberInput'], [data-testid='stTextArea']) :is(input, textarea)";
 const ONE_OF = "[data-testid='stSelectbox'] [role=combobox]";
-const LONGEST_WAY = 5000; // ms
 let keys = {};
+const TYPED = "input, textarea, select, [contenteditable=true], [role=textbox]";
+const WALKED = "canvas, .token, .histogram, [role=tab], [role=radio], [role=slider], [role=combobox], [role=listbox]"; // by arrows
+let mayLabel = false; // or nothing waits for an editor
 let isListening = false;
 
 export default function ({ data, parentElement }) {
-  keys = data.keys;
+  ({ keys, mayLabel } = data);
   // Of the document: the editor of annotations, if there is one, listens on the window and comes first.
   if (!isListening) {
     document.addEventListener("keydown", press, true);
-    document.addEventListener("click", ({ target }) => target.closest("[role=option]") && leaveChosen(), true);
+    document.addEventListener("click", click, true);
+    window.addEventListener("popstate", () => setOut(mayLabel));
   }
   isListening = window[KEYS] = true;
   // The browser's own popover: it stays while the page is drawn anew, and takes no focus away.
@@ -53,19 +56,31 @@ function place(list, button) {
 
 function press(event) {
   if (window[LANDING]) return collect(window[LANDING], event);
-  const selector = keys[event.key];
   const target = event.composedPath()[0];
   leaveNumber(event, target);
   leaveBox(event, target);
-  if (!selector || window[STOP] || event.ctrlKey || event.altKey || event.metaKey) return;
-  if (target.closest?.("input, textarea, select, [contenteditable=true], [role=textbox]")) return;
-  const usesArrows = target.closest?.("canvas, .token, .histogram, [role=tab], [role=radio], [role=slider], [role=combobox], [role=listbox]");
-  if (event.key.startsWith("Arrow") && usesArrows) return;
-  const [first, other] = selector.split(" || ");
-  event.preventDefault();
-  event.stopImmediatePropagation(); // Streamlit's own "r" would run the script a second time
+  const isWay = event.key === "Enter" && target.closest?.(`${WAYS}, ${keys.g}`);
+  if (target.closest?.(TYPED)) return isWay && setOut(mayLabel);
+  if (window[STOP]) return;
+  const [first, other] = keys[event.key]?.split(" || ") ?? [];
+  const isWalk = event.key.startsWith("Arrow") && target.closest?.(WALKED);
+  if (waits(event, isWalk || (first && find(first)))) return take(event);
+  if (isWay) setOut(mayLabel);
+  if (!first || isWalk || event.ctrlKey || event.altKey || event.metaKey) return;
+  take(event);
   if (go(find(first)) || !other) return;
   if (go(find(other))) land(first); // on the page that the other leads to
+}
+
+function take(event) {
+  event.preventDefault();
+  event.stopImmediatePropagation(); // Streamlit's own "r" would run the script a second time
+}
+
+function click(event) {
+  const target = event.composedPath()[0];
+  if (target.closest?.("[role=option]")) leaveChosen();
+  setOut(mayLabel && target.closest?.(WAYS));
 }
 
 // Keys are keys again after Esc, and once something was chosen from a list: in a box they filter it.
@@ -125,10 +140,8 @@ function land(selector) {
 }
 
 function collect(landing, event) {
-  const isCommand = (event.ctrlKey || event.altKey || event.metaKey) && !event.getModifierState("AltGraph");
-  if (isCommand) return;
-  event.preventDefault();
-  event.stopImmediatePropagation();
+  if (isCommand(event)) return;
+  take(event);
   if (event.key === "Escape") window[LANDING] = null;
   else if (landing.isEntered) return;
   else if (event.key === "Enter") landing.isEntered = true;

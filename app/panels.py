@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import address, command_line, links, markup, session
+from app import address, command_line, links, markup, parts, session
 from app.failures import told
 from app.markup import WORDS
 from app.selection import Selection
@@ -21,7 +21,7 @@ ICON = HERE / "icon.svg"
 _STYLE = (HERE / "style.css").read_text(encoding="utf-8")
 _keyboard = st.components.v2.component(
     "feature_browser_keyboard",
-    js=(HERE / "keyboard.js").read_text(encoding="utf-8"),
+    js=parts.script(HERE / "ahead.js", HERE / "keyboard.js"),
     isolate_styles=False,  # its button and list are dressed, and found, like the page's own
 )
 
@@ -76,14 +76,15 @@ def keyboard(
 
     `selectors` say what a key clicks or puts the focus on; keyboard.js reads them.
     """
-    parts = [("Keys", keys or KEYS)]
+    lists = [("Keys", keys or KEYS)]
     if keys is None:
         is_here = st.session_state.get(address.PAGE) == "Feature"
-        parts.insert(0 if is_here else 1, ("Keys on a feature's page", _feature_keys()))
-    told_keys = "".join(f"{markup.part(title)}{markup.keys(rows)}" for title, rows in parts)
+        lists.insert(0 if is_here else 1, ("Keys on a feature's page", _feature_keys()))
+    told_keys = "".join(f"{markup.part(title)}{markup.keys(rows)}" for title, rows in lists)
     told_words = f"{markup.part('Words')}{markup.words(words.items())}"
     listed = f"<div>{told_keys}</div><div>{told_words}</div>"
-    data = {"keys": dict(selectors), "told": listed}
+    may_label = not command_line.is_read_only()
+    data = {"keys": dict(selectors), "told": listed, "mayLabel": may_label}
     _keyboard(data=data, key="keyboard", width="content")
 
 

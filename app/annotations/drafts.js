@@ -33,6 +33,22 @@ function uid() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// A tab keeps its name, whoever types another into another tab; a new tab begins with the last of all.
+function recallAuthor() {
+  let name = "";
+  try { name = sessionStorage.getItem(AUTHOR) ?? ""; } catch { /* forbidden */ }
+  name ||= recall(AUTHOR) ?? "";
+  if (name) pinAuthor(name);
+  return name;
+}
+function storeAuthor(name) {
+  store(AUTHOR, name);
+  pinAuthor(name);
+}
+function pinAuthor(name) {
+  try { sessionStorage.setItem(AUTHOR, name); } catch { /* forbidden */ }
+}
+
 // A browser may forbid this, or have no room left; then a draft lives as long as the page.
 const kept = new Map();
 function names() {

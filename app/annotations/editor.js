@@ -8,6 +8,7 @@
 // Whatever is typed is kept in this browser until the app says that it is saved: a crash of the app,
 // a full disk or a reload loses nothing. Texts of others reach the page through textContent alone.
 
+const EDITOR = Symbol.for("feature-browser editor"); // of the window: keys typed while there is none wait in ahead.js
 const MOST_UNSAVED = 8; // that there is room for
 const editors = new WeakMap();
 let shown = null; // the editor that keys of the page go to
@@ -28,6 +29,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (isOther || !draft) fill(editor, draft ?? data.content);
   editor.draft = draft;
   shown = editor;
+  if (isOther) takeOver(editor);
   const arrived = arrival(editor);
   if (arrived) answer(editor);
   if (isOther || arrived) leave(editor);
@@ -43,6 +45,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     window.addEventListener("click", click, true); // not earlier: words that go move what was pressed
     window.addEventListener("focusout", left, true);
     window.addEventListener("popstate", back);
+    window[EDITOR] = () => shown?.root.isConnected;
     isListening = true;
   }
   return () => { if (shown === editor) shown = null; };
@@ -105,7 +108,7 @@ function build(parent) {
   editor.tags.placeholder = "syntax; python";
   editor.author = field(pair, "input", "author", "You");
   editor.author.placeholder = "your name";
-  editor.author.value = recall(AUTHOR) ?? "";
+  editor.author.value = recallAuthor();
   root.append(pair);
   const bar = make("div", "bar");
   editor.next = button(editor, bar, "primary", "Save and next", "Enter", () => save(editor, true), { key: "Enter" });
@@ -244,7 +247,7 @@ function isAnothers({ data, author }) {
 }
 
 function typed(editor) {
-  if (!editor.data.author) store(AUTHOR, editor.author.value);
+  if (!editor.data.author) storeAuthor(editor.author.value);
   editor.root.classList.remove("nameless");
   window[STOP] = null;
   const { data } = editor;

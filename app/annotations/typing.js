@@ -10,6 +10,7 @@ const BOXES = "input, textarea, select, [contenteditable=true], [role=textbox], 
 const CONTROLS = "button, a, .token, [role=tab], summary";
 const WALKED = "canvas, .token, .histogram, [role=tab], [role=radio], [role=slider]"; // by arrows
 const AWAY = ["g", "/", "c", "?"]; // from the editor: of keyboard.js
+const AHEAD = Symbol.for("feature-browser ahead"); // of ahead.js: what was typed on the way here
 const KEYS = Symbol.for("feature-browser keys"); // of keyboard.js: it has come
 const LANDING = Symbol.for("feature-browser landing"); // of keyboard.js: keys are for a box of the next page
 const DIALOG = "[data-testid=stDialog]"; // Streamlit's own, over the whole page
@@ -72,6 +73,14 @@ function hold(editor, event, isInside) {
   keep(editor, { key: isKnown ? event.key : "", isShift, isRepeat, isCommand: isCommand(event) });
   if (!isInside) editor.label.focus({ preventScroll: true });
   return isKnown;
+}
+
+// What was typed on the way from another page.
+function takeOver(editor) {
+  const ahead = window[AHEAD];
+  window[AHEAD] = null;
+  if (ahead?.isLate) halt(editor, { words: "the feature came late", isDropped: true });
+  else if (ahead?.typed.length) editor.early = ahead.typed.map((one) => ({ ...one, of: editor.data.shown }));
 }
 
 function keep(editor, one) {

@@ -180,3 +180,63 @@ def test_a_stop_ends_by_esc_on_a_page_without_an_editor_too(context: BrowserCont
     expect(page.locator(".fb-tell")).to_be_visible()
     press(page, "Escape", "/")
     expect(page.get_by_role("textbox", name="Find")).to_be_focused()
+
+
+@pytest.mark.parametrize("way", ["row", "button", "back", "key"])
+def test_what_is_typed_on_the_way_from_another_page_waits_for_the_editor(
+    context: BrowserContext, store: Path, way: str
+) -> None:
+    """All of it: nothing of a word is a command."""
+    number = {"row": 24, "button": 26, "back": 28, "key": 29}[way]
+    page, gate = opened(context, number)
+    page.goto(f"/?dictionary=planted&sort=feature&order=asc&among={written((number,))}")
+    expect(page.locator(".fb-tell")).to_be_visible()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.get_by_role("button", name="Label these")).to_be_visible()
+    if way == "back":
+        page.locator("tbody tr").click()
+        shows(page, number)
+        page.go_back()
+        expect(page.locator("tbody tr")).to_have_count(1)
+        expect(page.locator(".editor")).to_have_count(0)
+    gate.mark = EVERY
+    if way == "row":
+        page.locator("tbody tr").click()
+    elif way == "button":
+        page.get_by_role("button", name="Label these").click()
+    elif way == "back":
+        page.go_forward()
+    else:
+        page.keyboard.press("g")
+        press(page, *str(number), "Enter")
+        expect(page.locator(".st-key-number input")).not_to_be_focused()
+    page.keyboard.type("3ax400 bad/", delay=20)
+    page.keyboard.press("Shift+Enter")
+    gate.open()
+    saved(page, "Ann, just now")
+    shows(page, number)
+    holds(page, "polysemantic", "x400 bad/")
+    assert verdicts(store, number) == [(number, "polysemantic")]
+
+
+def test_keys_of_another_page_are_its_own_after_a_click(context: BrowserContext) -> None:
+    page, _ = opened(context, 30)
+    page.get_by_role("link", name="Compare", exact=True).click()
+    expect(page.locator(".editor")).to_have_count(0)
+    expect(page.locator(".fb-tell")).to_be_visible()
+    press(page, "1", "Escape", "/")  # the first has no use here, and is taken back
+    expect(page.get_by_role("textbox", name="Find")).to_be_focused()
+
+
+def test_a_tab_keeps_its_name(context: BrowserContext) -> None:
+    ann, _ = opened(context, 31)
+    bob, _ = opened(context, 32, author="Bob")
+    ann.reload()
+    shows(ann, 31)
+    expect(ann.locator(".editor [name=author]")).to_have_value("Ann")
+    ann.locator(".st-key-next button").click()
+    shows(ann, 32)
+    expect(ann.locator(".editor [name=author]")).to_have_value("Ann")
+    third = context.new_page()
+    third.goto(f"{LIST}33")
+    expect(third.locator(".editor [name=author]")).to_have_value("Bob")
