@@ -53,7 +53,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
 function answer(editor) {
   editor.waiting = null;
-  for (const one of editor.early) one.of ??= editor.data.shown;
+  address(editor.early, editor.data.shown);
+}
+
+// What waits up to the next feature that was asked for is for this one.
+function address(early, name) {
+  for (const one of early) {
+    if (one.isThere) return;
+    one.of ??= name;
+  }
 }
 
 function leave(editor) {

@@ -122,14 +122,18 @@ function replay(editor) {
   let box = null; // that they are typed into
   for (const [i, one] of early.entries()) {
     const { key, box: clicked, isShift, isCommand, of } = one;
+    if (one.isThere?.(editor.data.shown)) {
+      box = null;
+      address(early.slice(i + 1), editor.data.shown);
+      continue;
+    }
+    if (one.isThere) return depart(editor, early.slice(i + 1), () => follow(editor, one.isThere));
     if (of !== editor.data.shown) return halt(editor, { words: "another feature came", isDropped: true });
     if (one.isButton) box = null;
     const verdict = editor.data.verdicts[Number(key) - 1]?.[0];
     const isLast = i === early.length - 1;
     if (isAnothers(editor) && changes(editor, one, box)) return halt(editor, { words: `${editor.data.by}'s words came first`, isDropped: true });
-    if (one.isThere?.(editor.data.shown)) box = null;
-    else if (one.isThere) return depart(editor, early.slice(i + 1), () => follow(editor, one.isThere));
-    else if (clicked) box = clicked;
+    if (clicked) box = clicked;
     else if (key === "Enter" && box === editor.note && !isCommand) box.value += "\n";
     else if (key === "Enter" && isShift && !isChanged(editor)) continue; // nothing to save
     else if (key === "Enter") return depart(editor, early.slice(i + 1), () => save(editor, !isShift));
