@@ -70,9 +70,9 @@ def read_place(store: Path, run_id: str, dictionary_id: str) -> Place:
         WeightsError: nobody noted it, or they are not there any more.
     """
     cure = (
-        "Run the build of its recipe again, with the paths as they are now (of the demo: python -m "
-        "featurestore.demo build). What is published is not computed again, unless the code, the "
-        "weights, the texts or a setting have changed since: then it is built anew."
+        "Run the build of its recipe again, with the paths as they are now. What is published is "
+        "not computed again, unless the code, the weights, the texts or a setting have changed "
+        "since: then it is built anew. The demo's build: python -m featurestore.demo build"
     )
     try:
         content = json.loads(_file(store, run_id).read_text(encoding="utf-8"))
