@@ -6,27 +6,12 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
 from featurestore.errors import ModelError
 from featurestore.inference import load_model
 from tests.tiny_model import N_LAYERS, save_model
-
-TOKENS = np.random.default_rng(0).integers(0, 300, (3, 11))
-LAST = N_LAYERS - 1
-RESIDUAL_HOOKS = (
-    "hook_embed",
-    "blocks.0.hook_resid_pre",
-    "blocks.0.hook_resid_post",
-    f"blocks.{LAST}.hook_resid_pre",
-    f"blocks.{LAST}.hook_resid_post",
-    "blocks.0.hook_mlp_out",
-    f"blocks.{LAST}.hook_mlp_out",
-    "blocks.0.hook_attn_out",
-    f"blocks.{LAST}.hook_attn_out",
-)
 
 
 @pytest.fixture
