@@ -12,6 +12,7 @@ from tests.tracked_store import write_tracked
 
 pytestmark = pytest.mark.browser
 LIST, TRACK, STRIP = ".st-key-tracks tbody tr", ".st-key-track tbody tr", ".st-key-checkpoints"
+FRAME = ".st-key-tracks .frame"
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,7 @@ def test_nothing_sticks_out_at_800_pixels(page: Page) -> None:
     expect(page.locator(TRACK)).to_have_count(3)
     expect(page.locator(".js-plotly-plot")).to_have_count(4)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for block in page.get_by_test_id("stMainBlockContainer").all():
+    for block in (*page.get_by_test_id("stMainBlockContainer").all(), page.locator(FRAME)):
         assert block.evaluate("e => e.scrollWidth <= e.clientWidth")
     page.goto("/feature?dictionary=t2&feature=1")
     expect(page.locator(f"{STRIP} .cell")).to_have_count(3)
