@@ -16,7 +16,7 @@ function setOut(isWay) {
 function waits(event, hasUse) {
   const ahead = window[AHEAD];
   if (!ahead || window[EDITOR]?.() || MODIFIERS.includes(event.key)) return false;
-  const { key, shiftKey: isShift, repeat: isRepeat } = event;
+  const { key } = event;
   const isFirst = ahead.typed.length === 0;
   if (isFirst && (hasUse || isCommand(event) || !FIRST.includes(key))) return false;
   if (Date.now() > ahead.until) {
@@ -24,10 +24,6 @@ function waits(event, hasUse) {
     return false;
   }
   if (key === "Escape") setOut(false);
-  else ahead.typed.push({ key, isShift, isRepeat, isCommand: isCommand(event) });
+  else ahead.typed.push({ key: keyOf(event), isShift: event.shiftKey, isRepeat: event.repeat });
   return true;
-}
-
-function isCommand(event) {
-  return (event.ctrlKey || event.altKey || event.metaKey) && !event.getModifierState("AltGraph");
 }

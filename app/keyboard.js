@@ -10,7 +10,7 @@ const LANDING = Symbol.for("feature-browser landing"); // of the window: on the 
 const TEXT_BOXES = ":is([data-testid='stTextInput'], [data-testid='stNumberInput'], [data-testid='stTextArea']) :is(input, textarea)";
 const ONE_OF = "[data-testid='stSelectbox'] [role=combobox]";
 let keys = {};
-const TYPED = "input, textarea, select, [contenteditable=true], [role=textbox]";
+const TYPED = "input:not([type=checkbox]), textarea, select, [contenteditable=true], [role=textbox]";
 const WALKED = "canvas, .token, .histogram, [role=tab], [role=radio], [role=slider], [role=combobox], [role=listbox]"; // by arrows
 let mayLabel = false; // or nothing waits for an editor
 let isListening = false;
@@ -21,6 +21,7 @@ export default function ({ data, parentElement }) {
   if (!isListening) {
     document.addEventListener("keydown", press, true);
     document.addEventListener("click", click, true);
+    for (const name of ["pointerover", "pointerdown", "focusin"]) document.addEventListener(name, setPath, true);
     window.addEventListener("popstate", () => setOut(mayLabel));
   }
   isListening = window[KEYS] = true;
@@ -79,6 +80,7 @@ function take(event) {
 
 function click(event) {
   const target = event.composedPath()[0];
+  if (isForAnotherTab(event)) return event.stopImmediatePropagation();
   if (target.closest?.("[role=option]")) leaveChosen();
   setOut(mayLabel && target.closest?.(WAYS));
 }

@@ -21,13 +21,15 @@ ICON = HERE / "icon.svg"
 _STYLE = (HERE / "style.css").read_text(encoding="utf-8")
 _keyboard = st.components.v2.component(
     "feature_browser_keyboard",
-    js=parts.script(HERE / "ahead.js", HERE / "keyboard.js"),
+    js=parts.script(
+        parts.KEYS_JS, *(HERE / f"{name}.js" for name in ("ahead", "tabs", "keyboard"))
+    ),
     isolate_styles=False,  # its button and list are dressed, and found, like the page's own
 )
 
 LABELLING = (
     ("1 2 3 4", "verdict: monosemantic, unsure, polysemantic, junk"),
-    ("a", "write a label; n a note; Esc leaves the box"),
+    ("a", "write a label; n a note, where Alt+Enter begins a new line; Esc leaves the box"),
     ("Enter", "save and go on to the next; with Shift save only. Both leave the box"),
 )
 KEYS = (

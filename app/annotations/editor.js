@@ -111,6 +111,7 @@ function build(parent) {
   editor.label.placeholder = "What makes it active?";
   editor.note = field(root, "textarea", "note", "Note");
   editor.note.rows = 1;
+  editor.note.placeholder = "Alt+Enter: a new line";
   const pair = make("div", "pair");
   editor.tags = field(pair, "input", "tags", "Tags");
   editor.tags.placeholder = "syntax; python";

@@ -22,7 +22,7 @@ _SCRIPTS = ("drafts", "stop", "waiting", "leading", "typing", "editor")
 _component = st.components.v2.component(
     "feature_browser_editor",
     css=parts.style(HERE / "editor.css"),
-    js=parts.script(*(HERE / f"{name}.js" for name in _SCRIPTS)),
+    js=parts.script(parts.KEYS_JS, *(HERE / f"{name}.js" for name in _SCRIPTS)),
 )
 
 KEY = "annotation"

@@ -6,7 +6,7 @@
 
 let pointed = null; // the control clicked last by mouse: it keeps the focus, but Enter is not meant for it
 const MODIFIERS = new Set(["Shift", "Control", "Alt", "AltGraph", "Meta", "CapsLock"]);
-const BOXES = "input, textarea, select, [contenteditable=true], [role=textbox], [role=combobox], [role=listbox]";
+const BOXES = "input:not([type=checkbox]), textarea, select, [contenteditable=true], [role=textbox], [role=combobox], [role=listbox]";
 const CONTROLS = "button, a, .token, [role=tab], summary";
 const WALKED = "canvas, .token, .histogram, [role=tab], [role=radio], [role=slider]"; // by arrows
 const AWAY = ["g", "/", "c", "?"]; // from the editor: of keyboard.js
@@ -60,19 +60,18 @@ function submit(editor, event) {
   const target = event.composedPath()[0];
   if (event.key === "Escape") target.blur(); // so that 1 2 3 and the arrows work again
   if (event.key !== "Enter" || event.isComposing) return event.key === "Escape";
-  if (target.name === "note" && !event.ctrlKey && !event.metaKey) return false;
-  save(editor, !event.shiftKey);
+  if (!isNewLine(event)) save(editor, !event.shiftKey);
+  else if (target === editor.note) document.execCommand("insertText", false, "\n"); // which Ctrl+Z takes back
   return true;
 }
 
 // What waits is kept in the focus of a box, where nothing else on the page listens.
 function hold(editor, event, isInside) {
   if (!isInside && !isSave(event) && (isCommand(event) || !isOurs(editor, event))) return false;
-  const isKnown = !isCommand(event) || isSave(event);
-  const { shiftKey: isShift, repeat: isRepeat } = event;
-  keep(editor, { key: isKnown ? event.key : "", isShift, isRepeat, isCommand: isCommand(event) });
+  const key = keyOf(event);
+  keep(editor, { key, isShift: event.shiftKey, isRepeat: event.repeat });
   if (!isInside) editor.label.focus({ preventScroll: true });
-  return isKnown;
+  return key !== "";
 }
 
 // What was typed on the way from another page.
@@ -86,14 +85,6 @@ function takeOver(editor) {
 function keep(editor, one) {
   const of = editor.waiting ? null : headed(); // the feature it is meant for: null, the next
   editor.early.push({ key: "", ...one, of });
-}
-
-function isCommand(event) {
-  return (event.ctrlKey || event.altKey || event.metaKey) && !event.getModifierState("AltGraph");
-}
-
-function isSave(event) {
-  return event.key === "Enter" && (event.ctrlKey || event.metaKey);
 }
 
 function isOurs(editor, event) {
@@ -121,7 +112,7 @@ function replay(editor) {
   const boxes = typable(editor);
   let box = null; // that they are typed into
   for (const [i, one] of early.entries()) {
-    const { key, box: clicked, isShift, isCommand, of } = one;
+    const { key, box: clicked, isShift, of } = one;
     if (one.isThere?.(editor.data.shown)) {
       box = null;
       address(early.slice(i + 1), editor.data.shown);
@@ -134,7 +125,6 @@ function replay(editor) {
     const isLast = i === early.length - 1;
     if (isAnothers(editor) && changes(editor, one, box)) return halt(editor, { words: `${editor.data.by}'s words came first`, isDropped: true });
     if (clicked) box = clicked;
-    else if (key === "Enter" && box === editor.note && !isCommand) box.value += "\n";
     else if (key === "Enter" && isShift && !isChanged(editor)) continue; // nothing to save
     else if (key === "Enter") return depart(editor, early.slice(i + 1), () => save(editor, !isShift));
     else if (one.move || (!box && MOVES[key])) {
@@ -158,9 +148,9 @@ function replay(editor) {
 }
 
 // Whether a key that waited would change words: another's were not seen when it was typed.
-function changes({ data, note, author }, { key, isCommand }, box) {
+function changes({ data, author }, { key }, box) {
   if (!box) return Boolean(data.verdicts[Number(key) - 1]);
-  return box !== author && (key.length === 1 || key === "Backspace" || (key === "Enter" && box === note && !isCommand));
+  return box !== author && (key.length === 1 || key === "Backspace");
 }
 
 // What waits after it is for the feature that it leads to.

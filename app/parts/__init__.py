@@ -8,6 +8,8 @@ from pathlib import Path
 _HERE = Path(__file__).parent
 _MAKE = _HERE / "make.js"
 
+KEYS_JS = _HERE / "keys.js"
+"""What Ctrl, Alt and Meta make of a key."""
 HEADINGS_JS = _HERE / "headings.js"
 """Headings that sort, and which clicks on a row count."""
 HEADINGS = _HERE / "headings.css"

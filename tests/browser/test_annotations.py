@@ -166,6 +166,27 @@ def test_keys_are_for_the_next_feature_before_it_is_there(page: Page, store: Pat
     assert len(events(store)) == n_before + 6
 
 
+def test_enter_saves_from_a_note_and_alt_begins_a_line(page: Page, store: Path) -> None:
+    page.goto("/feature?dictionary=early&feature=30&sort=feature&order=asc")
+    note = page.locator(".editor [name=note]")
+    expect(note).to_be_visible()
+    page.locator(".editor [name=author]").fill("Ann")
+    page.keyboard.press("Escape")
+    page.keyboard.type("none")
+    page.keyboard.press("Alt+Enter")
+    page.keyboard.type("two")
+    expect(note).to_have_value("one\ntwo")
+    page.keyboard.press("Control+z")
+    expect(note).not_to_have_value("one\ntwo")
+    page.keyboard.press("Control+Shift+z")
+    page.keyboard.press("Enter")
+    expect(page.locator(".editor[data-feature='31']")).to_be_visible()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".editor[data-feature='30']")).to_be_visible()
+    expect(note).to_have_value("one\ntwo")
+    assert [said[0] for said in events(store)][-1] == 30
+
+
 def test_a_label_is_text_wherever_it_stands(page: Page) -> None:
     open_feature(page, 17)
     page.locator(".editor [name=note]").fill(HOSTILE)

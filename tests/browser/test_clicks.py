@@ -153,6 +153,11 @@ def test_esc_leaves_a_box(page: Page) -> None:
         expect(box).not_to_be_focused()
     page.keyboard.press("g")
     expect(page.get_by_label("Go to feature")).to_be_focused()
+    page.keyboard.press("Escape")
+    page.get_by_text("regex", exact=True).click()  # which keeps the focus
+    expect(page).to_have_url(re.compile("regex"))
+    page.keyboard.press("/")
+    expect(box).to_be_focused()
 
 
 @pytest.mark.parametrize("is_clicked", [True, False])
@@ -230,6 +235,21 @@ def test_back_link_opens_the_page_that_holds_the_feature(page: Page) -> None:
     expect(page).to_have_url(re.compile("page=3"))
     page.get_by_test_id("stPagination").get_by_text("1", exact=True).click()
     expect(page.locator(f"{ROWS}[data-feature='0']")).to_be_visible()
+
+
+@pytest.mark.parametrize("how", [{"modifiers": ["Control"]}, {"button": "middle"}])
+def test_a_link_opens_in_another_tab(page: Page, how: dict) -> None:
+    """Where it leads in this one: to Browse, too, of which Streamlit gives the query alone."""
+    shown = "/feature?dictionary=planted&feature=119&sort=feature&order=asc"
+    page.goto(shown)
+    heading(page, 119)
+    for link, path in (("Back to the list", "/?dictionary=planted&sort="), ("Search", "/search")):
+        with page.context.expect_page() as opening:
+            page.get_by_role("link", name=link, exact=True).click(**how)
+        expect(opening.value).to_have_url(re.compile(re.escape(path)))
+        expect(opening.value.locator(".fb-tell")).to_be_visible()
+        opening.value.close()
+        expect(page).to_have_url(re.compile(re.escape(shown)))
 
 
 def test_export_holds_all_that_the_filter_keeps(page: Page) -> None:

@@ -98,7 +98,7 @@ def test_tab_and_the_keys_of_a_note_are_typed_ahead_too(
     page.keyboard.type("2alabel")
     page.keyboard.press("Tab")
     page.keyboard.type("note")
-    page.keyboard.press("Enter")
+    page.keyboard.press("Alt+Enter")
     page.keyboard.type("tw")
     page.keyboard.press("End")
     page.keyboard.type("o")
