@@ -176,8 +176,9 @@ def text(query: FeatureQuery) -> None:
         placeholder="river bank",
         on_change=session.on_filter,
         args=("text",),
-        help='A part of it is enough, and case does not count, unless in quotes: `"River"`. As a '
-        "regular expression: what RE2 reads; case counts unless it begins with `(?i)`",
+        help="A part of it is enough; case and outer spaces do not count, unless in quotes: "
+        '`" River"`. As a regular expression: what RE2 reads; case counts unless it begins with '
+        "`(?i)`",
         width=200,
     )
     st.selectbox(

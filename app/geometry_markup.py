@@ -53,7 +53,7 @@ def tokens(found: TokenMeasures, n_active: int, measures: Mapping[str, Measure])
 def _share(found: TokenMeasures, n_active: int) -> str:
     if found.share is None:
         return "never active, so on none"
-    bounds = f"above {ONE_TOKEN_ABOVE:.0%}"
+    bounds = f"bound {ONE_TOKEN_ABOVE:.0%}"
     if n_active < ONE_TOKEN_FROM:
         bounds = f"{n_active}, below {ONE_TOKEN_FROM}"
     text = (
@@ -125,7 +125,7 @@ def direction(found: DecoderWeights, info: DictionaryInfo) -> str:
     if found.dim_share is not None:
         even = percent(1 / info.d_out)
         verdict = _verdict(found.dim_share > ONE_DIMENSION_ABOVE, "one dimension")
-        bounds = f"above {ONE_DIMENSION_ABOVE:.0%}; {even} if all weighed the same"
+        bounds = f"bound {ONE_DIMENSION_ABOVE:.0%}; {even} if all weighed the same"
         share = f"{percent(found.dim_share)} of the squared length: {verdict}"
         rows.append(("largest dimension", f"{escape(share)} <small>({escape(bounds)})</small>"))
     rows.append(("reader bias", _number(found.reader_bias)))

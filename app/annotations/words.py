@@ -148,7 +148,7 @@ def score(found: LabelScore) -> str:
         ("1 always, 0.5 by chance", tip),
         (f"random tokens {short(found.control_auc)}", f"mean of {found.control_n} draws"),
         f"{found.n_active} active, {found.n_inactive} silent contexts",
-        (f"it names {', '.join(named[:_MOST_NAMED])}{more}", f"{_NAMES}{', '.join(named)}"),
+        (f"it names: {', '.join(named[:_MOST_NAMED])}{more}", f"{_NAMES}{', '.join(named)}"),
     ]
     return line(facts)
 

@@ -77,7 +77,8 @@ function paint(panel) {
 function colouring(panel, none, rest) {
   const { data, part, look } = panel;
   const clusters = look.clusters.map(rgb);
-  if (data.control) return (at) => (part.control_cluster[at] < 0 ? none : clusters[part.control_cluster[at]] ?? rest);
+  // In its small picture the paler grey would not be seen.
+  if (data.control) return (at) => clusters[part.control_cluster[at] % clusters.length] ?? rest;
   if (data.colour === "cluster") {
     const by = new Map(part.clusters.map((one) => [one.number, clusters[one.colour] ?? rest]));
     return (at) => by.get(part.cluster[at]) ?? none;

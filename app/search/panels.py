@@ -78,8 +78,9 @@ def _box() -> None:
         placeholder="a token, a word of a label, a piece of a context",
         on_change=search.on_control,
         args=("find",),
-        help="Tokens are compared whole; of other texts a part is enough. Case does not count, "
-        'unless in quotes: `" river"`. As a regular expression: what RE2 reads',
+        help="Tokens are compared whole; of other texts a part is enough. Case and outer "
+        'spaces do not count, unless in quotes: `" river"`. As a regular expression: what RE2 '
+        "reads",
         width=320,
     )
     st.checkbox("regex", key="find_regex", on_change=search.on_control, args=("find_regex",))

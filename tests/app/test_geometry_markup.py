@@ -65,7 +65,7 @@ def summary(found: TokenMeasures, n_active: int = 20) -> str:
 
 def test_a_feature_of_one_token() -> None:
     shown = tokens(FOUND)
-    assert "␣river 83.2% of its activation: simple (above 50%)" in shown
+    assert "␣river 83.2% of its activation: simple (bound 50%)" in shown
     assert "entropy 0.693 nats, as of 2.00 tokens" in shown
     assert "active on 2 tokens, strongest ␣river3.00 ␣lake1.00" in shown
     assert "cos 0.410 · random 0.270: above 95% of them (0.310) raw 0.520" in shown

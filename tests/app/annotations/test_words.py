@@ -159,5 +159,5 @@ def test_what_needs_a_person_stands_first() -> None:
 def test_a_score_shows_the_tokens_that_it_rests_on() -> None:
     named = ExampleTokens((" on", "6", "a", "b", "c"), (), True)
     shown = words.score(LabelScore(0.703, 0.05, 12, 8, named, 0.5, 50, 7))
-    assert ">it names ␣on, 6, a, b, …</span>" in shown
+    assert ">it names: ␣on, 6, a, b, …</span>" in shown
     assert "Between quotes a space counts: ␣on is not on. It names: ␣on, 6, a, b, c" in shown
