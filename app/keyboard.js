@@ -14,15 +14,18 @@ const TYPED = "input:not([type=checkbox]), textarea, select, [contenteditable=tr
 const WALKED = "canvas, .token, .histogram, [role=tab], [role=radio], [role=slider], [role=combobox], [role=listbox]"; // by arrows
 let mayLabel = false; // or nothing waits for an editor
 let isListening = false;
+let send = null; // to the app
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   ({ keys, mayLabel } = data);
+  send = setTriggerValue;
   // Of the document: the editor of annotations, if there is one, listens on the window and comes first.
   if (!isListening) {
     document.addEventListener("keydown", press, true);
     document.addEventListener("click", click, true);
     for (const name of ["pointerover", "pointerdown", "focusin"]) document.addEventListener(name, setPath, true);
     window.addEventListener("popstate", () => setOut(mayLabel));
+    watchConnection(() => send("back", true));
   }
   isListening = window[KEYS] = true;
   // The browser's own popover: it stays while the page is drawn anew, and takes no focus away.

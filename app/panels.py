@@ -22,7 +22,8 @@ _STYLE = (HERE / "style.css").read_text(encoding="utf-8")
 _keyboard = st.components.v2.component(
     "feature_browser_keyboard",
     js=parts.script(
-        parts.KEYS_JS, *(HERE / f"{name}.js" for name in ("ahead", "tabs", "keyboard"))
+        parts.KEYS_JS,
+        *(HERE / f"{name}.js" for name in ("ahead", "tabs", "reconnected", "keyboard")),
     ),
     isolate_styles=False,  # its button and list are dressed, and found, like the page's own
 )
@@ -87,7 +88,7 @@ def keyboard(
     listed = f"<div>{told_keys}</div><div>{told_words}</div>"
     may_label = not command_line.is_read_only()
     data = {"keys": dict(selectors), "told": listed, "mayLabel": may_label}
-    _keyboard(data=data, key="keyboard", width="content")
+    _keyboard(data=data, key="keyboard", on_back_change=lambda: None, width="content")
 
 
 def _feature_keys() -> tuple[tuple[str, str], ...]:

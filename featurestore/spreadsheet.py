@@ -9,7 +9,7 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,8 +73,19 @@ def safe_name(cell: str) -> str:
 
 
 def plain(cell: str) -> str:
-    """What `safe` was given: the cell without its first `'`, if it starts with one."""
-    return cell.removeprefix("'")
+    """What `safe` was given: without the `'` that stands before it.
+
+    One that opens what somebody has quoted, 'the' article, is no mark.
+    """
+    rest = cell.removeprefix("'")
+    return rest if _EVALUATED.match(rest) or "'" not in rest else cell
+
+
+def plain_of_program(cell: str) -> str:
+    """The same of a table that a program wrote, where most such cells begin with a quotation."""
+    rest = cell.removeprefix("'")
+    is_marked = rest.startswith("'") or (_EVALUATED.match(rest) and "'" not in rest)
+    return rest if is_marked else cell
 
 
 def as_json(value: object) -> str:
@@ -105,14 +116,15 @@ def table_csv(
     return text.getvalue().encode("utf-8-sig" if bom else "utf-8", errors="replace")
 
 
-def read_table(data: bytes, name: str = "The table") -> Table:
-    """A table from CSV, every cell as text and `plain`; no type is guessed.
+def read_table(data: bytes, name: str = "The table", unmark: Callable[[str], str] = plain) -> Table:
+    """A table from CSV, every cell as text, its mark taken off; no type is guessed.
 
     The delimiter is what the header has most of: comma, semicolon or tab. Empty lines are skipped.
 
     Args:
         data: UTF-8 with or without BOM, or UTF-16 with one.
         name: what messages call it.
+        unmark: takes the mark off a cell.
 
     Raises:
         TableError: too large, not text, a quote that is not closed, a row of another width than
@@ -124,7 +136,7 @@ def read_table(data: bytes, name: str = "The table") -> Table:
     rows = []
     for number, line, cells in _numbered(reader, name):
         if not header:
-            header = tuple(cell.strip() for cell in cells)
+            header = tuple(plain(cell).strip() for cell in cells)
             _check_header(header, name)
             continue
         if len(cells) != len(header):
@@ -135,7 +147,7 @@ def read_table(data: bytes, name: str = "The table") -> Table:
             )
         if len(rows) == MOST_ROWS:
             raise TableError(f"{name} has more than {MOST_ROWS:,} rows. Split it.")
-        rows.append((number, cells))
+        rows.append((number, tuple(map(unmark, cells))))
     if not header:
         raise TableError(f"{name} is empty: not even a header is in it.")
     return Table(header, tuple(rows))
@@ -185,7 +197,7 @@ def _numbered(reader: Iterator[list[str]], name: str) -> Iterator[tuple[int, int
         if cells is None:
             return
         if cells:
-            yield number, line, tuple(map(plain, cells))
+            yield number, line, tuple(cells)
 
 
 def _check_header(header: tuple[str, ...], name: str) -> None:

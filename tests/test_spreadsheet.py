@@ -8,7 +8,15 @@ import pytest
 
 from featurestore import spreadsheet
 from featurestore.errors import TableError
-from featurestore.spreadsheet import Table, plain, read_table, safe, safe_name, table_csv
+from featurestore.spreadsheet import (
+    Table,
+    plain,
+    plain_of_program,
+    read_table,
+    safe,
+    safe_name,
+    table_csv,
+)
 
 PIECES = [
     *"=+-@\t\r\n|%＝＋－＠'\" \ufeff\u00a0\u3000,;.:/()[]{}$€#_~\\`<&",
@@ -50,6 +58,22 @@ def test_every_cell_comes_back_and_none_is_dangerous(cells: list[str], written: 
     assert [cell for cell in cells if plain(safe(cell)) != cell] == []
     assert [cell for cell in cells if starts_a_formula(safe(cell))] == []
     assert sum(starts_a_formula(cell) for cell in cells) > 20_000  # or the test is about nothing
+
+
+QUOTED = ["'the' article", "'i'", "' in'", "'tis the season's"]
+UNMARKED = {"'-ing": "-ing", "'March 1": "March 1", "''i'": "'i'", "it's": "it's", "i": "i"}
+
+
+def test_a_quotation_that_somebody_wrote_is_no_mark() -> None:
+    assert list(map(plain, QUOTED)) == QUOTED
+    assert {cell: plain(cell) for cell in UNMARKED} == UNMARKED
+    assert (plain("'March first"), plain("'-don't")) == ("March first", "-don't")
+
+
+def test_what_a_program_quotes_is_kept() -> None:
+    quoted = [*QUOTED, "'-' or '+'", "'007'", "'tis"]
+    assert list(map(plain_of_program, quoted)) == quoted
+    assert {cell: plain_of_program(cell) for cell in UNMARKED} == UNMARKED
 
 
 def test_pandas_reads_the_same(cells: list[str], written: bytes, tmp_path: Path) -> None:

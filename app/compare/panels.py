@@ -97,6 +97,7 @@ def plot(shown: Shown) -> str | None:
         st.segmented_control(
             "Plot",
             words.PLOTS,
+            required=True,
             key="plot",
             format_func=words.PLOTS.__getitem__,
             on_change=compare.on_control,

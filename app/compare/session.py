@@ -80,7 +80,7 @@ def go(selection: CompareSelection) -> None:
 
 
 def on_control(name: str) -> None:
-    """Callback of a filter, and of what is plotted; nothing chosen means the first or all."""
+    """Callback of a filter, where nothing chosen means all, and of what is plotted."""
     default = getattr(CompareSelection(), name)
     go(replace(_now(), **{name: st.session_state[name] or default}))
 

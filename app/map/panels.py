@@ -101,6 +101,7 @@ def controls(shown: Shown) -> None:
         st.segmented_control(
             "Colour by",
             legend.COLOURS,
+            required=True,
             key="colour",
             format_func=legend.NAMES.__getitem__,
             on_change=maps.on_colour,

@@ -89,7 +89,7 @@ def kind(query: FeatureQuery) -> str:
 
 def on_colour(selection: Selection) -> None:
     """Callback of the choice of a colouring."""
-    session.go(replace(selection, colour=st.session_state["colour"] or "cluster"))
+    session.go(replace(selection, colour=st.session_state["colour"]))
 
 
 def on_find(selection: Selection) -> None:

@@ -89,6 +89,7 @@ def _how(found: Followed) -> None:
         st.segmented_control(
             "Follow features",
             words.MODES,
+            required=True,
             key="track_mode",
             format_func=words.MODES.__getitem__,
             disabled=not can_follow_numbers(found.infos),
@@ -99,6 +100,7 @@ def _how(found: Followed) -> None:
         st.segmented_control(
             "Likeness",
             words.MEASURES,
+            required=True,
             key="track_measure",
             on_change=tracking.on_control,
             args=("measure",),
@@ -153,6 +155,7 @@ def listed(found: Followed) -> None:
         st.segmented_control(
             "Tracks",
             words.LISTS,
+            required=True,
             key="track_kept",
             format_func=lambda name: f"{words.LISTS[name]} {counts[name]:,}",
             on_change=tracking.on_control,

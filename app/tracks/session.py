@@ -15,7 +15,6 @@ from app.tracks.table import KEY
 from featurestore.records import DictionaryInfo, FeatureQuery
 from featurestore.track_records import Activity, BothWays, Checkpoints
 
-DEFAULTS = TrackSelection(())
 MOST_KEPT = 8
 """Sets of tracks; one of 10 steps of 16,384 features takes up to 30 MB."""
 
@@ -109,9 +108,8 @@ def on_tracked() -> None:
 
 
 def on_control(name: str) -> None:
-    """Callback of every other control; nothing chosen means as before any choice."""
-    value = st.session_state[f"track_{name}"]
-    go(replace(_now(), page=1, **{name: getattr(DEFAULTS, name) if value is None else value}))
+    """Callback of every other control."""
+    go(replace(_now(), page=1, **{name: st.session_state[f"track_{name}"]}))
 
 
 def on_sort() -> None:

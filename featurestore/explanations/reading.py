@@ -23,7 +23,7 @@ from typing import Any
 from featurestore.annotations.records import LONGEST_AUTHOR, Explanation
 from featurestore.errors import TableError
 from featurestore.records import DictionaryInfo
-from featurestore.spreadsheet import MOST_ROWS, decoded, read_table
+from featurestore.spreadsheet import MOST_ROWS, decoded, plain_of_program, read_table
 
 LONGEST_EXPLANATION = 2_000
 """Characters of a label; programs write at greater length than people."""
@@ -136,7 +136,7 @@ class _Dictionaries:
 
 
 def _csv_rows(data: bytes, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    table = read_table(data, name)
+    table = read_table(data, name, plain_of_program)
     for field in ("dictionary", "feature", "label"):
         names = _NAMES[field] + (_NAMES["digest"] if field == "dictionary" else ())
         if not set(names) & set(table.header):

@@ -67,6 +67,11 @@ def test_a_digest_instead_of_an_id(known: tuple[DictionaryInfo, ...]) -> None:
     assert read_explanations(data, "a.csv", known, "m")[0].dictionary_id == "one"
 
 
+def test_a_quotation_at_the_start_of_a_label_is_kept(known: tuple[DictionaryInfo, ...]) -> None:
+    data = csv("digest,feature,label", "digest of 6-res-jb,1,'-' or 'i'")
+    assert read_explanations(data, "a.csv", known, method="m")[0].label == "'-' or 'i'"
+
+
 def test_two_ids_of_one_digest(known: tuple[DictionaryInfo, ...]) -> None:
     twins = (known[0], replace(known[0], dictionary_id="twin"))
     data = csv("dictionary,digest,feature,label", "twin,digest of one,1,a")
