@@ -224,6 +224,9 @@ def test_an_app_that_stops_and_starts_again(
     context = browser.new_context(base_url=address, viewport={"width": 1440, "height": 900})
     page, _ = opened(context, 0)
     write(page, "1", "kept")
+    other = context.new_page()
+    other.goto("/compare")
+    expect(other.locator(".fb-tell")).to_be_visible()
     server_process(address).kill()
     with pytest.raises(StopIteration):
         next(serving)
@@ -253,6 +256,9 @@ def test_an_app_that_stops_and_starts_again(
     holds(page, None, "")
     expect(page.locator(".editor .problem")).to_be_hidden()
     assert of(store, *range(9)) == [(0, "Ann", "kept")]
+    other.get_by_text("KL ratio", exact=True).click()  # its first click since the app is back
+    expect(other).to_have_url(re.compile("plot="))
+    other.close()
 
     write(page, "1", "kept still")
     server_process(address).kill()
@@ -269,38 +275,6 @@ def test_an_app_that_stops_and_starts_again(
     expect(page.locator(".editor")).to_have_count(0)
     page.keyboard.press("ArrowRight")
     heads(page, 2)
-    context.close()
-    with pytest.raises(StopIteration):
-        next(serving)
-
-
-def test_the_first_click_after_a_restart_counts(
-    browser: Browser, synthetic_store: Path, tmp_path: Path
-) -> None:
-    """Of a page that stands open since before."""
-    store = shutil.copytree(synthetic_store, tmp_path / "store")
-    serving = serve(store)
-    address = next(serving)
-    context = browser.new_context(base_url=address)
-    pages = [context.new_page() for _ in range(2)]
-    for page, shown in zip(pages, ("feature?dictionary=planted&feature=3", "compare"), strict=True):
-        page.goto(f"/{shown}")
-        expect(page.locator(".fb-tell")).to_be_visible()
-    server_process(address).kill()
-    with pytest.raises(StopIteration):
-        next(serving)
-    for page in pages:
-        expect(page.locator("[data-test-connection-state=CONNECTED]")).to_have_count(0)
-    serving = serve(store, port=int(address.rsplit(":", 1)[1]))
-    next(serving)
-    for page in pages:
-        expect(page.locator("[data-test-connection-state=CONNECTED]")).to_be_visible(timeout=30_000)
-        page.wait_for_timeout(2000)  # as somebody sees that it is back
-    pages[0].get_by_role("tab", name="Bands").click()
-    expect(pages[0]).to_have_url(re.compile("tab=bands"))
-    expect(pages[0].get_by_text("equal width")).to_be_visible()
-    pages[1].get_by_text("KL ratio", exact=True).click()
-    expect(pages[1]).to_have_url(re.compile("plot="))
     context.close()
     with pytest.raises(StopIteration):
         next(serving)
