@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,10 @@ Once = Callable[[str, Callable[[Path], object]], Path]
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Files of tests run side by side, and threads of tiny products would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+gc.disable()  # what is loaded stays
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # What a module with checked shapes is the first to load is compiled anew each time.
+    import_module("transformer_lens")
 
 
 @pytest.hookimpl(trylast=True)
@@ -122,6 +127,7 @@ def pytest_collection_finish() -> None:
     """Set aside what is loaded: Streamlit collects garbage after every run of a page."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:

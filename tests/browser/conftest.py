@@ -100,8 +100,8 @@ def _wait_until_healthy(address: str, process: subprocess.Popen, log: Path) -> N
 
 
 @pytest.fixture(scope="session")
-def contexts(browser: Browser) -> dict[tuple[str, str], BrowserContext]:
-    """Windows by address and theme, which keep the scripts that they have fetched.
+def contexts(browser: Browser) -> dict[str, BrowserContext]:
+    """Windows by address, which keep the scripts that they have fetched.
 
     The first tab of each stays: with it the process that has compiled them, a third of what a page
     costs.
@@ -109,24 +109,21 @@ def contexts(browser: Browser) -> dict[tuple[str, str], BrowserContext]:
     return {}
 
 
-@pytest.fixture(params=["light"])
+@pytest.fixture
 def context(
-    browser: Browser,
-    server: str,
-    contexts: dict[tuple[str, str], BrowserContext],
-    request: pytest.FixtureRequest,
+    browser: Browser, server: str, contexts: dict[str, BrowserContext]
 ) -> Iterator[BrowserContext]:
-    """A window in which nothing is stored. Indirect parametrisation chooses the theme."""
-    key = server, request.param
-    if key not in contexts:
-        contexts[key] = browser.new_context(
-            base_url=server, color_scheme=request.param, viewport={"width": 1440, "height": 900}
+    """A window in which nothing is stored."""
+    if server not in contexts:
+        contexts[server] = browser.new_context(
+            base_url=server, viewport={"width": 1440, "height": 900}
         )
-        contexts[key].new_page().goto("/_stcore/health")
-    first, everything = contexts[key].pages[0], {"origin": server, "storageTypes": "all"}
-    contexts[key].new_cdp_session(first).send("Storage.clearDataForOrigin", everything)
-    yield contexts[key]
-    for page in contexts[key].pages[1:]:
+        contexts[server].new_page().goto("/_stcore/health")
+    window = contexts[server]
+    everything = {"origin": server, "storageTypes": "all"}
+    window.new_cdp_session(window.pages[0]).send("Storage.clearDataForOrigin", everything)
+    yield window
+    for page in window.pages[1:]:
         page.close()
 
 
@@ -151,6 +148,15 @@ def page(context: BrowserContext, server: str) -> Iterator[Page]:
     page.on("dialog", lambda dialog: (found.append(f"dialog: {dialog.message}"), dialog.accept()))
     yield page
     assert found == []
+
+
+def check_room(page: Page) -> None:
+    """Nothing sticks out of a window of 800 pixels."""
+    page.set_viewport_size({"width": 800, "height": 900})
+    page.wait_for_timeout(500)  # until all is drawn anew
+    parts = page.locator(":root, [data-testid=stMain], [data-testid=stMainBlockContainer]").all()
+    for part in parts:
+        assert part.evaluate("e => e.scrollWidth - e.clientWidth") <= 0
 
 
 def server_process(address: str) -> psutil.Process:

@@ -277,13 +277,3 @@ def test_what_needs_a_person_stands_first_in_an_import(page: Page) -> None:
     assert above and below and above["y"] < below["y"]
     whole = page.locator("[data-testid=stMainBlockContainer]").evaluate("e => e.clientWidth")
     assert below["width"] > 0.8 * whole
-
-
-def test_nothing_sticks_out_at_800_pixels(page: Page) -> None:
-    page.set_viewport_size({"width": 800, "height": 900})
-    for address in ("/annotations?dictionary=planted", "/search?find=river"):
-        page.goto(address)
-        expect(page.locator(".fb-part").first).to_be_visible()
-        page.wait_for_timeout(500)
-        width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
-        assert width <= 800

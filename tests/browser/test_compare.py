@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import check_room
+
 pytestmark = pytest.mark.browser
 BOARD = ".st-key-scoreboard"
 
@@ -61,14 +63,10 @@ def test_a_point_opens_its_dictionary(page: Page) -> None:
     order(page, "early", "hostile", "planted")
 
 
-@pytest.mark.parametrize("context", ["light", "dark"], indirect=True)
 def test_nothing_sticks_out_at_800_pixels(page: Page) -> None:
-    page.set_viewport_size({"width": 800, "height": 900})
     page.goto("/compare?by=l0&order=desc&family=planted")
     expect(page.locator(".st-key-tradeoff .point").first).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for block in page.get_by_test_id("stMainBlockContainer").all():
-        assert block.evaluate("e => e.scrollWidth <= e.clientWidth")
+    check_room(page)
     frame = page.locator(f"{BOARD} .frame")
     assert frame.evaluate("e => e.scrollWidth > e.clientWidth")  # it scrolls by itself
     first = page.locator(f"{BOARD} tbody th").first

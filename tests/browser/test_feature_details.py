@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from featurestore.store import Store
+from tests.browser.conftest import check_room
 from tests.synthetic_store import DEAD, RIVER
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
@@ -145,15 +146,13 @@ def test_hostile_tokens_stay_text_in_every_panel(page: Page) -> None:
     assert "alert(1)" in json.dumps(page.locator(".fb-depends").all_inner_texts())
 
 
-@pytest.mark.parametrize("context", ["light", "dark"], indirect=True)
 def test_the_panels_fit_at_800_pixels(page: Page) -> None:
-    page.set_viewport_size({"width": 800, "height": 900})
     page.goto(ADDRESS)
     feature(page, RIVER)
     for name in ("Single tokens", "Direction"):
         page.locator("summary", has_text=name).click()
     expect(page.locator(".fb-weights li").first).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    check_room(page)
     panels = (".fb-effects", ".fb-depends", ".fb-facts", ".fb-weights", ".neighbours")
     for panel in panels:
         for found in page.locator(panel).all():

@@ -90,20 +90,24 @@ def lasso(page: Page, corners: list[tuple[float, float]]) -> None:
     page.mouse.up()
 
 
-@pytest.mark.parametrize("context", ["light", "dark"], indirect=True)
 def test_points_are_drawn_where_they_lie(page: Page, store: Store) -> None:
     open_map(page, "dictionary=planted")
-    places = on_screen(page, store.map("planted").points)
-    x, y = places[loneliest(places)]
-    box = canvas(page).bounding_box()
-    drawn = pixels(canvas(page))
-    ground = drawn[2, 2]
-    point = drawn[round(y - box["y"]), round(x - box["x"])]
-    assert np.abs(point - ground).sum() > 60
-    n_drawn = (np.abs(drawn - ground).sum(axis=2) > 60).sum()
-    assert n_drawn > 20 * len(places)
-    assert n_drawn < drawn.shape[0] * drawn.shape[1] / 10
-    assert pixels(page.locator(".st-key-control canvas.points")).std() > 1
+    grounds = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(500)  # colours fade
+        places = on_screen(page, store.map("planted").points)
+        x, y = places[loneliest(places)]
+        box = canvas(page).bounding_box()
+        drawn = pixels(canvas(page))
+        grounds.append(drawn[2, 2])
+        point = drawn[round(y - box["y"]), round(x - box["x"])]
+        assert np.abs(point - grounds[-1]).sum() > 60
+        n_drawn = (np.abs(drawn - grounds[-1]).sum(axis=2) > 60).sum()
+        assert n_drawn > 20 * len(places)
+        assert n_drawn < drawn.shape[0] * drawn.shape[1] / 10
+        assert pixels(page.locator(".st-key-control canvas.points")).std() > 1
+    assert np.abs(grounds[0] - grounds[1]).sum() > 300
 
 
 def test_pointing_tells_and_a_click_opens(page: Page, store: Store) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import serve
+from tests.browser.conftest import check_room, serve
 from tests.pair_store import HOSTILE, write_pair_store
 
 pytestmark = pytest.mark.browser
@@ -86,14 +86,10 @@ def test_a_view_is_that_of_both(page: Page) -> None:
     expect(page.locator(".view[data-view=full]")).to_be_visible()
 
 
-@pytest.mark.parametrize("context", ["light", "dark"], indirect=True)
 @pytest.mark.parametrize("params", ["&list=nearest", "&feature=0&beside=2"])
 def test_nothing_sticks_out_at_800_pixels(page: Page, params: str) -> None:
-    page.set_viewport_size({"width": 800, "height": 900})
     page.goto(PAIR + params)
     expect(page.locator("tbody tr").first).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for block in page.get_by_test_id("stMainBlockContainer").all():
-        assert block.evaluate("e => e.scrollWidth <= e.clientWidth")
+    check_room(page)
     for table in page.locator("table:has([scope=col])").all():
         assert table.evaluate("e => e.getBoundingClientRect().right <= innerWidth")

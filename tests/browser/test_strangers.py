@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import duckdb
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -60,13 +60,11 @@ class Received(list):
 
 
 @pytest.fixture
-def visitor(browser: Browser, server: str) -> Iterator[tuple[Page, Received]]:
-    context = browser.new_context(base_url=server, viewport={"width": 1440, "height": 900})
+def visitor(context: BrowserContext) -> tuple[Page, Received]:
     page, received = context.new_page(), Received()
     page.set_default_timeout(15_000)
     page.on("websocket", lambda socket: socket.on("framereceived", received.keep))
-    yield page, received
-    context.close()
+    return page, received
 
 
 def without_places(text: str, store: Path) -> bool:

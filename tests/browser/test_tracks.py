@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import serve
+from tests.browser.conftest import check_room, serve
 from tests.tracked_store import write_tracked
 
 pytestmark = pytest.mark.browser
@@ -91,15 +91,12 @@ def test_headings_sort_and_keep_the_focus(page: Page) -> None:
     expect(page.locator("[data-row]:focus")).to_have_text("4")
 
 
-@pytest.mark.parametrize("context", ["light", "dark"], indirect=True)
 def test_nothing_sticks_out_at_800_pixels(page: Page) -> None:
-    page.set_viewport_size({"width": 800, "height": 900})
     page.goto("/tracks?tracked=t1,t2,t3&feature=t2:1")
     expect(page.locator(TRACK)).to_have_count(3)
     expect(page.locator(".js-plotly-plot")).to_have_count(4)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for block in (*page.get_by_test_id("stMainBlockContainer").all(), page.locator(FRAME)):
-        assert block.evaluate("e => e.scrollWidth <= e.clientWidth")
+    check_room(page)
+    assert page.locator(FRAME).evaluate("e => e.scrollWidth <= e.clientWidth")
     page.goto("/feature?dictionary=t2&feature=1")
     expect(page.locator(f"{STRIP} .cell")).to_have_count(3)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    check_room(page)

@@ -20,13 +20,13 @@ def test_stored_contexts_of_every_demo_dictionary_agree(demo_store: Path) -> Non
         contexts = {
             band.examples[0].context
             for feature in (0, 340)
-            for sampler in ("top", "quantile", "zero")
+            for sampler in ("top", "zero")
             for band in store.bands(name, feature, sampler)
             if band.examples
         }
         found = [runner.recompute(name, context) for context in sorted(contexts)]
-        assert len(found) > 10, name
-        assert sum(one.n_values for one in found) > 30_000, name
+        assert len(found) >= 3, name
+        assert sum(one.n_values for one in found) > 10_000, name
         assert sum(one.n_beyond for one in found) == 0, name
         assert max(one.largest - one.step for one in found) < 1e-4, name
     runner._store.close()

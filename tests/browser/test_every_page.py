@@ -1,8 +1,12 @@
-"""Pages as axe-core sees them: names, roles and contrast, in light and in dark."""
+"""What holds of every page: nothing serious for axe-core, room at 800 pixels, the search by a key."""
+
+import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import check_room
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
@@ -16,6 +20,7 @@ PAGES = {
     "/compare?by=dictionary": ".st-key-tradeoff .point",
     "/compare?by=dictionary&plot=tokens&of=planted": ".st-key-losses .point",
     "/pair?other=early&dictionary=planted": ".fb-note",
+    "/tracks": ".fb-note",
     "/search?find=river": "tbody tr",
     "/annotations?dictionary=planted": ".st-key-start button",
 }
@@ -23,7 +28,7 @@ PAGES = {
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_nothing_serious_is_found(page: Page, address: str) -> None:
+def test_it_can_be_read_and_used_by_all(page: Page, address: str) -> None:
     page.goto(address)
     for scheme, rules in SCHEMES.items():
         page.emulate_media(color_scheme=scheme)
@@ -36,3 +41,6 @@ def test_nothing_serious_is_found(page: Page, address: str) -> None:
             for node in each["nodes"]
             if each["impact"] in SERIOUS
         ] == []
+    check_room(page)
+    page.keyboard.press("/")
+    expect(page.get_by_role("textbox", name=re.compile("^(Find|Token)$"))).to_be_focused()
