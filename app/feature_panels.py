@@ -120,7 +120,7 @@ def activity(feature: Feature, info: DictionaryInfo) -> None:
         n_top = sum(count for _, count in feature.peak_tokens)
         st.html(
             markup.part("Peaks on", f"in its {n_top} highest contexts")
-            + token_text.chips(feature.peak_tokens[:12])
+            + token_text.chips(feature.peak_tokens, 12)
         )
     n_zero = info.n_tokens - feature.n_active - feature.n_nonfinite
     st.html(

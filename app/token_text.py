@@ -93,9 +93,13 @@ def chip(token: str, count: int | None = None) -> str:
     return f'<span class="fb-counted">{label}<i class="fb-times">×{count}</i></span>'
 
 
-def chips(tokens: Iterable[tuple[str, int | None]]) -> str:
-    """Labels in a row."""
-    return f'<div class="fb-chips">{" ".join(chip(*token) for token in tokens)}</div>'
+def chips(tokens: Iterable[tuple[str, int | None]], most: int | None = None) -> str:
+    """Labels in a row, the first of them; how many are left out is said."""
+    given = tuple(tokens)
+    shown = [chip(*token) for token in given[:most]]
+    if n_left := len(given) - len(shown):
+        shown.append(f'<span class="fb-muted">and {n_left} more</span>')
+    return f'<div class="fb-chips">{" ".join(shown)}</div>'
 
 
 def lens_tables(

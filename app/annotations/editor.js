@@ -160,10 +160,13 @@ function content(editor) {
 }
 
 function isChanged(editor) {
-  const { data } = editor;
+  return editor.agrees || isReworded(editor);
+}
+
+function isReworded(editor) {
+  const saved = editor.data.content;
   const now = content(editor);
-  return now.agrees || now.verdict !== data.content.verdict || now.label !== data.content.label
-    || now.note !== data.content.note || now.tags !== data.content.tags;
+  return now.verdict !== saved.verdict || now.label !== saved.label || now.note !== saved.note || now.tags !== saved.tags;
 }
 
 function paint(editor) {
@@ -218,8 +221,8 @@ function state(editor) {
   if (editor.state.textContent !== words) editor.state.textContent = words;
 }
 
-function unsavedWords({ agrees }) {
-  return agrees ? "you agree: not saved" : "not saved";
+function unsavedWords(editor) {
+  return editor.agrees && !isReworded(editor) ? "you agree: not saved" : "not saved";
 }
 
 // Why what is in force is not to be undone now, though there is something before it.
@@ -259,6 +262,7 @@ function typed(editor) {
   if (!editor.data.author) storeAuthor(editor.author.value);
   editor.root.classList.remove("nameless");
   window[STOP] = null;
+  editor.agrees &&= isSaidByAnother(editor, editor.verdict); // not with oneself, once one's name is typed
   const { data } = editor;
   const seen = editor.draft?.seen ?? data.seen;
   editor.draft = isChanged(editor) ? { ...content(editor), seen } : null;

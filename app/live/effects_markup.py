@@ -72,10 +72,11 @@ def _bar(share: float, kind: str) -> str:
 
 
 def _percent(share: float) -> str:
-    """To a tenth, for a narrow column; as `numerals.percent`, never 0% or 100% for what is not."""
-    if 0 < share < 0.0005:
-        return "<0.1%"
-    return ">99.9%" if 0.9995 <= share < 1 else f"{100 * share:.1f}%"
+    """As fine as the change beside it; as `numerals.percent`, never 0% or 100% for what is not."""
+    if 0 < share < 0.0001:
+        return "<0.01%"
+    digits = 2 if 0 < share < 0.001 else 1
+    return ">99.9%" if 0.9995 <= share < 1 else f"{100 * share:.{digits}f}%"
 
 
 def continuations(found: Sequence[Continuation], seed: int) -> str:

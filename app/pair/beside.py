@@ -200,7 +200,7 @@ def _tokens(opened: Opened, of: Feature, at: int) -> None:
         n_top = sum(count for _, count in of.peak_tokens)
         st.html(
             markup.part("Peaks on", f"in its {n_top} highest contexts")
-            + token_text.chips(of.peak_tokens[:_PEAKS])
+            + token_text.chips(of.peak_tokens, _PEAKS)
         )
 
 

@@ -106,10 +106,10 @@ def tags_of(text: str) -> tuple[str, ...]:
     line = " ".join(text.splitlines()).strip()
     try:
         tags = next(csv.reader([line], delimiter=";", skipinitialspace=True, strict=True), [])
-    except csv.Error as error:
+    except csv.Error:
         raise AnnotationError(
-            f"The tags are {json.dumps(text, ensure_ascii=False)} ({error}). Write them as a; b, "
-            'and one that holds ; or " between quotes.'
+            f"The tags cannot be told apart, for an open quote: {text}. Write them as a; b, and "
+            'one that holds ; or " between quotes, with "" for each of its own.'
         ) from None
     return tuple(tag for tag in map(str.strip, tags) if tag)
 

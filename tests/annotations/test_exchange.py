@@ -168,7 +168,7 @@ def test_tags_are_read_as_people_type_them(text: str, tags: tuple[str, ...]) -> 
 
 
 def test_an_open_quote_in_tags_is_told() -> None:
-    with pytest.raises(AnnotationError, match="unexpected end of data.*between quotes"):
+    with pytest.raises(AnnotationError, match='for an open quote: a; "b. Write.*between quotes'):
         tags_of('a; "b')
 
 

@@ -5,6 +5,7 @@ import pytest
 from app.token_text import (
     alone,
     chip,
+    chips,
     label_text,
     lens_tables,
     meant,
@@ -190,3 +191,10 @@ def test_an_effect_stands_under_the_next_token() -> None:
         "",
         "no next token where it is active",
     )
+
+
+def test_chips_say_how_many_are_left_out() -> None:
+    tokens = [("a", 3), ("<b>", None), ("c", 1)]
+    assert chips(tokens, 2).endswith('<span class="fb-muted">and 1 more</span></div>')
+    assert "<b>" not in chips(tokens, 2)
+    assert "more" not in chips(tokens, 3) and "more" not in chips(iter(tokens))

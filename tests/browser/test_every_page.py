@@ -1,4 +1,4 @@
-"""What holds of every page: nothing serious for axe-core, room at 800 pixels, the search by a key."""
+"""What holds of every page: nothing serious for axe-core, room at 800 pixels, a way to search."""
 
 import re
 

@@ -42,12 +42,19 @@ def test_the_next_token_before_and_after() -> None:
     assert "\u221225.0 pt" in shown
     assert "+10.0 pt" in shown
     assert 'fb-muted" title="0.0">0.0 pt<' in shown  # no change has no direction
-    assert "&lt;0.1%" in shown
+    assert "&lt;0.01%" in shown
 
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0.0, "0.0%"), (0.0004, "&lt;0.1%"), (0.5, "50.0%"), (0.9996, "&gt;99.9%"), (1.0, "100.0%")],
+    [
+        (0.0, "0.0%"),
+        (0.00009, "&lt;0.01%"),
+        (0.0004, "0.04%"),
+        (0.5, "50.0%"),
+        (0.9996, "&gt;99.9%"),
+        (1.0, "100.0%"),
+    ],
 )
 def test_a_probability_is_all_only_if_it_is(share: float, text: str) -> None:
     found = Intervention(np.zeros(1), np.zeros((1, 1)), 0, 0, (NextToken("a", share, 0.5),), ())
