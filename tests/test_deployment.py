@@ -64,6 +64,8 @@ def test_streamlit_knows_every_setting() -> None:
     themes = {f"theme.{name}": settings["theme"].pop(name) for name in ("light", "dark")}
     for section, options in (settings | themes).items():
         assert options.keys() <= streamlit.config.get_options_for_section(section).keys()
+    largest = settings["server"]["maxMessageSize"] * 10**6
+    assert settings["global"]["minCachedMessageSize"] > largest  # see test_strangers.py
     assert settings["server"]["address"] == "127.0.0.1"
     assert settings["browser"]["gatherUsageStats"] is False
     assert themes["theme.light"].keys() == themes["theme.dark"].keys()

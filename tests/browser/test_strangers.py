@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import duckdb
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -21,6 +23,8 @@ from app.headers import HEADERS, POLICY
 from tests.browser.conftest import ROOT, serve
 
 pytestmark = pytest.mark.browser
+LARGE = 10_000
+"""Bytes from which Streamlit keeps messages."""
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +164,26 @@ def status(server: str, **headers: str) -> int:
             return 101
     except InvalidStatus as error:
         return error.response.status_code
+
+
+def test_every_message_is_sent_whole(server: str) -> None:
+    """The page may have let go of one that it says it knows, by the time that the answer comes."""
+    sizes: dict[str, int] = {}
+    address = f"{server.replace('http', 'ws', 1)}/_stcore/stream"
+    with connect(address, subprotocols=["streamlit"], max_size=None) as socket:
+        for is_again in (False, True):
+            request, message = BackMsg(), ForwardMsg()
+            request.rerun_script.query_string = "dictionary=hostile"
+            request.rerun_script.cached_message_hashes.extend(sizes)
+            socket.send(request.SerializeToString())
+            while message.WhichOneof("type") != "script_finished":
+                message.ParseFromString(socket.recv(timeout=60))
+                assert message.WhichOneof("type") != "ref_hash", sizes[message.ref_hash]
+                is_known = message.hash in sizes
+                sizes[message.hash] = message.ByteSize()
+                if is_again and is_known and message.ByteSize() > LARGE:
+                    return
+    pytest.fail(f"no message of {LARGE} bytes came twice: {sorted(sizes.values())}")
 
 
 def test_other_sites_open_no_session(server: str) -> None:
