@@ -39,7 +39,7 @@ def wait_until(condition: Callable[[], object], limit_s: float = LIMIT_S) -> Non
     end = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < end, f"nothing happened in {limit_s} s"
-        time.sleep(0.005)
+        time.sleep(0.02)  # conditions list folders
 
 
 def is_alive(pid: int) -> bool:
