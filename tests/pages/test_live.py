@@ -31,6 +31,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among all that tests load it takes long."""
+    monkeypatch.setattr("app.live.service.set_aside", lambda: None)
+
+
 @pytest.fixture
 def live(open_page: Open, project: Path) -> Live:
     """Open Live with parameters; all dictionaries if none are named."""

@@ -72,6 +72,14 @@ class FakeRunner:
         return self.entered.get(timeout=SECONDS)
 
 
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """How often what is loaded was set aside: among all that tests load it takes long."""
+    times: list[None] = []
+    monkeypatch.setattr("app.live.service.set_aside", lambda: times.append(None))
+    return times
+
+
 def make_service(runner: FakeRunner, make: Callable | None = None) -> Service:
     return Service(Store(Path("no store")), Limits(), make or (lambda store, limits: runner))
 
@@ -138,7 +146,7 @@ def test_libraries_come_first() -> None:
     assert service.state([A]) == State(("a",), {}, 1.0, "")
 
 
-def test_what_is_loaded_is_not_loaded_again() -> None:
+def test_what_is_loaded_is_not_loaded_again(kept: list[None]) -> None:
     runner = FakeRunner()
     service = make_service(runner)
     for wanted in ([A, A, B], [B, A], iter([A]), []):
@@ -148,6 +156,7 @@ def test_what_is_loaded_is_not_loaded_again() -> None:
     service.want([B, C])
     settle(service)
     assert runner.loaded == ["a", "b", "c"]
+    assert len(kept) == 2  # after the last that was wanted, each time
 
 
 def test_many_who_want_the_same_load_it_once() -> None:
