@@ -15,8 +15,8 @@ from tests.browser.conftest import serve, server_process
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 TEXT = "for name in os.listdir(path):\n    print(name)\nSECRET-7731"
 ROW = "tbody tr[data-key]"
-LOADED = 60_000
-"""Milliseconds that the first text may take: libraries and weights are loaded for it."""
+LOADED = 120_000
+"""Milliseconds that the first text may take: libraries are loaded for it, from a cold disk too."""
 
 
 @pytest.fixture(scope="module")
