@@ -108,7 +108,7 @@ def tags_of(text: str) -> tuple[str, ...]:
         tags = next(csv.reader([line], delimiter=";", skipinitialspace=True, strict=True), [])
     except csv.Error:
         raise AnnotationError(
-            f"The tags cannot be told apart, for an open quote: {text}. Write them as a; b, and "
+            f"The tags cannot be told apart, for an open quote: {text!r}. Write them as a; b, and "
             'one that holds ; or " between quotes, with "" for each of its own.'
         ) from None
     return tuple(tag for tag in map(str.strip, tags) if tag)

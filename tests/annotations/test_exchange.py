@@ -168,8 +168,8 @@ def test_tags_are_read_as_people_type_them(text: str, tags: tuple[str, ...]) -> 
 
 
 def test_an_open_quote_in_tags_is_told() -> None:
-    with pytest.raises(AnnotationError, match='for an open quote: a; "b. Write.*between quotes'):
-        tags_of('a; "b')
+    with pytest.raises(AnnotationError, match=r"open quote: 'a; \"b\\x1b'\. .*between quotes"):
+        tags_of('a; "b\x1b')  # which a terminal would obey
 
 
 def test_the_document_names_every_column() -> None:
