@@ -44,8 +44,8 @@ function ask(editor, { key, target }) {
   if (key === "Enter" && target.matches(NUMBER)) {
     follow(editor, byNumber(target), target);
     entered = target;
-  } else if (["Enter", "Tab"].includes(key) && target.matches(PICKER)) {
-    follow(editor, byOption(document.getElementById(target.getAttribute("aria-activedescendant"))), target);
+  } else if (key === "Enter" && target.matches(PICKER)) {
+    follow(editor, byOption(optionOf(target)), target);
   }
 }
 
@@ -73,6 +73,13 @@ function follow(editor, isThere, box = null) {
 function byNumber({ value }) {
   const number = /^\d+$/.test(value) ? String(Number(value)) : "none";
   return value === "" ? null : (name) => name.endsWith(` ${number}`);
+}
+
+// What Enter takes: the option that is marked; in the moment before one is, the picker's own or the first.
+function optionOf(picker) {
+  const id = (name) => document.getElementById(picker.getAttribute(name));
+  const options = [...(id("aria-controls")?.querySelectorAll("[role=option]") ?? [])];
+  return id("aria-activedescendant") ?? options.find((one) => one.textContent === picker.value) ?? options[0];
 }
 
 // Of the picker of dictionaries: an option begins with the dictionary's name.

@@ -21,6 +21,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.browser.labelling import LIST, Gate, Opened, heads, move, say_who, shows
+
 expect.set_options(timeout=15_000)  # a busy machine may take a while
 
 ROOT = Path(__file__).parent.parent.parent
@@ -118,13 +120,51 @@ def context(
         contexts[server] = browser.new_context(
             base_url=server, viewport={"width": 1440, "height": 900}
         )
-        contexts[server].new_page().goto("/_stcore/health")
     window = contexts[server]
+    if not window.pages:
+        window.new_page().goto("/_stcore/health")
     everything = {"origin": server, "storageTypes": "all"}
     window.new_cdp_session(window.pages[0]).send("Storage.clearDataForOrigin", everything)
     yield window
     for page in window.pages[1:]:
         page.close()
+
+
+@pytest.fixture(scope="module")
+def gates(server: str) -> Iterator[dict[Page, Gate]]:
+    """Of the tabs that features were opened in."""
+    made: dict[Page, Gate] = {}
+    yield made
+    for page in made:
+        page.close()  # or it asks for its app from then on
+
+
+@pytest.fixture
+def opened(
+    context: BrowserContext, gates: dict[Page, Gate], request: pytest.FixtureRequest
+) -> Iterator[Opened]:
+    """A test goes on in the first tab of the one before it: to load a page costs thrice."""
+    free = context.pages[:1]
+    n_failed = request.session.testsfailed
+
+    def open_feature(feature: int, author: str = "Ann") -> tuple[Page, Gate]:
+        page = free.pop() if free else context.new_page()
+        if page in gates:
+            move(page, feature)
+        else:
+            gates[page] = Gate(page)
+            page.goto(f"{LIST}{feature}")
+        heads(page, feature)
+        shows(page, feature)
+        expect(page.locator("[data-test-script-state=notRunning]")).to_be_attached()
+        say_who(page, author)
+        return page, gates[page]
+
+    yield open_feature
+    if request.session.testsfailed > n_failed:
+        for page in context.pages:
+            page.close()
+        gates.clear()
 
 
 @pytest.fixture

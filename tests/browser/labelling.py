@@ -3,9 +3,10 @@
 The app's messages can be held back, so that it is as slow as a test needs it to be.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 from sqlalchemy import Column, select
 
 from featurestore.annotations.database import EVENTS, Database, default_url
@@ -13,6 +14,10 @@ from featurestore.annotations.database import EVENTS, Database, default_url
 EDITOR = b"feature_browser_editor"
 EVERY = b""
 LIST = "/feature?dictionary=planted&sort=feature&order=asc&feature="
+
+
+Opened = Callable[..., tuple[Page, "Gate"]]
+"""Opens a feature by its number, for an author: Ann, if no other."""
 
 
 def events(store: Path) -> list[tuple]:
@@ -64,6 +69,7 @@ class Gate:
         self.mark: bytes | None = None
         self.after = b""
         self.held: list[tuple[WebSocketRoute, str | bytes]] = []
+        page.set_default_timeout(15_000)
         page.route_web_socket("**/_stcore/stream", self._connect)
 
     def _connect(self, route: WebSocketRoute) -> None:
@@ -83,17 +89,21 @@ class Gate:
             route.send(message)
 
 
-def opened(context: BrowserContext, feature: int, author: str = "Ann") -> tuple[Page, Gate]:
-    page = context.new_page()
-    page.set_default_timeout(15_000)
-    gate = Gate(page)
-    page.goto(f"{LIST}{feature}")
-    shows(page, feature)
+def move(page: Page, feature: int) -> None:
+    """As a link does, without loading the page anew."""
+    leave = "a => { history.pushState(null, '', a); dispatchEvent(new PopStateEvent('popstate')); }"
+    page.keyboard.press("Escape")
+    discard = page.get_by_role("button", name="Discard")
+    if discard.count() and discard.is_enabled():
+        discard.click()
+    page.evaluate(leave, f"{LIST}{feature}")
+
+
+def say_who(page: Page, author: str) -> None:
     expect(page.locator(".st-key-next button")).to_be_visible()  # in a new browser it comes late
     expect(page.locator(".fb-tell")).to_be_visible()
     page.locator(".editor [name=author]").fill(author)
     page.keyboard.press("Escape")
-    return page, gate
 
 
 def shows(page: Page, feature: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from app.map.chosen import written
 from tests.browser.conftest import serve
@@ -13,10 +13,10 @@ from tests.browser.labelling import (
     EVERY,
     LIST,
     Gate,
+    Opened,
     events,
     holds,
     leads_on,
-    opened,
     press,
     saved,
     shows,
@@ -31,9 +31,9 @@ def server(store: Path) -> Iterator[str]:
     yield from serve(store)
 
 
-def test_a_number_is_waited_for_and_taken_back_by_esc(context: BrowserContext, store: Path) -> None:
+def test_a_number_is_waited_for_and_taken_back_by_esc(opened: Opened, store: Path) -> None:
     n_before = len(events(store))
-    page, gate = opened(context, 6)
+    page, gate = opened(6)
     box = page.locator(".st-key-number input")
     page.keyboard.press("g")
     expect(box).to_be_focused()
@@ -68,10 +68,10 @@ def drop(page: Page) -> None:
 
 @pytest.mark.parametrize("is_clicked", [True, False])
 def test_a_dictionary_that_is_chosen_is_waited_for(
-    context: BrowserContext, store: Path, is_clicked: bool
+    opened: Opened, store: Path, is_clicked: bool
 ) -> None:
     n_before = len(events(store))
-    page, gate = opened(context, 14)
+    page, gate = opened(14)
     gate.mark = EVERY
     choose(page, "early", is_clicked)
     page.keyboard.type("2ax")
@@ -81,17 +81,21 @@ def test_a_dictionary_that_is_chosen_is_waited_for(
     holds(page, "unsure", "x")
     drop(page)
     choose(page, "early", is_clicked=True)  # the same: nothing is on its way
-    expect(page.get_by_role("combobox", name="Dictionary")).not_to_be_focused()
-    page.keyboard.press("3")
+    picker = page.get_by_role("combobox", name="Dictionary")
+    expect(picker).not_to_be_focused()
+    picker.click()
+    page.keyboard.type("planted")
+    expect(page.get_by_role("option")).to_have_count(1)
+    press(page, "Tab", "3")  # it leaves what is chosen as it is
     holds(page, "polysemantic", "")
     drop(page)
     assert len(events(store)) == n_before
 
 
 def test_a_dictionary_that_is_chosen_during_a_save_is_waited_for_after_it(
-    context: BrowserContext, store: Path
+    opened: Opened, store: Path
 ) -> None:
-    page, gate = opened(context, 16)
+    page, gate = opened(16)
     gate.mark = EVERY
     press(page, "1", "Enter")
     choose(page, "early", is_clicked=True)
@@ -117,8 +121,8 @@ def choose(page: Page, dictionary: str, is_clicked: bool) -> None:
         page.keyboard.press("Enter")
 
 
-def test_a_link_and_the_way_back_are_waited_for(context: BrowserContext) -> None:
-    page, gate = opened(context, 18)
+def test_a_link_and_the_way_back_are_waited_for(opened: Opened) -> None:
+    page, gate = opened(18)
     link = page.locator(".neighbours a").first
     number = int(link.inner_text())
     gate.mark = EVERY
@@ -149,8 +153,8 @@ def test_a_link_and_the_way_back_are_waited_for(context: BrowserContext) -> None
     drop(page)
 
 
-def test_a_move_that_leads_nowhere_drops_what_was_typed_after_it(context: BrowserContext) -> None:
-    page, _ = opened(context, 21)
+def test_a_move_that_leads_nowhere_drops_what_was_typed_after_it(opened: Opened) -> None:
+    page, _ = opened(21)
     page.goto(f"/feature?dictionary=planted&among={written((20, 21))}&dead=1&feature=21")
     shows(page, 21)
     expect(page.locator(".st-key-random button").first).to_be_enabled()
@@ -163,8 +167,8 @@ def test_a_move_that_leads_nowhere_drops_what_was_typed_after_it(context: Browse
     drop(page)
 
 
-def test_a_stop_ends_by_esc_on_a_page_without_an_editor_too(context: BrowserContext) -> None:
-    page, _ = opened(context, 22, author="")
+def test_a_stop_ends_by_esc_on_a_page_without_an_editor_too(opened: Opened) -> None:
+    page, _ = opened(22, author="")
     to_compare(page)
     page.get_by_role("link", name="Feature", exact=True).click()
     shows(page, 22)
@@ -187,10 +191,10 @@ def to_compare(page: Page) -> None:
 
 
 def test_what_is_typed_on_the_way_from_another_page_waits_for_the_editor(
-    context: BrowserContext, store: Path
+    opened: Opened, store: Path
 ) -> None:
     """All of it: nothing of a word is a command."""
-    page, gate = opened(context, 24)
+    page, gate = opened(24)
     for way, number in {"row": 24, "button": 26, "forward": 28, "number": 29}.items():
         page.goto(f"/?dictionary=planted&sort=feature&order=asc&among={written((number,))}")
         expect(page.locator(".fb-tell")).to_be_visible()
@@ -227,9 +231,9 @@ def set_out(page: Page, gate: Gate, way: str, number: int) -> None:
         expect(page.locator(".st-key-number input")).not_to_be_focused()
 
 
-def test_a_tab_keeps_its_name(context: BrowserContext) -> None:
-    ann, _ = opened(context, 31)
-    bob, _ = opened(context, 32, author="Bob")
+def test_a_tab_keeps_its_name(opened: Opened) -> None:
+    ann, _ = opened(31)
+    bob, _ = opened(32, author="Bob")
     ann.reload()
     shows(ann, 31)
     expect(ann.locator(".editor [name=author]")).to_have_value("Ann")

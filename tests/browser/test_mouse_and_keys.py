@@ -5,17 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import serve
 from tests.browser.labelling import (
     EDITOR,
     EVERY,
     LIST,
+    Opened,
     events,
     holds,
     of,
-    opened,
     press,
     saved,
     shows,
@@ -32,9 +32,9 @@ def server(store: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize(("name", "feature", "found"), [("Next ›", 44, 45), ("‹ Previous", 27, 26)])
 def test_enter_saves_after_a_click_on_a_way_to_another(
-    context: BrowserContext, store: Path, name: str, feature: int, found: int
+    opened: Opened, store: Path, name: str, feature: int, found: int
 ) -> None:
-    page, _ = opened(context, feature)
+    page, _ = opened(feature)
     page.get_by_role("button", name=name).click()
     shows(page, found)
     press(page, "1", "Enter")
@@ -47,9 +47,9 @@ def test_enter_saves_after_a_click_on_a_way_to_another(
     [(".editor .junk", 30), ("[role=tab]:has-text('Bands')", 32), ("summary", 34)],
 )
 def test_enter_saves_after_a_click_elsewhere(
-    context: BrowserContext, store: Path, selector: str, feature: int
+    opened: Opened, store: Path, selector: str, feature: int
 ) -> None:
-    page, _ = opened(context, feature)
+    page, _ = opened(feature)
     press(page, "4")
     if selector == ".editor .junk":
         press(page, "4")  # the click gives it anew
@@ -60,8 +60,8 @@ def test_enter_saves_after_a_click_elsewhere(
     assert verdicts(store, feature) == [(feature, "junk")]
 
 
-def test_a_button_that_tab_leads_to_is_pressed_by_enter(context: BrowserContext) -> None:
-    page, _ = opened(context, 40)
+def test_a_button_that_tab_leads_to_is_pressed_by_enter(opened: Opened) -> None:
+    page, _ = opened(40)
     page.get_by_role("button", name="‹ Previous").click()
     shows(page, 39)
     page.keyboard.press("Tab")
@@ -72,11 +72,9 @@ def test_a_button_that_tab_leads_to_is_pressed_by_enter(context: BrowserContext)
     shows(page, 38)
 
 
-def test_letters_are_kept_while_one_move_follows_another(
-    context: BrowserContext, store: Path
-) -> None:
+def test_letters_are_kept_while_one_move_follows_another(opened: Opened, store: Path) -> None:
     """The page arrives at the next feature and leaves it again before all letters are typed."""
-    page, gate = opened(context, 50)
+    page, gate = opened(50)
     gate.mark = EVERY
     press(page, "1", "Enter", "ArrowLeft", "a", "f")
     gate.open()
@@ -90,10 +88,8 @@ def test_letters_are_kept_while_one_move_follows_another(
 
 
 @pytest.mark.parametrize(("key", "feature"), [("ArrowRight", 90), ("Enter", 94)])
-def test_a_click_waits_as_its_key_does(
-    context: BrowserContext, store: Path, key: str, feature: int
-) -> None:
-    page, gate = opened(context, feature)
+def test_a_click_waits_as_its_key_does(opened: Opened, store: Path, key: str, feature: int) -> None:
+    page, gate = opened(feature)
     gate.mark = EVERY
     press(page, key, "n", "x")
     page.locator(".editor .junk").click()
@@ -111,11 +107,11 @@ def test_a_click_waits_as_its_key_does(
 
 @pytest.mark.parametrize("keys", [("Shift+Enter", "Shift+Enter"), ("Enter", "Shift+Enter")])
 def test_nothing_to_save_takes_no_key_away(
-    context: BrowserContext, store: Path, keys: tuple[str, str]
+    opened: Opened, store: Path, keys: tuple[str, str]
 ) -> None:
     """What follows is for the feature that is shown then; a box stays the one typed into."""
     feature = 86 if keys[0] == "Enter" else 74
-    page, gate = opened(context, feature)
+    page, gate = opened(feature)
     gate.mark = EVERY
     press(page, "1", *keys, "n", "Control+Shift+Enter")
     page.keyboard.type("import a thing")
@@ -127,8 +123,8 @@ def test_nothing_to_save_takes_no_key_away(
     assert verdicts(store, feature, found) == [(feature, "monosemantic")]
 
 
-def test_a_name_typed_while_a_save_runs_is_a_name(context: BrowserContext, store: Path) -> None:
-    page, gate = opened(context, 80, "Ann")
+def test_a_name_typed_while_a_save_runs_is_a_name(opened: Opened, store: Path) -> None:
+    page, gate = opened(80, "Ann")
     gate.mark = EVERY
     press(page, "1", "Enter")
     page.locator(".editor [name=author]").click()
@@ -148,9 +144,9 @@ def test_a_name_typed_while_a_save_runs_is_a_name(context: BrowserContext, store
 
 @pytest.mark.parametrize(("name", "feature"), [("label", 60), ("note", 64)])
 def test_a_box_clicked_while_a_save_runs_is_typed_into(
-    context: BrowserContext, store: Path, name: str, feature: int
+    opened: Opened, store: Path, name: str, feature: int
 ) -> None:
-    page, gate = opened(context, feature)
+    page, gate = opened(feature)
     gate.mark = EVERY
     page.keyboard.press("1")
     page.get_by_role("button", name="Save and next").click()
@@ -167,12 +163,10 @@ def test_a_box_clicked_while_a_save_runs_is_typed_into(
     assert len(events(store)) <= n_before + 2
 
 
-def test_what_is_typed_after_the_key_of_the_search_is_searched(
-    context: BrowserContext, store: Path
-) -> None:
+def test_what_is_typed_after_the_key_of_the_search_is_searched(opened: Opened, store: Path) -> None:
     """No letter of it is a command of the editor."""
     n_before = len(events(store))
-    page, _ = opened(context, 47)
+    page, _ = opened(47)
     page.keyboard.press("/")
     page.keyboard.type("return 14", delay=30)
     press(page, "Backspace", "Enter")
@@ -187,21 +181,23 @@ def test_what_is_typed_after_the_key_of_the_search_is_searched(
 
 
 def test_a_key_of_the_page_that_is_not_there_yet_stops_what_follows_it(
-    context: BrowserContext, store: Path
+    opened: Opened, store: Path
 ) -> None:
     n_before = len(events(store))
-    page, _ = opened(context, 47)
+    page, _ = opened(47)
     page.evaluate("delete window[Symbol.for('feature-browser keys')]")
     page.keyboard.type("/ra1")
     page.keyboard.press("Enter")
     saved(page, '"/" came before the page was ready; what was typed after it was dropped')
     shows(page, 47)
     holds(page, None, "")
+    page.reload()
+    shows(page, 47)
     assert len(events(store)) == n_before
 
 
-def test_the_search_waits_for_the_save_before_it(context: BrowserContext, store: Path) -> None:
-    page, gate = opened(context, 82)
+def test_the_search_waits_for_the_save_before_it(opened: Opened, store: Path) -> None:
+    page, gate = opened(82)
     gate.mark = EVERY
     press(page, "1", "Enter", "/")
     page.keyboard.type("return 1")
@@ -213,8 +209,11 @@ def test_the_search_waits_for_the_save_before_it(context: BrowserContext, store:
     assert of(store, 83) == []
 
 
-def test_the_key_of_the_search_can_be_taken_back(context: BrowserContext) -> None:
-    page, _ = opened(context, 49)
+def test_the_key_of_the_search_can_be_taken_back(opened: Opened) -> None:
+    page, _ = opened(49)
+    page.reload()  # nothing was searched yet
+    shows(page, 49)
+    expect(page.locator(".fb-tell")).to_be_visible()
     page.keyboard.press("/")
     page.keyboard.press("x")
     page.keyboard.press("Escape")

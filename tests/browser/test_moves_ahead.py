@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, expect
 
 from app.map.chosen import written
 from tests.browser.conftest import serve, server_process
@@ -14,12 +14,12 @@ from tests.browser.labelling import (
     EDITOR,
     EVERY,
     LIST,
+    Opened,
     events,
     heads,
     holds,
     leads_on,
     of,
-    opened,
     press,
     saved,
     shows,
@@ -37,9 +37,9 @@ def server(store: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize(("delay", "feature"), [(0, 25), (120, 44)])
 def test_an_arrow_waits_for_the_save_before_it(
-    context: BrowserContext, store: Path, delay: int, feature: int
+    opened: Opened, store: Path, delay: int, feature: int
 ) -> None:
-    page, gate = opened(context, feature)
+    page, gate = opened(feature)
     leads_on(page, gate, "1", "Shift+Enter", "ArrowRight", "4", "Enter", "a", "x", delay=delay)
     shows(page, feature + 2)
     holds(page, None, "x")
@@ -51,9 +51,9 @@ def test_an_arrow_waits_for_the_save_before_it(
 
 @pytest.mark.parametrize(("delay", "feature"), [(0, 90), (120, 94)])
 def test_an_arrow_leads_back_to_what_was_just_saved(
-    context: BrowserContext, store: Path, delay: int, feature: int
+    opened: Opened, store: Path, delay: int, feature: int
 ) -> None:
-    page, gate = opened(context, feature)
+    page, gate = opened(feature)
     leads_on(page, gate, "1", "Enter", "ArrowLeft", "3", "Enter", "2", delay=delay)
     shows(page, feature + 1)
     holds(page, "unsure", "")
@@ -65,9 +65,9 @@ def test_an_arrow_leads_back_to_what_was_just_saved(
 
 @pytest.mark.parametrize(("delay", "feature"), [(0, 98), (120, 106)])
 def test_what_an_arrow_skips_gets_nothing(
-    context: BrowserContext, store: Path, delay: int, feature: int
+    opened: Opened, store: Path, delay: int, feature: int
 ) -> None:
-    page, gate = opened(context, feature)
+    page, gate = opened(feature)
     skip = ["ArrowRight"] * 2
     leads_on(page, gate, "1", "Enter", *skip, "4", "Enter", delay=delay)
     shows(page, feature + 4)
@@ -79,9 +79,9 @@ def test_what_an_arrow_skips_gets_nothing(
     ]
 
 
-def test_a_note_above_does_not_move_the_editor(context: BrowserContext, store: Path) -> None:
+def test_a_note_above_does_not_move_the_editor(opened: Opened, store: Path) -> None:
     """Drawn at another place it would be another one, and keys pressed meanwhile for none."""
-    page, gate = opened(context, 112)
+    page, gate = opened(112)
     page.goto(f"{LIST}112&dead=perhaps")
     expect(page.get_by_text("perhaps")).to_be_visible()
     shows(page, 112)
@@ -97,12 +97,10 @@ def test_a_note_above_does_not_move_the_editor(context: BrowserContext, store: P
 
 
 @pytest.mark.parametrize("is_clicked", [False, True])
-def test_ways_to_others_are_gone_in_order(
-    context: BrowserContext, store: Path, is_clicked: bool
-) -> None:
+def test_ways_to_others_are_gone_in_order(opened: Opened, store: Path, is_clicked: bool) -> None:
     """By key or mouse, with nothing else on its way."""
     n_before = len(events(store))
-    page, gate = opened(context, 6)
+    page, gate = opened(6)
     gate.mark = EVERY
     for _ in range(3):
         if is_clicked:
@@ -119,8 +117,8 @@ def test_ways_to_others_are_gone_in_order(
     assert len(events(store)) == n_before
 
 
-def test_a_random_one_is_waited_for(context: BrowserContext, store: Path) -> None:
-    page, gate = opened(context, 64)
+def test_a_random_one_is_waited_for(opened: Opened, store: Path) -> None:
+    page, gate = opened(64)
     page.goto(f"{LIST}64&among={written((64, 65))}")  # no other test's
     shows(page, 64)
     expect(page.locator(".st-key-random button").first).to_be_visible()
@@ -133,8 +131,8 @@ def test_a_random_one_is_waited_for(context: BrowserContext, store: Path) -> Non
     page.get_by_role("button", name="Discard").click()
 
 
-def test_a_key_held_down_leads_no_further_than_it_is_held(context: BrowserContext) -> None:
-    page, gate = opened(context, 6)
+def test_a_key_held_down_leads_no_further_than_it_is_held(opened: Opened) -> None:
+    page, gate = opened(6)
     gate.mark = EVERY
     for _ in range(6):
         page.keyboard.down("ArrowRight")  # the later ones are repeats
@@ -145,8 +143,8 @@ def test_a_key_held_down_leads_no_further_than_it_is_held(context: BrowserContex
     holds(page, "unsure", "")
 
 
-def test_a_key_that_leads_elsewhere_waits_if_it_is_the_last(context: BrowserContext) -> None:
-    page, gate = opened(context, 66)
+def test_a_key_that_leads_elsewhere_waits_if_it_is_the_last(opened: Opened) -> None:
+    page, gate = opened(66)
     leads_on(page, gate, "ArrowRight", "g", delay=0)
     shows(page, 67)
     box = page.locator(".st-key-number input")
@@ -161,9 +159,9 @@ def test_a_key_that_leads_elsewhere_waits_if_it_is_the_last(context: BrowserCont
 
 @pytest.mark.parametrize(("delay", "is_saved"), [(400, True), (0, False)])
 def test_the_end_of_the_list_ends_what_is_typed_ahead(
-    context: BrowserContext, store: Path, delay: int, is_saved: bool
+    opened: Opened, store: Path, delay: int, is_saved: bool
 ) -> None:
-    page, gate = opened(context, 119)
+    page, gate = opened(119)
     n_before = len(events(store))
     if is_saved:
         page.locator(".editor [name=label]").fill(f"last {delay}")
@@ -190,8 +188,8 @@ def test_the_end_of_the_list_ends_what_is_typed_ahead(
     page.get_by_role("button", name="Discard").click()
 
 
-def test_who_agrees_can_say_so(context: BrowserContext, store: Path) -> None:
-    page, _ = opened(context, 104)
+def test_who_agrees_can_say_so(opened: Opened, store: Path) -> None:
+    page, _ = opened(104)
     write(page, "1", "seen")
     page.keyboard.press("Shift+Enter")
     saved(page, "Ann, just now")
@@ -233,8 +231,9 @@ def test_an_app_that_stops_and_starts_again(
     serving = serve(store)
     address = next(serving)
     context = browser.new_context(base_url=address, viewport={"width": 1440, "height": 900})
-    page, _ = opened(context, 0)
-    write(page, "1", "kept")
+    page = context.new_page()
+    page.goto(f"{LIST}0")
+    write(page, "1", "kept", author="Ann")
     other = context.new_page()
     other.goto("/compare")
     expect(other.locator(".fb-tell")).to_be_visible()

@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import serve
 from tests.browser.labelling import (
     EDITOR,
     EVERY,
+    Opened,
     events,
     heads,
     holds,
     number,
     of,
-    opened,
     press,
     saved,
     shows,
@@ -33,8 +33,8 @@ def server(store: Path) -> Iterator[str]:
     yield from serve(store)
 
 
-def test_keys_wait_until_the_editor_is_the_heading_s(context: BrowserContext, store: Path) -> None:
-    page, gate = opened(context, 0)
+def test_keys_wait_until_the_editor_is_the_heading_s(opened: Opened, store: Path) -> None:
+    page, gate = opened(0)
     write(page, "1", "first")
     gate.mark, gate.after = EDITOR, b'"planted 1"'
     page.keyboard.press("Enter")
@@ -50,8 +50,8 @@ def test_keys_wait_until_the_editor_is_the_heading_s(context: BrowserContext, st
     assert of(store, 0, 1) == [(0, "Ann", "first"), (1, "Ann", "qq17r")]
 
 
-def test_keys_after_next_are_the_heading_s_too(context: BrowserContext, store: Path) -> None:
-    page, gate = opened(context, 40)
+def test_keys_after_next_are_the_heading_s_too(opened: Opened, store: Path) -> None:
+    page, gate = opened(40)
     gate.mark, gate.after = EDITOR, b'"planted 41"'
     page.keyboard.press("ArrowRight")
     heads(page, 41)
@@ -71,9 +71,9 @@ def test_keys_after_next_are_the_heading_s_too(context: BrowserContext, store: P
     assert of(store, 40, 41) == []
 
 
-def test_a_queue_typed_blind_is_saved_as_it_was_typed(context: BrowserContext, store: Path) -> None:
+def test_a_queue_typed_blind_is_saved_as_it_was_typed(opened: Opened, store: Path) -> None:
     """Every message of the app comes late, in turn."""
-    page, gate = opened(context, 10)
+    page, gate = opened(10)
     for i in range(10, 16):
         gate.mark = EVERY if i % 2 else EDITOR
         page.keyboard.type(f"1aw{i}", delay=20)
@@ -88,10 +88,8 @@ def test_a_queue_typed_blind_is_saved_as_it_was_typed(context: BrowserContext, s
     assert of(store, *range(10, 17)) == [(i, "Ann", f"w{i}") for i in range(10, 16)]
 
 
-def test_tab_and_the_keys_of_a_note_are_typed_ahead_too(
-    context: BrowserContext, store: Path
-) -> None:
-    page, gate = opened(context, 80)
+def test_tab_and_the_keys_of_a_note_are_typed_ahead_too(opened: Opened, store: Path) -> None:
+    page, gate = opened(80)
     gate.mark = EVERY
     page.keyboard.type("1")
     page.keyboard.press("Enter")
@@ -122,8 +120,8 @@ def test_tab_and_the_keys_of_a_note_are_typed_ahead_too(
 
 
 @pytest.mark.parametrize("key", ["ArrowLeft", "Home", "Delete", "Control+v"])
-def test_what_cannot_be_typed_ahead_stops(context: BrowserContext, store: Path, key: str) -> None:
-    page, gate = opened(context, 30)
+def test_what_cannot_be_typed_ahead_stops(opened: Opened, store: Path, key: str) -> None:
+    page, gate = opened(30)
     n_before = len(events(store))
     gate.mark = EVERY
     page.keyboard.type("1")
@@ -151,8 +149,8 @@ def test_what_cannot_be_typed_ahead_stops(context: BrowserContext, store: Path, 
     holds(page, None, "")
 
 
-def test_enter_without_a_change_waits_too(context: BrowserContext, store: Path) -> None:
-    page, gate = opened(context, 22)
+def test_enter_without_a_change_waits_too(opened: Opened, store: Path) -> None:
+    page, gate = opened(22)
     gate.mark = EVERY
     for key in ("Enter", "2", "a", "x", "Enter", "3"):
         page.keyboard.press(key)
@@ -164,10 +162,10 @@ def test_enter_without_a_change_waits_too(context: BrowserContext, store: Path) 
 
 @pytest.mark.parametrize(("delay", "feature"), [(0, 31), (130, 34)])
 def test_a_conflict_ends_what_is_typed_ahead(
-    context: BrowserContext, store: Path, delay: int, feature: int
+    opened: Opened, store: Path, delay: int, feature: int
 ) -> None:
-    hers, gate = opened(context, feature, "Bob")
-    his, _ = opened(context, feature, "Ann")
+    hers, gate = opened(feature, "Bob")
+    his, _ = opened(feature, "Ann")
     write(his, "1", "hers")
     his.keyboard.press("Shift+Enter")
     saved(his, "Ann, just now")
@@ -193,13 +191,13 @@ def test_a_conflict_ends_what_is_typed_ahead(
 
 @pytest.mark.parametrize(("keys", "feature"), [("4a0ann 1", 74), ("1", 77), ("an", 84)])
 def test_nothing_typed_ahead_is_put_on_another_s_words(
-    context: BrowserContext, store: Path, keys: str, feature: int
+    opened: Opened, store: Path, keys: str, feature: int
 ) -> None:
-    his, _ = opened(context, feature + 1, "Ben")
+    his, _ = opened(feature + 1, "Ben")
     write(his, "1", "ben")
     his.keyboard.press("Shift+Enter")
     saved(his, "Ben, just now")
-    page, gate = opened(context, feature, "Ann")
+    page, gate = opened(feature, "Ann")
     gate.mark = EVERY
     press(page, "2", "Enter", *keys, "Enter", "3", "Enter")
     gate.open()
@@ -223,8 +221,8 @@ def test_nothing_typed_ahead_is_put_on_another_s_words(
     page.get_by_role("button", name="Discard").click()
 
 
-def test_a_failed_save_ends_what_is_typed_ahead(context: BrowserContext, store: Path) -> None:
-    page, gate = opened(context, 50)
+def test_a_failed_save_ends_what_is_typed_ahead(opened: Opened, store: Path) -> None:
+    page, gate = opened(50)
     gate.mark = EVERY
     page.locator(".editor [name=label]").fill("x" * 301)
     page.keyboard.press("Enter")
@@ -246,8 +244,8 @@ def test_a_failed_save_ends_what_is_typed_ahead(context: BrowserContext, store: 
     assert of(store, 50, 51) == [(50, "Ann", "short")]
 
 
-def test_undo_waits_until_nothing_is_unsaved(context: BrowserContext) -> None:
-    page, _ = opened(context, 60)
+def test_undo_waits_until_nothing_is_unsaved(opened: Opened) -> None:
+    page, _ = opened(60)
     write(page, "1", "first")
     page.keyboard.press("Shift+Enter")
     saved(page, "Ann, just now")
@@ -260,8 +258,8 @@ def test_undo_waits_until_nothing_is_unsaved(context: BrowserContext) -> None:
     holds(page, None, "")
 
 
-def test_the_box_of_the_name_is_left_after_a_save(context: BrowserContext, store: Path) -> None:
-    page, _ = opened(context, 62, "")
+def test_the_box_of_the_name_is_left_after_a_save(opened: Opened, store: Path) -> None:
+    page, _ = opened(62, "")
     page.keyboard.press("1")
     page.keyboard.press("Shift+Enter")
     saved(page, "your name first")
@@ -277,8 +275,8 @@ def test_the_box_of_the_name_is_left_after_a_save(context: BrowserContext, store
     expect(page.locator(".editor [name=author]")).to_have_value("Bob")
 
 
-def test_what_is_unsaved_is_listed(context: BrowserContext) -> None:
-    page, _ = opened(context, 70)
+def test_what_is_unsaved_is_listed(opened: Opened) -> None:
+    page, _ = opened(70)
     write(page, "1", "half")
     page.get_by_role("button", name="Next ›").click()
     shows(page, 72)
