@@ -200,6 +200,7 @@ def test_a_full_disk_at_any_size_leaves_a_whole_store(tmp_path: Path) -> None:
 PUBLISHER = """
 import os, signal, sys, time
 from pathlib import Path
+import pandas  # DuckDB loads it at its first use, which in a child would be most of its life
 from tests.small_store import ROWS, publish
 store, rows = Path(sys.argv[1]), {"vocab": ROWS["vocab"] * 1000}
 for line in sys.stdin:  # a run and how many seconds it may live
