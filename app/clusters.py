@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import session
+from app import address, session
 from app.selection import filters, with_filters
 from app.token_text import alone
 from featurestore.detail_records import Cluster
@@ -63,6 +63,9 @@ def _on_choice() -> None:
     """Callback: one cluster, or features of any and of none."""
     now, _ = session.read()
     number = st.session_state["cluster"]
+    if isinstance(number, str):  # sent once more, in words of the dictionary of before
+        address.keep()
+        return
     ends = {"cluster_low": number, "cluster_high": number}
     session.go(with_filters(now, filters(now) | ends))
 

@@ -127,12 +127,21 @@ def go(selection: Selection) -> None:
     address.show(selections.params(selection))
 
 
+def picked(words: str) -> str:
+    """The dictionary that a picker's words say: its id alone, or with what it is.
+
+    What is chosen shows as its id, so words change with a choice; one that the browser sends once
+    more comes in the words of before, which Streamlit then gives as they are.
+    """
+    return words.partition(" · ")[0]
+
+
 def on_dictionary() -> None:
     """Callback of the picker: the same list and feature in another dictionary.
 
     Features that were chosen one by one are none of another dictionary's.
     """
-    go(_now().listing(dictionary_id=st.session_state["dictionary"], among=()))
+    go(_now().listing(dictionary_id=picked(st.session_state["dictionary"]), among=()))
 
 
 def on_filter(key: str) -> None:

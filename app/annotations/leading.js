@@ -5,6 +5,7 @@ const MOVES = { ArrowLeft: "previous", ArrowRight: "next", r: "random" }; // key
 const KEYED = "st-key-"; // Streamlit's class for what has a key
 const NUMBER = ".st-key-number input";
 const PICKER = ".st-key-picker [role=combobox]";
+const OPTION = "[role=option][data-key]"; // the line "No results" has no key
 let entered = null; // the box of a number that was asked for by Enter: it loses the focus next
 
 function move(editor, name) {
@@ -78,13 +79,13 @@ function byNumber({ value }) {
 // What Enter takes: the option that is marked; in the moment before one is, the picker's own or the first.
 function optionOf(picker) {
   const id = (name) => document.getElementById(picker.getAttribute(name));
-  const options = [...(id("aria-controls")?.querySelectorAll("[role=option]") ?? [])];
+  const options = [...(id("aria-controls")?.querySelectorAll(OPTION) ?? [])];
   return id("aria-activedescendant") ?? options.find((one) => one.textContent === picker.value) ?? options[0];
 }
 
 // Of the picker of dictionaries: an option begins with the dictionary's name.
 function byOption(target) {
-  const option = target?.closest?.("[role=option]");
+  const option = target?.closest?.(OPTION);
   const list = document.querySelector(PICKER)?.getAttribute("aria-controls");
   if (!option || option.closest("[role=listbox]")?.id !== list) return null;
   const text = `${option.textContent} · `;

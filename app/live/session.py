@@ -171,7 +171,8 @@ def activations(infos: tuple[DictionaryInfo, ...], tokens: Tokens) -> tuple[Text
 
 def on_dictionaries() -> None:
     """Callback of the picker."""
-    go(selections.choosing(now(), tuple(st.session_state["live_dictionaries"])))
+    ids = dict.fromkeys(map(session.picked, st.session_state["live_dictionaries"]))
+    go(selections.choosing(now(), tuple(ids)))
 
 
 def on_text(boxes: dict[str, str]) -> None:

@@ -38,9 +38,11 @@ def go(selection: PairSelection) -> None:
 
 def on_picker(name: str) -> None:
     """Callback of a picker; who picks the other dictionary has the two change places."""
-    now, picked = _now(), st.session_state[name]
+    now, picked = _now(), session.picked(st.session_state[name])
     both = {"dictionary": now.dictionary, "other": now.other}
-    if picked in both.values():
+    if picked == both[name]:
+        address.keep()
+    elif picked in both.values():
         go(now.of(now.other, now.dictionary))
     else:
         go(now.of(**both | {name: picked}))

@@ -104,7 +104,7 @@ def on_family() -> None:
 
 def on_tracked() -> None:
     """Callback of the dictionaries."""
-    go(_choosing(selections.in_order(known(), st.session_state["tracked"])))
+    go(_choosing(selections.in_order(known(), map(session.picked, st.session_state["tracked"]))))
 
 
 def on_control(name: str) -> None:

@@ -2,7 +2,9 @@ from dataclasses import replace
 
 import pytest
 
+from app import clusters
 from app.clusters import chosen, label, name
+from app.selection import Selection
 from featurestore.detail_records import Cluster, NearToken
 from featurestore.records import FeatureQuery
 from tests.synthetic_store import HOSTILE
@@ -34,3 +36,19 @@ def test_one_cluster_is_a_range_of_one(
     query = FeatureQuery("d", ranges=(("density", 0.1, 0.1), ("cluster", *ends)))
     assert chosen(query) == expected
     assert chosen(FeatureQuery("d", ranges=(("density", 1.0, 1.0),))) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "ranges"), [(3, [("cluster", 3, 3)]), ("3 ␣a · 9 features", None)]
+)
+def test_words_of_another_dictionary_choose_none(
+    monkeypatch: pytest.MonkeyPatch, said: int | str, ranges: list[tuple] | None
+) -> None:
+    shown: list[Selection | None] = []
+    now = Selection(FeatureQuery("one"))
+    monkeypatch.setattr(clusters.session, "read", lambda: (now, ()))
+    monkeypatch.setattr(clusters.session, "go", shown.append)
+    monkeypatch.setattr(clusters.address, "keep", lambda: shown.append(None))
+    monkeypatch.setattr(clusters.st, "session_state", {"cluster": said})
+    clusters._on_choice()
+    assert [one and list(one.query.ranges) for one in shown] == [ranges]

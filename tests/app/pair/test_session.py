@@ -39,3 +39,23 @@ def test_what_is_not_on_the_page_has_no_place() -> None:
     assert place(replace(FIRST, page=2)) == Place(None, N)
     assert place(replace(FIRST, beside=7)) == Place(None, N)
     assert place(replace(FIRST, page=99)) == Place(None, N)
+
+
+@pytest.mark.parametrize(
+    ("said", "sides"),
+    [
+        ("three · sae · not compared", ("three", "two")),
+        ("two · sae", ("two", "one")),
+        ("one · sae", ("one", "two")),  # sent once more: nothing changes places
+    ],
+)
+def test_whom_a_picker_sets_beside_whom(
+    monkeypatch: pytest.MonkeyPatch, said: str, sides: tuple[str, str]
+) -> None:
+    shown = [FIRST]
+    monkeypatch.setattr(session, "_now", lambda: FIRST)
+    monkeypatch.setattr(session, "go", shown.append)
+    monkeypatch.setattr(session.address, "keep", lambda: None)
+    monkeypatch.setattr(session.st, "session_state", {"dictionary": said})
+    session.on_picker("dictionary")
+    assert shown[-1].sides == sides
