@@ -4,7 +4,7 @@ A page reads it by `given`, a callback writes it by `show`, and `remember` knows
 left with.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -15,7 +15,8 @@ _bar = st.components.v2.component(
     js=(Path(__file__).parent / "address.js").read_text(encoding="utf-8"),
 )
 
-LAST = "last parameters of each page"
+LAST = "last parameters of each page, with each dictionary"
+FOCUS = "dictionary that is looked at"
 PAGE = "page that is shown"
 SENT = "parameters sent to the browser by clicks in a row, the last of them what is shown"
 TOLD = "how often the address bar was told what is shown"
@@ -32,18 +33,20 @@ _OWN = {
 }
 """Pages whose parameters are not those of a list, by the one that is always there; the first in
 this order, since Pair may say `by` too."""
-
+_CARRY = ("Search", "Tracks", "Compare")
+"""Of these, those that are of many dictionaries, and name the one that was looked at last."""
 
 MAX_SENT = 8
 """Clicks faster than the browser learns of their addresses that are known to be so."""
 
 
-def remember(page: str, first: Callable[[], str]) -> None:
-    """Note what a page, by its name in the menu, is asked to show.
+def remember(page: str, ids: Callable[[], Sequence[str]]) -> None:
+    """Note what a page, by its name in the menu, is asked to show; `ids` are all dictionaries.
 
-    One that is entered without parameters shows what it was left with; one that was not open yet
-    the dictionary that was looked at last, or the `first`; Annotations the list of Browse, if that
-    was looked at later.
+    One that is entered without parameters shows what it was left with. The picker stays as it was
+    on the page before: a page of one dictionary shows what it was left with of that; or all of it;
+    or, if none was looked at yet, the first. Annotations shows the list of Browse, if that was
+    looked at later.
     """
     if not st.session_state.pop(IS_SENT, False):  # a link, Back, Reload: the browser is right
         st.session_state.pop(SENT, None)
@@ -51,26 +54,42 @@ def remember(page: str, first: Callable[[], str]) -> None:
     st.session_state[PAGE] = page
     if is_step_back():
         return
-    shown = st.query_params.to_dict()
-    if not shown:
-        left = [params for name, params in last.items() if name in _SHARED.get(page, (page,))]
-        shown = left[-1] if left else _entry(page, first)
-    last.pop(page, None)  # the page looked at last stands last
-    last[page] = shown
+    shown = st.query_params.to_dict() or _entry(page, ids)
+    named = _dictionaries(shown)
+    if named and st.session_state.get(FOCUS) not in named:
+        st.session_state[FOCUS] = named[0]
+    key = page, "" if page in _OWN else shown.get("dictionary", "")
+    last.pop(key, None)  # the page looked at last stands last
+    last[key] = shown
 
 
-def _entry(page: str, first: Callable[[], str]) -> dict[str, str]:
-    """What a page shows that was not open yet."""
-    named = next(filter(None, map(_dictionary, reversed(st.session_state[LAST].values()))), "")
-    if page in _OWN and page != "Live":
-        return {_OWN[page]: ""} | ({"dictionary": named} if named else {})
-    known = named or first()
-    return {_OWN.get(page, "dictionary"): known} if known else {}
+def _entry(page: str, ids: Callable[[], Sequence[str]]) -> dict[str, str]:
+    """What a page shows that is entered without parameters."""
+    known, focus = ids(), st.session_state.get(FOCUS)
+    carried = {"dictionary": focus} if focus in known else {}
+    shown = focus if focus in known else next(iter(known), "")
+    if page not in _OWN:
+        return _left(_SHARED.get(page, (page,)), shown) or ({"dictionary": shown} if shown else {})
+    left = _left((page,))
+    if page in _CARRY:
+        return {_OWN[page]: ""} | left | carried
+    return left or ({_OWN[page]: shown} if page == "Live" else {_OWN[page]: ""} | carried)
 
 
-def _dictionary(params: dict[str, str]) -> str:
-    """The one that a page's parameters name: none of a search, for one."""
-    return params.get("dictionary") or params.get("dictionaries", "").partition(",")[0]
+def _left(pages: Sequence[str], dictionary: str | None = None) -> dict[str, str]:
+    """What the one of these that was looked at last was left with: of this dictionary, or any."""
+    left = [
+        params
+        for (page, of), params in st.session_state.get(LAST, {}).items()
+        if page in pages and dictionary in (None, of)
+    ]
+    return left[-1] if left else {}
+
+
+def _dictionaries(params: dict[str, str]) -> list[str]:
+    """Those that a page's parameters name: none of a search, for one."""
+    named = [params.get("dictionary", ""), params.get("other", "")]
+    return [one for one in (*named, *params.get("dictionaries", "").split(",")) if one]
 
 
 def is_step_back() -> bool:
@@ -97,8 +116,8 @@ def given() -> dict[str, str]:
     sent = st.session_state.get(SENT, ())
     if told in sent:
         return sent[-1]
-    last = st.session_state.get(LAST, {}).get(st.session_state.get(PAGE), {})
-    return last if is_untold() and last else told
+    left = _left((st.session_state.get(PAGE, ""),)) if is_untold() else {}
+    return left or told
 
 
 def show(params: dict[str, str]) -> None:

@@ -29,7 +29,7 @@ pages.append(st.Page(links.LIVE, title="Live", url_path="live", visibility=menu)
 page = st.navigation(pages, position="top" if people.are_let_in() else "hidden")
 people.door()
 try:
-    address.remember(page.title, lambda: session.first(session.catalogue()))
+    address.remember(page.title, session.ids)
     address.tell()
     page.run()
 except Busy as error:

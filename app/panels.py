@@ -105,7 +105,7 @@ def dictionary() -> tuple[DictionaryInfo, Selection]:
     known = session.catalogue()
     labels = {info.dictionary_id: markup.dictionary_label(info) for info in known.dictionaries}
     ids = list(labels)
-    asked = session.dictionary_id(known)
+    asked = session.dictionary_id()
     chosen = next((info for info in known.dictionaries if info.dictionary_id == asked), None)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="picker"):
         if ids:

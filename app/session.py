@@ -91,19 +91,20 @@ def catalogue() -> Catalogue:
     return replace(known, dictionaries=tuple(ordered))
 
 
-def first(known: Catalogue) -> str:
-    """The dictionary that is shown if none is asked for; "" in an empty store."""
-    return known.dictionaries[0].dictionary_id if known.dictionaries else ""
+def ids() -> tuple[str, ...]:
+    """Every dictionary's id; the first is shown if none is asked for."""
+    return tuple(info.dictionary_id for info in catalogue().dictionaries)
 
 
-def dictionary_id(known: Catalogue) -> str:
+def dictionary_id() -> str:
     """The dictionary that the URL names, else the first; whether it exists is not checked."""
-    return address.given().get("dictionary", first(known))
+    named = address.given().get("dictionary")
+    return next(iter(ids()), "") if named is None else named
 
 
 def read() -> tuple[Selection, tuple[str, ...]]:
     """The selection that the URL says, and what was wrong with it; the feature left out."""
-    return selections.read(address.given(), dictionary_id(catalogue()))
+    return selections.read(address.given(), dictionary_id())
 
 
 def read_feature(selection: Selection) -> Selection:

@@ -94,15 +94,25 @@ def test_the_address_says_what_a_page_entered_by_the_menu_shows(page: Page) -> N
 
 
 def test_the_menu_keeps_to_the_dictionary_through_a_search(page: Page) -> None:
-    """A search is of all dictionaries, and its address names none."""
+    """A search is of all dictionaries. One that is chosen on a page is that of the next."""
     page.goto("/feature?dictionary=planted&feature=3")
     heading(page, 3)
     menu = page.get_by_test_id("stTopNavLinkContainer")
+    picker = page.locator("[role=combobox]").first
     for name, path in (("Search", "/search"), ("Compare", "/compare"), ("Browse", "/")):
         menu.filter(has_text=name).click()
         expect(page).to_have_url(re.compile(re.escape(path) + r"\?"))
     expect(page).to_have_url(re.compile("dictionary=planted"))
-    expect(page.locator("[role=combobox]").first).to_have_value("planted")
+    expect(picker).to_have_value("planted")
+    menu.filter(has_text="Map").click()
+    expect(page).to_have_url(re.compile(r"/map\?dictionary=planted"))
+    picker.click()
+    page.get_by_role("option", name="early · ").click()
+    expect(page).to_have_url(re.compile(r"/map\?dictionary=early"))
+    for name, path in (("Browse", "/"), ("Annotations", "/annotations")):
+        menu.filter(has_text=name).click()
+        expect(page).to_have_url(re.compile(re.escape(path) + r"\?dictionary=early"))
+        expect(picker).to_have_value("early")
 
 
 def test_back_takes_back_the_first_thing_done_on_a_page_opened_bare(page: Page) -> None:
