@@ -31,7 +31,7 @@ TABS = {"Top": "top", "Bands": "bands", "Random": "random", "Zero": "zero"}
 
 def open_feature(chosen: Selection) -> tuple[Selection, Feature]:
     """The feature that the URL names; without one, ways to choose one, and the page ends."""
-    sentence = "No feature is chosen. Click one in the list, or enter its number."
+    sentence = "No feature is chosen. Begin with the first, or enter a number."
     try:
         selection = session.read_feature(chosen)
         if selection.feature is not None:
@@ -44,6 +44,7 @@ def open_feature(chosen: Selection) -> tuple[Selection, Feature]:
     else:
         panels.note(sentence)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="header"):
+        _first(chosen)
         _random(chosen)
         panels.go_to_number(chosen)
         _back(chosen)
@@ -85,6 +86,18 @@ def header(selection: Selection, feature: Feature) -> None:
         st.html(f'<div class="fb-title" data-shown="{name}">{title}</div>', width="stretch")
         panels.go_to_number(selection)
         _back(back)
+
+
+def _first(selection: Selection) -> None:
+    """The list from its top, where no feature is open: what Next is elsewhere, with its key."""
+    listed = session.store().features(selection.query, limit=1).rows
+    st.button(
+        "First of the list",
+        key="next",
+        disabled=not listed,
+        on_click=session.go,
+        args=(replace(selection, feature=listed[0].feature if listed else None),),
+    )
 
 
 def _random(selection: Selection, has_others: bool = True) -> None:

@@ -20,7 +20,7 @@ def short(value: float | None) -> str:
         return f"{value:g}"
     if size < 1e-3 or size >= 1e9:
         digits, _, power = f"{value:.2e}".partition("e")
-        return f"{float(digits):g}e{int(power)}"
+        return f"{digits}e{int(power)}"
     if size >= 100:
         return f"{value:,.0f}"
     decimals = 2 - math.floor(math.log10(float(f"{size:.2e}")))

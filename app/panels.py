@@ -13,7 +13,7 @@ from app import address, command_line, links, markup, parts, session
 from app.failures import told
 from app.markup import WORDS
 from app.selection import Selection
-from featurestore.errors import UnknownDictionary
+from featurestore.errors import UnknownDictionary, command
 from featurestore.records import DictionaryInfo
 
 HERE = Path(__file__).parent
@@ -144,7 +144,7 @@ def say_empty() -> None:
     folder = session.store().folder
     note(
         f"The store '{folder}' holds no dictionary yet. Build one: "
-        f"python -m featurestore build RECIPE --store {folder}"
+        f"{command('build', 'RECIPE', '--store', folder)}"
     )
 
 

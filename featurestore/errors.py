@@ -28,7 +28,13 @@
 A message says what was asked, what was found, what would have been right, and the next command.
 """
 
+import shlex
 import sys
+
+
+def command(*words: object) -> str:
+    """A command as a shell takes it: names and paths may have spaces."""
+    return shlex.join(["python", "-m", "featurestore", *map(str, words)])
 
 
 class FeatureStoreError(Exception):

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from featurestore.dictionary_file import check_feature
-from featurestore.errors import NotCompared, StoreError
+from featurestore.errors import NotCompared, StoreError, command
 from featurestore.open_files import FilesTogether
 from featurestore.pair_columns import both_ways
 from featurestore.pair_file import PairFile, check_comparable, in_order, pair_path
@@ -75,11 +75,11 @@ class StoredPairs:
         check_comparable(one, other)
         path = pair_path(self._served.folder, one, other)
         if not path.exists():
-            names = f"{one.dictionary_id} {other.dictionary_id}"
+            ids = one.dictionary_id, other.dictionary_id
+            compare = command("match", *ids, "--store", self._served.folder)
             raise NotCompared(
-                f"'{one.dictionary_id}' and '{other.dictionary_id}' were not compared, or not as "
-                f"they are now. Compare them: python -m featurestore match {names} "
-                f"--store {self._served.folder}"
+                f"'{ids[0]}' and '{ids[1]}' were not compared, or not as "
+                f"they are now. Compare them: {compare}"
             )
         return self._files.get(path)
 

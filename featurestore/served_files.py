@@ -6,7 +6,7 @@ A file that cannot be read is reported as a problem and takes nothing else down.
 from pathlib import Path
 
 from featurestore.dictionary_file import DictionaryFile, check_feature
-from featurestore.errors import DamagedStore, StoreError, StoreNotFound, UnknownDictionary
+from featurestore.errors import DamagedStore, StoreError, StoreNotFound, UnknownDictionary, command
 from featurestore.open_files import OpenFiles
 from featurestore.records import Catalogue, DictionaryInfo, Problem
 
@@ -82,6 +82,6 @@ def dictionary_paths(folder: Path) -> list[Path]:
     if not (folder / "dictionaries").is_dir():
         raise StoreNotFound(
             f"No store in '{folder}': it has no folder 'dictionaries'. "
-            f"Build one: python -m featurestore build RECIPE --store {folder}"
+            f"Build one: {command('build', 'RECIPE', '--store', folder)}"
         )
     return sorted((folder / "dictionaries").glob("*/*.duckdb"))

@@ -10,6 +10,7 @@ from app.compare.scoreboard import LOWER_IS_BETTER, TOKENS, Entry, Sample
 from app.compare.selection import FILTERS
 from app.numerals import NONE, exact, percent, short
 from featurestore.detail_records import Measure
+from featurestore.errors import command
 from featurestore.records import DENSE_ABOVE
 
 HEADINGS = {
@@ -120,19 +121,19 @@ def _pairs(one: Entry) -> list[str]:
     if not one.n_pairs:
         if not one.partner:
             return [NONE, "Compared with none; no other writes to its hook point"]
-        both = f"{one.info.dictionary_id} {one.partner}"
-        return [NONE, f"Compared with none. Do so: {_match(one, both)}"]
+        do_so = _match(one, one.info.dictionary_id, one.partner)
+        return [NONE, f"Compared with none. Do so: {do_so}"]
     return [str(one.n_pairs), f"Compared with {one.n_pairs:,}. Opens it beside {one.beside}"]
 
 
-def _match(one: Entry, which: str) -> str:
-    return f"python -m featurestore match {which} --store {one.store}"
+def _match(one: Entry, *which: str) -> str:
+    return command("match", *which, "--store", one.store)
 
 
 def _why_no_kin(one: Entry) -> str:
     if one.info.family is None:
         return "It is in no family: the recipe that built it names none"
-    return f"Not compared with its family. Do so: {_match(one, f'--family {one.info.family}')}"
+    return f"Not compared with its family. Do so: {_match(one, '--family', one.info.family)}"
 
 
 def _why_none(one: Entry, column: str) -> str:

@@ -150,8 +150,7 @@ function tipRows(panel, part, at) {
 function short(value) {
   if (value === 0 || Math.abs(value) >= 100) return String(Math.round(value));
   if (Math.abs(value) >= 1e-3) return value.toPrecision(3);
-  const [digits, power] = value.toExponential(2).split("e");
-  return `${Number(digits)}e${power}`;
+  return value.toExponential(2);
 }
 
 function open(panel, isElsewhere) {

@@ -9,7 +9,7 @@ from app.pair import charts, rows, words
 from app.pair import session as pairs
 from app.pair.selection import UNLIKE, PairSelection
 from app.selection import PAGE_SIZE
-from featurestore.errors import MatchError, NotCompared, StoreError
+from featurestore.errors import MatchError, NotCompared, StoreError, command
 from featurestore.pair_records import PairInfo
 from featurestore.records import Catalogue, DictionaryInfo
 
@@ -61,10 +61,10 @@ def open_pair() -> Opened:
     for caution in words.cautions(info, *both):
         panels.note(caution)
     if info.n_tokens is None:
+        ids = info.a.dictionary_id, info.b.dictionary_id
+        compare = command("match", *ids, "--activations", "--store", store.folder)
         panels.note(
-            "Activations were not compared, so there is no correlation. Compare them: python -m "
-            f"featurestore match {info.a.dictionary_id} {info.b.dictionary_id} --activations "
-            f"--store {store.folder}"
+            f"Activations were not compared, so there is no correlation. Compare them: {compare}"
         )
     return Opened(selection, info, both)
 

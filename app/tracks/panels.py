@@ -128,12 +128,12 @@ def overview(found: Followed) -> None:
 
     Of all features, whichever are listed.
     """
-    word, names = found.steps
+    _, names = found.steps
     measure = found.selection.measure
     whose, died = words.whose(found), words.died(found)
     left, middle, right = st.columns(3, gap="medium")
     with left:
-        at = f"by {word}, at τ {found.selection.tau:.2f} · died: {died}"
+        at = f"τ {found.selection.tau:.2f} · died: {died}"
         st.html(markup.part("Features", f"{at}{whose}"))
         st.plotly_chart(charts.changes(found.tracks.changes, names, died), key="changes", **_TALL)
     with middle:
@@ -164,7 +164,7 @@ def listed(found: Followed) -> None:
         )
         panels.export("tracks.csv", partial(rows.tracks_csv, found, order), "All of this list")
     _among(found)
-    st.html(words.lost(found))
+    st.html(words.listed(found))
     n_pages = filters.last_page(len(order))
     page = min(selection.page, n_pages)
     if page < selection.page:

@@ -8,6 +8,7 @@ from app.numerals import NONE, exact, percent, short
 from app.tracks.rows import Followed
 from app.tracks.selection import By, Kept, TrackSelection
 from featurestore.checkpoints import can_follow_numbers, share_nearest_own
+from featurestore.errors import command
 from featurestore.records import DictionaryInfo
 from featurestore.track_records import Activity, Change, Spread, Stage
 
@@ -129,11 +130,9 @@ def _commands(found: Followed, pairs: Sequence[tuple[str, str]], store: str) -> 
     """What compares some pairs: one command for those of a family."""
     family = found.infos[0].family
     is_family = family and all(info.family == family for info in found.infos)
-    what = [f"--family {family}"] if is_family else [f"{one} {other}" for one, other in pairs]
-    activations = " --activations" if found.selection.measure == "correlation" else ""
-    return "\n".join(
-        f"python -m featurestore match {one}{activations} --store {store}" for one in what
-    )
+    what = [("--family", family)] if is_family else pairs
+    activations = ("--activations",) if found.selection.measure == "correlation" else ()
+    return "\n".join(command("match", *one, *activations, "--store", store) for one in what)
 
 
 def _no_correlation(found: Followed, store: str) -> str:
@@ -166,18 +165,28 @@ def _have_other_tokens(one: DictionaryInfo, other: DictionaryInfo) -> bool:
     )
 
 
-def lost(found: Followed) -> str:
-    """How many were learned and lost, by which definition."""
+def listed(found: Followed) -> str:
+    """How many are in the list that is chosen, by which definition."""
     selection = found.selection
-    n = int(found.masks["lost"].sum())
+    n, kept = int(found.masks[selection.kept].sum()), selection.kept
+    what = "tracks" if kept == "all" else LISTS[kept].lower()
     whom = "their own number" if found.mode == "number" else "their match"
-    return markup.line(
-        [
-            (f"{n:,} learned, then lost", WORDS["learned, then lost"]),
-            f"{selection.measure} with {whom} at the next step ≥ {selection.high:g} once, "
-            f"< {selection.low:g} later",
-        ]
-    )
+    onward = f"{selection.measure} with {whom} at the next step"
+    said: dict[Kept, tuple[str, str]] = {
+        "all": ("track", f"{onward} ≥ {selection.tau:g}"),
+        "born": ("born, died", "begin after the first step"),
+        "died": ("born, died", "end before the last step"),
+        "lost": (
+            "learned, then lost",
+            f"{onward} ≥ {selection.high:g} once, < {selection.low:g} later",
+        ),
+        "drifted": (
+            "drifted",
+            f"go on to the last step, which holds < {selection.low:g} of what they began as",
+        ),
+    }
+    word, rule = said[kept]
+    return markup.line([(f"{n:,} {what}", WORDS[word]), rule])
 
 
 def whose(found: Followed) -> str:

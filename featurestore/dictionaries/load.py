@@ -23,7 +23,7 @@ from featurestore.dictionaries import (
     tokenized,
 )
 from featurestore.dictionaries.base import Dictionary, preferred
-from featurestore.errors import DictionaryError
+from featurestore.errors import DictionaryError, command
 
 FORMATS = (
     *(native, sae_lens, sparsify, gemma_scope, gemma_scope_2),
@@ -89,7 +89,7 @@ def format_of(config: DictionaryConfig) -> ModuleType:
 def _what_else(path: Path) -> str:
     """What a path that no format knows may be: a store, above dictionaries or in one, a model."""
     if any(path.glob("dictionaries/*/*.duckdb")):
-        return f"It is a store, no dictionary: python -m featurestore info --store {path}. "
+        return f"It is a store, no dictionary: {command('info', '--store', path)}. "
     below = itertools.islice(path.rglob("*"), _LOOKED_AT) if path.is_dir() else ()
     known = sorted(str(entry) for entry in below if _recognised(entry))
     if known:
@@ -98,7 +98,7 @@ def _what_else(path: Path) -> str:
     if (path / "config.json").is_file():
         return "It looks like a model's: that is named under [model]. "
     if path.suffix == ".toml":
-        return f"It looks like a recipe: python -m featurestore build {path}. "
+        return f"It looks like a recipe: {command('build', path)}. "
     if path.is_file() and _recognised(path.parent):
         return f"Give the folder: {path.parent}. "
     return ""

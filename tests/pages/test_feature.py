@@ -117,7 +117,7 @@ def test_bands_of_equal_count(open_page: Open) -> None:
 def test_a_dead_feature_says_so_and_keeps_its_lens(open_page: Open) -> None:
     test = open_page(links.FEATURE, dictionary="planted", feature=str(DEAD))
     shown = texts(test)
-    assert "Dead: active on none of 12,480 tokens. Its density is below 2.4e-4" in shown
+    assert "Dead: active on none of 12,480 tokens. Its density is below 2.40e-4" in shown
     assert "promotes" in shown
     assert "not in the list of 113" in shown
     assert contexts(test) == {}
@@ -155,6 +155,11 @@ def test_no_feature_chosen(open_page: Open) -> None:
     assert "No feature is chosen" in texts(test)
     test.button(key="random").click().run()
     assert "<h1" in texts(test)
+    test = open_page(links.FEATURE, dictionary="planted", sort="max_activation")
+    test.button(key="next").click().run()
+    assert "1 of 113" in texts(test)
+    empty = open_page(links.FEATURE, dictionary="planted", density="2..")
+    assert empty.button(key="next").disabled
 
 
 def test_another_dictionary_keeps_the_number_or_says_that_it_has_none(open_page: Open) -> None:

@@ -55,7 +55,7 @@ def test_the_family_is_followed_by_number(open_page: Open, tracked: Path) -> Non
     assert [token for token, _ in found["t2:1"]["tokens"]] == ["dog"]
     said = texts(test)
     assert "3 steps" in said and "nearest to their own number: 100%" in said
-    assert "1 learned, then lost" in said
+    assert "8 tracks" in said
     assert "fb-note" not in said  # nothing is missing
     assert len(test.get("plotly_chart")) == 3
 

@@ -2,9 +2,11 @@ from dataclasses import replace
 from html import escape
 from pathlib import Path
 
+import pytest
+
 from app.tracks import words
 from app.tracks.rows import Followed
-from app.tracks.selection import By
+from app.tracks.selection import By, Kept
 from featurestore.track_records import Change, Stage
 from tests.app.tracks.made_up import follow
 
@@ -41,6 +43,9 @@ def test_missing_pairs_are_named_with_the_command(tracked_store: Path) -> None:
     assert "python -m featurestore match --family run --store store" in said
     mixed = with_infos(replace(found, checkpoints=gap), 2, family=None)
     assert "python -m featurestore match t1 t3 --store store" in remarks(mixed)
+    infos = tuple(replace(info, family="a run") for info in found.infos)
+    spaced = words.remarks(replace(found, infos=infos, checkpoints=gap), "my store")
+    assert "match --family 'a run' --store 'my store'" in "\n".join(spaced)
 
 
 def test_why_numbers_are_not_followed(tracked_store: Path) -> None:
@@ -85,8 +90,21 @@ def test_a_track_in_a_line(tracked_store: Path) -> None:
     for said in ("step 100 to 200", "least 0.950", "died", "lost after step 200"):
         assert said in line
     assert "born" in words.track(found, found.find("t3", 1))
-    assert "1 learned, then lost" in words.lost(found)
-    assert "≥ 0.9 once, &lt; 0.6 later" in words.lost(found)
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ("all", ("8 tracks", "cosine with their own number at the next step ≥ 0.9<")),
+        ("born", ("4 born", "begin after the first step")),
+        ("died", ("3 died", "end before the last step")),
+        ("lost", ("1 learned, then lost", "≥ 0.9 once, &lt; 0.6 later")),
+        ("drifted", ("0 drifted", "holds &lt; 0.6 of what they began as")),
+    ],
+)
+def test_a_list_says_what_is_in_it(tracked_store: Path, kept: Kept, said: tuple[str, str]) -> None:
+    line = words.listed(follow(tracked_store, kept=kept))
+    assert all(one in line for one in said)
 
 
 def test_tips_hold_n_and_no_number_that_is_not_there() -> None:
